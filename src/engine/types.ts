@@ -1,0 +1,158 @@
+import type { BackendDescription, MemoryUsage } from '../kernels/kernels.ts';
+
+/** The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses threads. */
+
+export type BackendName = 'auto' | 'wasm' | 'reference';
+
+export interface LoadOptions {
+  /** Path of a GGUF file; the embedded SmolLM2-135M-Instruct where absent. */
+  readonly model?: string;
+  /** KV cache format: `f16`, `q8`, `q4`, or `kAvB` such as `k8v4`. Default `q4`. */
+  readonly kv?: string;
+  /** Tokens of context. Default: the model's own, at most 8,192. */
+  readonly ctx?: number;
+  /** Kernel threads. Default: the cores that are available, at most 16. */
+  readonly threads?: number;
+  readonly backend?: BackendName;
+  /** Most sequences that are generated at the same time. Default 1. */
+  readonly maxSequences?: number;
+  /** Called while the weights are read. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface SamplingOptions {
+  /** 0 takes the likeliest token (greedy). Default 0. */
+  readonly temperature?: number;
+  /** Keeps the k likeliest tokens; 0 keeps all. Default 0. */
+  readonly topK?: number;
+  /** Keeps the likeliest tokens that make up this share of the probability. Default 1. */
+  readonly topP?: number;
+  /** Drops tokens less likely than this share of the likeliest one's probability. Default 0. */
+  readonly minP?: number;
+  /** Divides the logits of tokens already seen, as CTRL (arXiv 1909.05858) does. 1 is off. Default 1. */
+  readonly repetitionPenalty?: number;
+  /** Same seed, same answer. Default: a random one, which the result reports. */
+  readonly seed?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Exactly one of `prompt` (raw text), `messages` (through the chat template) and `tokens` (ids as they are). */
+  readonly prompt?: string;
+  readonly messages?: readonly ChatMessage[];
+  readonly tokens?: readonly number[];
+  /** Default: until the model ends or the context is full. 0 generates nothing. */
+  readonly maxTokens?: number;
+  /** Strings that end the answer; they are not part of it. */
+  readonly stop?: readonly string[];
+  /** Prompt positions whose log-probabilities over the whole vocabulary are wanted, ascending; given by `onLogProbs` in order. */
+  readonly logProbsAt?: readonly number[];
+  readonly onLogProbs?: (position: number, logProbs: Float32Array) => void;
+  /** Called as the prompt is computed. */
+  readonly onPrefillProgress?: (progress: { readonly computedTokens: number; readonly totalTokens: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** `stop`: the model's end of turn, or a stop string. `length`: `maxTokens` reached. `context`: the context is full. */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
+
+export interface TextChunk {
+  /** New text; whole UTF-8 characters. */
+  readonly text: string;
+  /** Tokens whose text this chunk completes. */
+  readonly tokenIds: readonly number[];
+}
+
+export interface GenerateResult {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly promptTokens: number;
+  /** Prompt tokens found in the cache, not computed again. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly finishReason: FinishReason;
+  readonly seed: number;
+  readonly kv: KvReport;
+  readonly timings: Timings;
+}
+
+/** What the sequence's cache holds when the generation ends. */
+export interface KvReport {
+  readonly format: string;
+  /** Of everything that the sequence holds: sealed pages with metadata, the filled part of the open page and the sink tokens. */
+  readonly bitsPerElement: number;
+  readonly bytes: number;
+  /** What the same tokens take in f16. */
+  readonly bytesF16: number;
+  readonly tokens: number;
+}
+
+export interface Timings {
+  readonly loadMs: number;
+  /** From the request to the first token. */
+  readonly ttftMs: number;
+  /** Prompt tokens computed per second; undefined where none was. */
+  readonly prefillTps: number | undefined;
+  /** Tokens per second after the first one; undefined for fewer than two. */
+  readonly decodeTps: number | undefined;
+}
+
+export interface ModelInfo {
+  /** `general.name` of the file, or its file name. */
+  readonly name: string;
+  readonly path: string;
+  readonly architecture: string;
+  readonly numParameters: number;
+  readonly vocabularySize: number;
+  readonly contextLength: number;
+  /** Context that the engine was loaded with. */
+  readonly ctx: number;
+  readonly kvFormat: string;
+  readonly backend: BackendDescription;
+  readonly memory: MemoryUsage;
+  readonly loadMs: number;
+  readonly hasChatTemplate: boolean;
+}
+
+/** A running generation: iterate it for text as it comes, await `result` for the whole. */
+export interface Generation extends AsyncIterable<TextChunk> {
+  /** Settles when the generation ends, also when nobody iterates. An abort resolves with `finishReason: 'aborted'`. */
+  readonly result: Promise<GenerateResult>;
+}
+
+/** A conversation whose cache stays between turns, so that a turn computes only what is new. */
+export interface Chat {
+  readonly messages: readonly ChatMessage[];
+  /** Adds a user message and answers it. Only one at a time. An aborted answer stays in the conversation as far as it came. */
+  send(content: string, options?: ChatSendOptions): Generation;
+  /** Forgets the conversation and lets its pages go. */
+  clear(): Promise<void>;
+}
+
+export type ChatSendOptions = Omit<
+  GenerateOptions,
+  'prompt' | 'messages' | 'tokens' | 'logProbsAt' | 'onLogProbs'
+>;
+
+export interface Model {
+  readonly info: ModelInfo;
+  generate(options: GenerateOptions): Generation;
+  /** Chats share `maxSequences` with generations. */
+  chat(options?: { readonly system?: string }): Chat;
+  /** Text to ids; special tokens in the text stay text unless asked for. */
+  tokenize(text: string, options?: { readonly parseSpecial?: boolean }): Promise<number[]>;
+  detokenize(tokenIds: readonly number[]): Promise<string>;
+  /** Ends the engine's worker and its threads. Running generations reject with ENGINE_CLOSED. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,67 @@
+import { KvantError } from '../errors.ts';
+
+/** Bits of one stored element of a sealed tile; 16 stands for IEEE half precision. */
+export type TileBits = 16 | 8 | 4;
+
+/** How the sealed tiles of K, or of V, are stored. */
+export interface TileFormat {
+  readonly bits: TileBits;
+  /** Whether heads are multiplied by a Hadamard matrix before they are stored (see quant/hadamard.ts). */
+  readonly rotate: boolean;
+}
+
+/** How a KV cache stores what has been sealed. One format serves a whole sequence. */
+export interface KvFormat {
+  /** Canonical name: `f16`, `q8`, `q4`, or `kAvB` where the two differ. */
+  readonly name: string;
+  readonly k: TileFormat;
+  readonly v: TileFormat;
+  /** Tokens in a page. */
+  readonly pageSize: number;
+  /** The first tokens of a sequence, kept in f16 for good, since attention leans on them (attention sinks, arXiv 2309.17453). */
+  readonly numSinkTokens: number;
+}
+
+/** Measured in docs/decisions/0002-page-size.md; a multiple of 32, so that V rows of codes are whole words. */
+export const PAGE_SIZE = 64;
+const NUM_SINK_TOKENS = 4;
+
+const SHORT_NAMES: Record<string, readonly [TileBits, TileBits]> = { f16: [16, 16], q8: [8, 8], q4: [4, 4] };
+
+/** All spellings that `parseKvFormat` takes, for help texts and errors. */
+export const KV_FORMAT_HELP = 'f16, q8, q4, or kAvB with A and B from 16, 8, 4 (as in k8v4)';
+
+/**
+ * Reads a format name such as `q4` or `k8v4`.
+ *
+ * Heads are rotated where their size is a power of two: a Hadamard rotation halves the loss there, while other sizes
+ * can be rotated in smaller blocks only, which costs more than it gives when a few channels of K stand out.
+ *
+ * @param headDim channels of a head
+ * @throws KvantError INVALID_OPTION for an unknown name
+ */
+export function parseKvFormat(name: string, headDim: number): KvFormat {
+  const [kBits, vBits] = parseBits(name);
+  const quantized = kBits < 16 || vBits < 16;
+  const powerOfTwo = (headDim & (headDim - 1)) === 0;
+  return {
+    name: canonicalName(kBits, vBits),
+    k: { bits: kBits, rotate: kBits < 16 && powerOfTwo },
+    v: { bits: vBits, rotate: vBits < 16 && powerOfTwo },
+    pageSize: PAGE_SIZE,
+    numSinkTokens: quantized ? NUM_SINK_TOKENS : 0,
+  };
+}
+
+function parseBits(name: string): readonly [TileBits, TileBits] {
+  const short = Object.hasOwn(SHORT_NAMES, name) ? SHORT_NAMES[name] : undefined;
+  if (short) return short;
+  const match = /^k(16|8|4)v(16|8|4)$/.exec(name);
+  if (!match) throw new KvantError('INVALID_OPTION', `unknown KV format "${name}": use ${KV_FORMAT_HELP}`);
+  return [Number(match[1]) as TileBits, Number(match[2]) as TileBits];
+}
+
+function canonicalName(kBits: TileBits, vBits: TileBits): string {
+  if (kBits !== vBits) return `k${kBits}v${vBits}`;
+  return kBits === 16 ? 'f16' : `q${kBits}`;
+}
