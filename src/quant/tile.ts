@@ -1,0 +1,162 @@
+import { packNibbles, unpackNibbles } from './nibbles.ts';
+import { encodeByteScaled, readTileMeta, writeTileMeta } from './tile-meta.ts';
+import type { TileMeta } from './tile-meta.ts';
+import { checkTileSpec, numTilePlanes, planeShape } from './tile-spec.ts';
+import type { TileSpec } from './tile-spec.ts';
+
+/** A quantized tile, as its bytes lie in a page. */
+export interface SealedTile {
+  readonly meta: Uint8Array;
+  /** Four bits of every code each, most significant first: one plane for 4 bits, two for 8. */
+  readonly planes: readonly Uint8Array[];
+}
+
+/** The least standard deviation that is divided by: what is constant must not divide by zero. */
+const MIN_DEVIATION = Math.fround(1e-6);
+const f32 = Math.fround;
+
+/**
+ * Quantizes a tile, float32 operation by operation as docs/page-format.md says under "Sealing": K with a factor per token and a
+ * range per channel, V with a range per token. This is the oracle: others must give the same bytes.
+ *
+ * @param x [numTokens, headDim], token-major: the f16 values of an open page; no NaN
+ * @throws RangeError if the length or the shape is not one of a tile
+ */
+export function sealTile(spec: TileSpec, x: Float32Array): SealedTile {
+  checkTileSpec(spec);
+  if (x.length !== spec.numTokens * spec.headDim) {
+    throw new RangeError(`a ${spec.kind} tile of ${spec.numTokens} x ${spec.headDim} has ${x.length} values`);
+  }
+  const a = spec.kind === 'k' ? encodeByteScaled(tokenFactors(spec, x), 'up') : undefined;
+  const y = a ? divideTokens(spec, x, a.values) : x;
+  const { lo, hi } = rowRanges(spec, y);
+  const z = encodeByteScaled(lo, 'down');
+  const maxCode = 2 ** spec.bits - 1;
+  const widths = hi.map((value, row) => f32(value - z.values[row]) / maxCode);
+  const s = encodeByteScaled(widths, 'up');
+  const codes = quantize(spec, y, { a, s, z });
+  return { meta: writeTileMeta(spec, { a, s, z }), planes: splitPlanes(spec, codes) };
+}
+
+/**
+ * The values of a sealed tile: a[t] * (s[c] * k + z[c]) for K, s[t] * v + z[t] for V, in float64.
+ *
+ * @returns [numTokens, headDim], token-major
+ * @throws RangeError if a length is not that of the tile
+ */
+export function openTile(spec: TileSpec, tile: SealedTile): Float64Array {
+  const { a, s, z } = readTileMeta(spec, tile.meta);
+  const codes = tileCodes(spec, tile.planes);
+  const values = new Float64Array(codes.length);
+  for (let t = 0; t < spec.numTokens; t++) {
+    const factor = a ? a.values[t] : 1;
+    for (let c = 0; c < spec.headDim; c++) {
+      const row = spec.kind === 'k' ? c : t;
+      const i = t * spec.headDim + c;
+      values[i] = factor * (s.values[row] * codes[i] + z.values[row]);
+    }
+  }
+  return values;
+}
+
+/** The codes of a tile, all planes put together: [numTokens, headDim], token-major. @throws RangeError as `openTile` */
+export function tileCodes(spec: TileSpec, planes: readonly Uint8Array[]): Uint8Array {
+  checkTileSpec(spec);
+  if (planes.length !== numTilePlanes(spec)) throw new RangeError(`${planes.length} planes for ${spec.bits} bits`);
+  const { numRows, numCols } = planeShape(spec);
+  const codes = new Uint8Array(numRows * numCols);
+  for (const plane of planes) {
+    const nibbles = unpackNibbles(plane, numRows, numCols);
+    for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] << 4) | nibbles[i];
+  }
+  return spec.kind === 'k' ? codes : transpose(codes, numRows, numCols);
+}
+
+/** Steps 1 and 2: how large each token is, after each channel has been divided by its deviation over the tokens. */
+function tokenFactors({ numTokens, headDim }: TileSpec, x: Float32Array): Float32Array {
+  const deviations = channelDeviations(numTokens, headDim, x);
+  const factors = new Float32Array(numTokens);
+  const y = new Float32Array(headDim);
+  for (let t = 0; t < numTokens; t++) {
+    for (let c = 0; c < headDim; c++) y[c] = x[t * headDim + c] / deviations[c];
+    const mean = f32(sumInLanes(y) / headDim);
+    const squares = y.map((value) => f32(value - mean) * f32(value - mean));
+    factors[t] = Math.max(f32(Math.sqrt(f32(sumInLanes(squares) / headDim))), MIN_DEVIATION);
+  }
+  return factors;
+}
+
+function channelDeviations(numTokens: number, headDim: number, x: Float32Array): Float32Array {
+  const deviations = new Float32Array(headDim);
+  for (let c = 0; c < headDim; c++) {
+    let sum = 0;
+    for (let t = 0; t < numTokens; t++) sum = f32(sum + x[t * headDim + c]);
+    const mean = f32(sum / numTokens);
+    let squares = 0;
+    for (let t = 0; t < numTokens; t++) {
+      const difference = f32(x[t * headDim + c] - mean);
+      squares = f32(squares + f32(difference * difference));
+    }
+    deviations[c] = Math.max(f32(Math.sqrt(f32(squares / numTokens))), MIN_DEVIATION);
+  }
+  return deviations;
+}
+
+/** Sum in four lanes, value i in lane i mod 4, as a SIMD register adds. */
+function sumInLanes(values: Float32Array): number {
+  const lanes = new Float32Array(4);
+  values.forEach((value, i) => {
+    lanes[i % 4] += value;
+  });
+  return f32(f32(lanes[0] + lanes[1]) + f32(lanes[2] + lanes[3]));
+}
+
+/** Step 4. */
+function divideTokens({ headDim }: TileSpec, x: Float32Array, factors: Float32Array): Float32Array {
+  const reciprocals = factors.map((factor) => 1 / factor);
+  return x.map((value, i) => value * reciprocals[Math.floor(i / headDim)]);
+}
+
+/** Least and greatest of each row of quantization: a channel of K, a token of V. */
+function rowRanges({ kind, headDim, numTokens }: TileSpec, y: Float32Array): { lo: Float32Array; hi: Float32Array } {
+  const numRows = kind === 'k' ? headDim : numTokens;
+  const lo = new Float32Array(numRows).fill(Infinity);
+  const hi = new Float32Array(numRows).fill(-Infinity);
+  y.forEach((value, i) => {
+    const row = kind === 'k' ? i % headDim : Math.floor(i / headDim);
+    lo[row] = Math.min(lo[row], value);
+    hi[row] = Math.max(hi[row], value);
+  });
+  return { lo, hi };
+}
+
+/** Step 7. */
+function quantize({ kind, bits, headDim }: TileSpec, y: Float32Array, { s, z }: TileMeta): Uint8Array {
+  const maxCode = 2 ** bits - 1;
+  const inverses = s.values.map((scale) => (scale === 0 ? 0 : 1 / scale));
+  const codes = new Uint8Array(y.length);
+  y.forEach((value, i) => {
+    const row = kind === 'k' ? i % headDim : Math.floor(i / headDim);
+    const code = Math.trunc(f32(f32(f32(value - z.values[row]) * inverses[row]) + 0.5));
+    codes[i] = Math.min(Math.max(code, 0), maxCode);
+  });
+  return codes;
+}
+
+function splitPlanes(spec: TileSpec, codes: Uint8Array): Uint8Array[] {
+  const { numRows, numCols } = planeShape(spec);
+  const ordered = spec.kind === 'k' ? codes : transpose(codes, numCols, numRows);
+  const shifts = spec.bits === 8 ? [4, 0] : [0];
+  return shifts.map((shift) => {
+    const nibbles = ordered.map((code) => (code >> shift) & 15);
+    return packNibbles(nibbles, numRows, numCols);
+  });
+}
+
+function transpose(matrix: Uint8Array, numRows: number, numCols: number): Uint8Array {
+  const result = new Uint8Array(matrix.length);
+  for (let row = 0; row < numRows; row++) {
+    for (let col = 0; col < numCols; col++) result[col * numRows + row] = matrix[row * numCols + col];
+  }
+  return result;
+}
