@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  loadOptionShape,
+  parseChatSendOptions,
+  parseGenerateOptions,
+  parseLoadOptions,
+  parseOption,
+  resolveSampling,
+} from './options.ts';
+
+function refused(run: () => unknown, message: RegExp): void {
+  assert.throws(run, { name: 'KvantError', code: 'INVALID_OPTION', message });
+}
+
+test('options that are allowed come back as they are, and undefined counts as absent', () => {
+  const onProgress = () => undefined;
+  const options = { model: 'a.gguf', kv: 'k8v4', ctx: 1, threads: 1, backend: 'wasm', onProgress };
+  assert.deepEqual(parseLoadOptions(options), options);
+  assert.deepEqual(parseLoadOptions({ ctx: undefined }), {});
+  const generate = {
+    prompt: '',
+    temperature: 0,
+    topP: 1,
+    minP: 0,
+    topK: 0,
+    seed: 0xffffffff,
+    stop: ['a'],
+    maxTokens: 0,
+  };
+  assert.deepEqual(parseGenerateOptions(generate), generate);
+  assert.deepEqual(parseChatSendOptions({ signal: AbortSignal.abort() }).signal?.aborted, true);
+});
+
+test('a value out of range is refused with the name of the option, its range and the value', () => {
+  refused(() => parseLoadOptions({ threads: 0 }), /^option "threads" must be a whole number from 1 to 256; got 0$/);
+  refused(() => parseLoadOptions({ threads: 1.5 }), /threads.*got 1\.5/);
+  refused(() => parseLoadOptions({ threads: '2' }), /threads.*got "2"/);
+  refused(() => parseLoadOptions({ ctx: 0 }), /^option "ctx" must be a whole number of at least 1; got 0$/);
+  refused(() => parseLoadOptions({ ctx: NaN }), /ctx.*got NaN/);
+  refused(() => parseLoadOptions({ kv: 'q5' }), /^option "kv" must be f16, q8, q4.*; got "q5"$/);
+  refused(
+    () => parseLoadOptions({ backend: 'cuda' }),
+    /^option "backend" must be auto, wasm or reference; got "cuda"$/,
+  );
+  refused(() => parseLoadOptions({ model: '' }), /option "model" must be the path/);
+  refused(() => parseLoadOptions(7), /^options must be an object; got 7$/);
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', temperature: -1 }),
+    /^option "temperature" must be a number of at least 0; got -1$/,
+  );
+  refused(() => parseGenerateOptions({ prompt: 'a', temperature: Infinity }), /temperature/);
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', topP: 0 }),
+    /^option "topP" must be a number above 0 and at most 1; got 0$/,
+  );
+  refused(() => parseGenerateOptions({ prompt: 'a', topP: 1.01 }), /topP/);
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', minP: 1 }),
+    /^option "minP" must be a number of at least 0 and below 1; got 1$/,
+  );
+  refused(() => parseGenerateOptions({ prompt: 'a', repetitionPenalty: 0 }), /repetitionPenalty/);
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', seed: 2 ** 32 }),
+    /^option "seed" must be a whole number from 0 to 4294967295/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', stop: [''] }),
+    /^option "stop\[0\]" must be a text of at least one character; got ""$/,
+  );
+  refused(() => parseGenerateOptions({ prompt: 'a', signal: {} }), /^option "signal" must be an AbortSignal/);
+  refused(
+    () => parseGenerateOptions({ messages: [{ role: 'tool', content: '' }] }),
+    /^option "messages\[0\]\.role" must be system/,
+  );
+  refused(
+    () => parseGenerateOptions({ tokens: [3, -1] }),
+    /^option "tokens\[1\]" must be a whole number of at least 0; got -1$/,
+  );
+});
+
+test('an unknown option is refused and the known ones are listed', () => {
+  refused(
+    () => parseLoadOptions({ thread: 2 }),
+    /^unknown option "thread"; known options: model, kv, ctx, threads, backend/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', top_k: 2 }),
+    /^unknown option "top_k"; known options: temperature, topK/,
+  );
+  refused(() => parseChatSendOptions({ prompt: 'a' }), /^unknown option "prompt"/);
+  refused(
+    () => parseGenerateOptions({ messages: [{ role: 'user', content: '', name: 'x' }] }),
+    /^unknown option "messages\[0\]\.name"$/,
+  );
+});
+
+test('exactly one kind of prompt is needed, and log-probabilities need someone who takes them', () => {
+  refused(() => parseGenerateOptions({}), /^give exactly one of prompt, messages and tokens; got none$/);
+  refused(() => parseGenerateOptions({ prompt: 'a', tokens: [1] }), /; got prompt and tokens$/);
+  refused(() => parseGenerateOptions({ tokens: [1], logProbsAt: [0] }), /onLogProbs/);
+  refused(
+    () => parseGenerateOptions({ tokens: [1], logProbsAt: [1, 1], onLogProbs: () => undefined }),
+    /ascending order; got \[1,1\]/,
+  );
+});
+
+test('one option can be checked by itself, under the name of a flag', () => {
+  assert.equal(parseOption(loadOptionShape.threads, '--threads', 3), 3);
+  refused(
+    () => parseOption(loadOptionShape.threads, '--threads', 0),
+    /^option "--threads" must be a whole number from 1/,
+  );
+});
+
+test('sampling defaults are greedy, and the random seed is taken where none is given', () => {
+  const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+  assert.deepEqual(resolveSampling({}, 9), { ...greedy, seed: 9 });
+  assert.deepEqual(resolveSampling({ seed: 0, topK: 3 }, 9), { ...greedy, topK: 3, seed: 0 });
+});

@@ -1,0 +1,212 @@
+import * as z from 'zod';
+import { KvantError } from '../errors.ts';
+import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
+import type { ChatSendOptions, GenerateOptions, LoadOptions, SamplingOptions } from './types.ts';
+
+/** The one schema of all options: what each may be, and the words that say so. The CLI checks its flags against it too. */
+
+/** Longest context that is used when `ctx` is not given. */
+export const DEFAULT_MAX_CTX = 8192;
+/** More threads than this fight over memory bandwidth, and over the cores of other programs. */
+export const DEFAULT_MAX_THREADS = 16;
+export const DEFAULT_KV_FORMAT = 'q4';
+export const MAX_SEED = 0xffffffff;
+
+/** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */
+export const SAMPLING_DEFAULTS = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 } as const;
+
+const kvFormatName = z
+  .string(`must be ${KV_FORMAT_HELP}`)
+  .refine(isKvFormatName, { error: `must be ${KV_FORMAT_HELP}` });
+
+export const loadOptionShape = {
+  model: nonEmptyString('must be the path of a GGUF file'),
+  kv: kvFormatName,
+  ctx: integerFrom(1),
+  threads: integerFrom(1, 256),
+  backend: z.enum(['auto', 'wasm', 'reference'], 'must be auto, wasm or reference'),
+  maxSequences: integerFrom(1, 256),
+  onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
+  signal: abortSignal(),
+} satisfies Record<keyof LoadOptions, z.ZodType>;
+
+export const samplingOptionShape = {
+  temperature: numberWhere('must be a number of at least 0', (value) => value >= 0),
+  topK: integerFrom(0),
+  topP: numberWhere('must be a number above 0 and at most 1', (value) => value > 0 && value <= 1),
+  minP: numberWhere('must be a number of at least 0 and below 1', (value) => value >= 0 && value < 1),
+  repetitionPenalty: numberWhere('must be a number above 0', (value) => value > 0),
+  seed: integerFrom(0, MAX_SEED),
+} satisfies Record<keyof SamplingOptions, z.ZodType>;
+
+export const chatSendOptionShape = {
+  ...samplingOptionShape,
+  maxTokens: integerFrom(0),
+  stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
+  onPrefillProgress: functionOf<NonNullable<GenerateOptions['onPrefillProgress']>>(),
+  signal: abortSignal(),
+} satisfies Record<keyof ChatSendOptions, z.ZodType>;
+
+const message = z.strictObject({
+  role: z.enum(['system', 'user', 'assistant'], 'must be system, user or assistant'),
+  content: z.string('must be a text'),
+});
+
+export const generateOptionShape = {
+  ...chatSendOptionShape,
+  prompt: z.string('must be a text'),
+  messages: z.array(message, 'must be a list of messages').min(1, 'must have at least one message'),
+  tokens: z.array(integerFrom(0), 'must be a list of token ids').min(1, 'must have at least one token'),
+  logProbsAt: z
+    .array(integerFrom(0), 'must be a list of prompt positions')
+    .refine(isAscending, 'must be prompt positions in ascending order'),
+  onLogProbs: functionOf<NonNullable<GenerateOptions['onLogProbs']>>(),
+} satisfies Record<keyof GenerateOptions, z.ZodType>;
+
+const loadOptionsSchema = z.strictObject(loadOptionShape).partial();
+const generateOptionsSchema = z.strictObject(generateOptionShape).partial();
+const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
+const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
+
+/** Sampling options with every default filled in. */
+export type ResolvedSampling = Required<SamplingOptions>;
+
+/**
+ * Checks the options of `load`. An option that is `undefined` counts as absent.
+ *
+ * @throws KvantError INVALID_OPTION naming the option, what it may be and what it was
+ */
+export function parseLoadOptions(options: unknown): LoadOptions {
+  return parse(loadOptionsSchema, options) as LoadOptions;
+}
+
+/**
+ * Checks the options of `generate`.
+ *
+ * @throws KvantError INVALID_OPTION naming the option, what it may be and what it was
+ */
+export function parseGenerateOptions(options: unknown): GenerateOptions {
+  const parsed = parse(generateOptionsSchema, options) as GenerateOptions;
+  const given = (['prompt', 'messages', 'tokens'] as const).filter((name) => parsed[name] !== undefined);
+  if (given.length !== 1) {
+    const found = given.length === 0 ? 'got none' : `got ${given.join(' and ')}`;
+    throw new KvantError('INVALID_OPTION', `give exactly one of prompt, messages and tokens; ${found}`);
+  }
+  if ((parsed.logProbsAt === undefined) !== (parsed.onLogProbs === undefined)) {
+    throw new KvantError('INVALID_OPTION', 'logProbsAt and onLogProbs need each other: give both or neither');
+  }
+  return parsed;
+}
+
+/** Checks the options of `chat.send`. @throws KvantError INVALID_OPTION */
+export function parseChatSendOptions(options: unknown): ChatSendOptions {
+  return parse(chatSendOptionsSchema, options) as ChatSendOptions;
+}
+
+/** Checks the options of `model.chat`. @throws KvantError INVALID_OPTION */
+export function parseChatOptions(options: unknown): { readonly system?: string } {
+  return parse(chatOptionsSchema, options) as { readonly system?: string };
+}
+
+/**
+ * Checks one option by itself, under the name that the user knows it by.
+ *
+ * @param schema from one of the shapes above, for instance `loadOptionShape.threads`
+ * @param name for instance `--threads`
+ * @throws KvantError INVALID_OPTION
+ */
+export function parseOption<T>(schema: z.ZodType<T>, name: string, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw invalidOption(name, result.error.issues[0], value);
+}
+
+/** @param randomSeed taken where no seed was given */
+export function resolveSampling(options: SamplingOptions, randomSeed: number): ResolvedSampling {
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
+  return {
+    temperature: temperature ?? SAMPLING_DEFAULTS.temperature,
+    topK: topK ?? SAMPLING_DEFAULTS.topK,
+    topP: topP ?? SAMPLING_DEFAULTS.topP,
+    minP: minP ?? SAMPLING_DEFAULTS.minP,
+    repetitionPenalty: repetitionPenalty ?? SAMPLING_DEFAULTS.repetitionPenalty,
+    seed: seed ?? randomSeed,
+  };
+}
+
+function parse(schema: z.ZodObject, options: unknown): object {
+  const result = schema.safeParse(options);
+  if (!result.success) throw toKvantError(schema, result.error.issues[0], options);
+  return Object.fromEntries(Object.entries(result.data).filter(([, value]) => value !== undefined));
+}
+
+function toKvantError(schema: z.ZodObject, issue: z.core.$ZodIssue, options: unknown): KvantError {
+  const name = issue.path.reduce<string>(appendKey, '');
+  if (issue.code === 'unrecognized_keys') {
+    const unknown = issue.keys.map((key) => `"${appendKey(name, key)}"`).join(', ');
+    const known = name === '' ? `; known options: ${Object.keys(schema.shape).join(', ')}` : '';
+    return new KvantError('INVALID_OPTION', `unknown option ${unknown}${known}`);
+  }
+  if (name === '') return new KvantError('INVALID_OPTION', `options must be an object; got ${show(options)}`);
+  return invalidOption(name, issue, valueAt(options, issue.path));
+}
+
+function invalidOption(name: string, issue: z.core.$ZodIssue, value: unknown): KvantError {
+  return new KvantError('INVALID_OPTION', `option "${name}" ${issue.message}; got ${show(value)}`);
+}
+
+function appendKey(path: string, key: PropertyKey): string {
+  if (typeof key === 'number') return `${path}[${key}]`;
+  return path === '' ? String(key) : `${path}.${String(key)}`;
+}
+
+function valueAt(options: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((value, key) => (value as Record<PropertyKey, unknown>)[key], options);
+}
+
+const MAX_SHOWN_CHARS = 60;
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'number') return `${value}`;
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}…` : text;
+}
+
+function integerFrom(least: number, most?: number): z.ZodNumber {
+  const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
+  const rule = `must be a whole number ${range}`;
+  const schema = z.int(rule).min(least, rule);
+  return most === undefined ? schema : schema.max(most, rule);
+}
+
+function numberWhere(rule: string, holds: (value: number) => boolean): z.ZodNumber {
+  return z.number(rule).refine(holds, rule);
+}
+
+function nonEmptyString(rule: string): z.ZodString {
+  return z.string(rule).min(1, rule);
+}
+
+function functionOf<T>(): z.ZodCustom<T, T> {
+  return z.custom<T>((value) => typeof value === 'function', 'must be a function');
+}
+
+function abortSignal(): z.ZodCustom<AbortSignal, AbortSignal> {
+  return z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'must be an AbortSignal');
+}
+
+function isKvFormatName(name: string): boolean {
+  // The spelling does not depend on the size of a head, which is only known with the model.
+  const ANY_HEAD_DIM = 64;
+  try {
+    parseKvFormat(name, ANY_HEAD_DIM);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isAscending(values: readonly number[]): boolean {
+  return values.every((value, i) => i === 0 || value > values[i - 1]);
+}
