@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseKvFormat } from '../quant/kv-format.ts';
+import { tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
+import type { KvShape, PageLayout, TileKind } from './page-layout.ts';
+import {
+  bitsPerElement,
+  elementsPerToken,
+  f16PageLayout,
+  metaOffsetBytes,
+  planeOffsetBytes,
+  sealedPageLayout,
+} from './page-layout.ts';
+
+const FORMATS = ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'k4v16', 'k16v8', 'k8v16'];
+const SHAPES: KvShape[] = [
+  { numLayers: 30, numKvHeads: 3, headDim: 64 },
+  { numLayers: 1, numKvHeads: 1, headDim: 16 },
+  { numLayers: 3, numKvHeads: 5, headDim: 80 },
+  { numLayers: 2, numKvHeads: 1, headDim: 96 },
+  { numLayers: 4, numKvHeads: 2, headDim: 256 },
+];
+const KINDS = ['k', 'v'] as const;
+
+interface Extent {
+  readonly start: number;
+  readonly end: number;
+  readonly what: string;
+}
+
+function bitsOf(layout: PageLayout, kind: TileKind): 16 | 8 | 4 {
+  return kind === 'k' ? layout.kBits : layout.vBits;
+}
+
+/** Every piece of a page, its size taken from the tile alone, its place from the layout. */
+function pieces(layout: PageLayout): Extent[] {
+  const { shape, numTokens } = layout;
+  const extents: Extent[] = [];
+  const add = (what: string, start: number, bytes: number): number => extents.push({ start, end: start + bytes, what });
+  for (let layer = 0; layer < shape.numLayers; layer++) {
+    for (let head = 0; head < shape.numKvHeads; head++) {
+      for (const kind of KINDS) {
+        const tile = `${kind} of layer ${layer}, head ${head}`;
+        const bits = bitsOf(layout, kind);
+        const plane = (index: number): number => planeOffsetBytes(layout, index, layer, head, kind);
+        if (bits === 16) {
+          add(`f16 ${tile}`, plane(0), numTokens * shape.headDim * 2);
+          continue;
+        }
+        const spec = { kind, bits, numTokens, headDim: shape.headDim };
+        add(`metadata ${tile}`, metaOffsetBytes(layout, layer, head, kind), tileMetaBytes(spec));
+        for (let index = 0; index < bits / 4; index++) add(`plane ${index} ${tile}`, plane(index), tilePlaneBytes(spec));
+      }
+    }
+  }
+  return extents.sort((a, b) => a.start - b.start);
+}
+
+function assertCovered(layout: PageLayout, label: string): void {
+  let end = 0;
+  for (const piece of pieces(layout)) {
+    assert.equal(piece.start, end, `${label}: ${piece.what}`);
+    assert.equal(piece.start % 16, 0, `${label}: ${piece.what} does not start on 16 bytes`);
+    end = piece.end;
+  }
+  assert.equal(layout.pageBytes, Math.ceil(end / 64) * 64, label);
+}
+
+test('the pieces of a sealed page follow each other without gaps or overlaps, on 16 bytes, and end within 64 of the page', () => {
+  for (const shape of SHAPES) {
+    for (const name of FORMATS) {
+      for (const pageSize of [32, 64, 128]) {
+        const format = { ...parseKvFormat(name, shape.headDim), pageSize };
+        assertCovered(sealedPageLayout(format, shape), `${name} ${JSON.stringify(shape)} ${pageSize}`);
+      }
+    }
+  }
+});
+
+test('so do those of open and sink pages', () => {
+  for (const shape of SHAPES) {
+    for (const numTokens of [4, 64]) assertCovered(f16PageLayout(numTokens, shape), `${numTokens} tokens`);
+  }
+});
+
+test('regions come in order: all metadata, then the high planes, then the low planes of what has 8 bits', () => {
+  for (const name of FORMATS) {
+    const layout = sealedPageLayout(parseKvFormat(name, 80), SHAPES[2]);
+    const order = pieces(layout).map(({ what }) => (what.startsWith('metadata') ? 0 : what.startsWith('plane 1') ? 2 : 1));
+    assert.deepEqual(order, order.toSorted(), name);
+    const planes = KINDS.map((kind) => (bitsOf(layout, kind) === 8 ? 2 : 1));
+    assert.equal(layout.planes.length, Math.max(...planes));
+    layout.planes.forEach((plane, index) => {
+      assert.equal(plane.bits, index === 0 && (layout.kBits === 16 || layout.vBits === 16) ? 16 : 4, name);
+      assert.deepEqual([plane.hasK, plane.hasV], [planes[0] > index, planes[1] > index], name);
+    });
+  }
+});
+
+test('bits per element with all metadata: 4.36 for q4, 8.36 for q8 at 64 channels and pages of 64 tokens', () => {
+  const shape: KvShape = { numLayers: 32, numKvHeads: 8, headDim: 64 };
+  const cases: [string, number][] = [
+    ['f16', 16],
+    ['q8', 8 + 368 / 1024],
+    ['q4', 4 + 368 / 1024],
+    ['k8v4', 6 + 368 / 1024],
+    // Only one side has metadata: K's 32 + 64 + 2 * 64 bytes, V's 16 + 2 * 64.
+    ['k4v16', 10 + 224 / 1024],
+    ['k16v4', 10 + 144 / 1024],
+  ];
+  for (const [name, expected] of cases) {
+    assert.equal(bitsPerElement(sealedPageLayout(parseKvFormat(name, 64), shape)), expected, name);
+  }
+});
+
+test('a sealed f16 page has the bytes of an open page, and a token has 2 x layers x heads x channels elements', () => {
+  for (const shape of SHAPES) {
+    const format = parseKvFormat('f16', shape.headDim);
+    assert.deepEqual(sealedPageLayout(format, shape), f16PageLayout(format.pageSize, shape));
+  }
+  assert.equal(elementsPerToken(SHAPES[0]), 11520);
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KvantError } from '../errors.ts';
+import { KV_FORMAT_HELP, PAGE_SIZE, parseKvFormat } from './kv-format.ts';
+
+test('every spelling gives its bits, under its canonical name', () => {
+  const cases: [string, string, number, number][] = [
+    ['f16', 'f16', 16, 16],
+    ['q8', 'q8', 8, 8],
+    ['q4', 'q4', 4, 4],
+    ['k16v16', 'f16', 16, 16],
+    ['k8v8', 'q8', 8, 8],
+    ['k4v4', 'q4', 4, 4],
+    ['k8v4', 'k8v4', 8, 4],
+    ['k4v8', 'k4v8', 4, 8],
+    ['k16v4', 'k16v4', 16, 4],
+    ['k4v16', 'k4v16', 4, 16],
+    ['k16v8', 'k16v8', 16, 8],
+    ['k8v16', 'k8v16', 8, 16],
+  ];
+  for (const [name, canonical, kBits, vBits] of cases) {
+    const format = parseKvFormat(name, 64);
+    assert.deepEqual([format.name, format.k.bits, format.v.bits], [canonical, kBits, vBits]);
+    assert.equal(format.pageSize, PAGE_SIZE);
+  }
+});
+
+test('sink tokens are kept by every format but f16', () => {
+  assert.equal(parseKvFormat('f16', 64).numSinkTokens, 0);
+  for (const name of ['q8', 'q4', 'k16v4', 'k4v16']) assert.equal(parseKvFormat(name, 64).numSinkTokens, 4);
+});
+
+test('a quantized side is rotated where the head size is a power of two, a side in f16 never', () => {
+  for (const headDim of [32, 64, 128, 256]) {
+    const format = parseKvFormat('k16v4', headDim);
+    assert.deepEqual([format.k.rotate, format.v.rotate], [false, true]);
+  }
+  for (const headDim of [48, 80, 96]) {
+    const format = parseKvFormat('q4', headDim);
+    assert.deepEqual([format.k.rotate, format.v.rotate], [false, false]);
+  }
+});
+
+test('unknown names are refused with INVALID_OPTION and all spellings', () => {
+  for (const name of ['', 'q5', 'Q4', 'k8', 'k8v3', 'k4v4 ', 'toString', '__proto__']) {
+    assert.throws(
+      () => parseKvFormat(name, 64),
+      (error) =>
+        error instanceof KvantError &&
+        error.code === 'INVALID_OPTION' &&
+        error.message === `unknown KV format "${name}": use ${KV_FORMAT_HELP}`,
+    );
+  }
+});
