@@ -1,0 +1,88 @@
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
+import { KvantError } from '../errors.ts';
+import { argmax, heaviestCandidates } from './candidates.ts';
+import type { ResolvedSampling } from './options.ts';
+
+/**
+ * Chooses the next token from its logits. The filters run in llama.cpp's order:
+ *
+ * 1. repetition penalty (CTRL, arXiv 1909.05858): the logit of every token that the sequence has is divided by it where it is
+ *    positive, multiplied where it is negative
+ * 2. top-k: the k likeliest tokens stay
+ * 3. top-p (arXiv 1904.09751): the likeliest tokens stay whose probabilities, after 2, first add up to p
+ * 4. min-p (arXiv 2407.01082): tokens at least `minP` times as likely as the likeliest stay
+ * 5. temperature: the logits that are left are divided by it, and one token is drawn; at 0 the likeliest is taken after 1
+ *
+ * Of equal logits the lower id counts as the likelier. The draw depends on the seed and the position alone, so that what runs
+ * beside a sequence, and what it was like before it was continued, do not matter.
+ *
+ * @param logits [vocabulary]; not changed
+ * @param tokens what the sequence has so far, for the repetition penalty
+ * @param position of the token that is drawn
+ * @throws KvantError ENGINE_FAILED if the logits are not numbers
+ */
+export function sampleToken(
+  logits: Float32Array,
+  tokens: readonly number[],
+  position: number,
+  options: ResolvedSampling,
+): number {
+  const penalized = penalizeRepetition(logits, tokens, options.repetitionPenalty);
+  const likeliest = argmax(penalized);
+  if (likeliest === undefined || penalized[likeliest] === Infinity) {
+    const message = `the logits of position ${position - 1} are not numbers: the model file may be damaged`;
+    throw new KvantError('ENGINE_FAILED', message);
+  }
+  if (options.temperature === 0) return likeliest;
+  const max = penalized[likeliest];
+  const candidates = heaviestCandidates(penalized, max, options);
+  return draw(penalized, max, candidates, options.temperature, uniform(options.seed, position));
+}
+
+function penalizeRepetition(logits: Float32Array, tokens: readonly number[], penalty: number): Float32Array {
+  if (penalty === 1) return logits;
+  const penalized = logits.slice();
+  for (const token of tokens) {
+    const logit = logits[token];
+    penalized[token] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+  return penalized;
+}
+
+/** Draws by inversion: the first candidate at which the sum of probabilities exceeds `random` of their total. */
+function draw(logits: Float32Array, max: number, candidates: Uint32Array, temperature: number, random: number): number {
+  const weights = new Float64Array(candidates.length);
+  let total = 0;
+  for (let i = 0; i < candidates.length; i++) {
+    weights[i] = Math.exp((logits[candidates[i]] - max) / temperature);
+    total += weights[i];
+  }
+  let left = random * total;
+  let last = 0;
+  for (let i = 0; i < candidates.length; i++) {
+    if (weights[i] === 0) continue;
+    last = i;
+    left -= weights[i];
+    if (left < 0) break;
+  }
+  return candidates[last];
+}
+
+/**
+ * A number in [0, 1) that depends on seed and position alone. They are hashed before they become the generator's state, since the
+ * generator is linear: states that differ in few bits would give correlated numbers for good.
+ */
+function uniform(seed: number, position: number): number {
+  const state = [mix(seed)];
+  for (const value of [position, 1, 2]) state.push(mix(state[state.length - 1] ^ value));
+  return uniformFloat64(xoroshiro128plusFromState(state));
+}
+
+/** MurmurHash3's 32-bit finalizer, over a step of the golden ratio so that 0 is not mapped to 0. */
+function mix(value: number): number {
+  let hash = (value + 0x9e3779b9) | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
