@@ -1,0 +1,135 @@
+import type { KernelsConfig, PageMemory, Segment, Step } from './kernels.ts';
+
+/**
+ * Checks every rule of `Step` that does not need a model, for all backends: rows, positions, page indices, and that tiles are
+ * sealed exactly when a page becomes full.
+ *
+ * @throws RangeError that says which rule which segment breaks
+ */
+export function checkStep(step: Step, config: KernelsConfig): void {
+  const numRows = step.tokenIds.length;
+  require(numRows >= 1, 'a step has at least one row');
+  require(numRows <= config.maxRows, `a step of ${numRows} rows: at most ${config.maxRows} fit`);
+  checkPageMemories(step, config);
+  let nextRow = 0;
+  step.segments.forEach((segment, index) => {
+    checkRows(segment, nextRow, `segment ${index}`);
+    checkPositions(segment, config, `segment ${index}`);
+    checkPages(segment, step, config, `segment ${index}`);
+    nextRow += segment.numRows;
+  });
+  require(nextRow === numRows, `segments cover ${nextRow} rows of ${numRows}`);
+  checkOutputRows(step.outputRows, numRows);
+  checkDistinct(step.segments, 'openPage');
+  checkDistinct(step.segments, 'sealInto');
+}
+
+/** @throws RangeError if an id is not a row of a table of `numRows` */
+export function checkTokenIds(tokenIds: readonly number[], numRows: number): void {
+  tokenIds.forEach((id, row) => {
+    require(isIndex(id, numRows), `token id ${id} at row ${row} is not in [0, ${numRows})`);
+  });
+}
+
+/** Page that is open for a segment: how many full pages come before it. */
+function openPageNumber({ firstPosition }: Segment, { format }: KernelsConfig): number {
+  return Math.floor(Math.max(firstPosition - format.numSinkTokens, 0) / format.pageSize);
+}
+
+/** First position after the segment's open page. */
+function openPageEnd(segment: Segment, config: KernelsConfig): number {
+  const { numSinkTokens, pageSize } = config.format;
+  return numSinkTokens + (openPageNumber(segment, config) + 1) * pageSize;
+}
+
+function checkRows({ firstRow, numRows }: Segment, nextRow: number, what: string): void {
+  require(firstRow === nextRow, `${what} starts at row ${firstRow}: row ${nextRow} is next`);
+  require(isCount(numRows) && numRows >= 1, `${what} has ${numRows} rows`);
+}
+
+function checkPositions(segment: Segment, config: KernelsConfig, what: string): void {
+  const { firstPosition, numRows } = segment;
+  require(isCount(firstPosition), `${what} starts at position ${firstPosition}`);
+  const end = firstPosition + numRows;
+  require(end <= config.maxContext, `${what} ends at position ${end}, beyond the context of ${config.maxContext}`);
+  const pageEnd = openPageEnd(segment, config);
+  require(end <= pageEnd, `${what} ends at position ${end}, beyond its open page's end ${pageEnd}`);
+}
+
+function checkPages(segment: Segment, { pages }: Step, config: KernelsConfig, what: string): void {
+  const { sealedPages, openPage, sinkPage, sealInto, firstPosition, numRows } = segment;
+  const numBefore = openPageNumber(segment, config);
+  require(
+    sealedPages.length === numBefore,
+    `${what} at position ${firstPosition} names ${sealedPages.length} sealed pages: ${numBefore} come before its own`,
+  );
+  for (const page of sealedPages) checkPage(page, pages.sealed, `${what}: sealed page`);
+  checkPage(openPage, pages.open, `${what}: open page`);
+  if (pages.sink) {
+    require(sinkPage !== undefined, `${what} names no sink page`);
+    checkPage(sinkPage, pages.sink, `${what}: sink page`);
+  } else {
+    require(sinkPage === undefined, `${what} names a sink page, and the format ${config.format.name} has none`);
+  }
+  if (firstPosition + numRows === openPageEnd(segment, config)) {
+    require(sealInto !== undefined, `${what} fills its open page and does not say where to seal it`);
+    checkPage(sealInto, pages.sealed, `${what}: page to seal into`);
+    require(!sealedPages.includes(sealInto), `${what} would seal into page ${sealInto}, which it reads`);
+  } else {
+    require(sealInto === undefined, `${what} is to be sealed and does not fill its open page`);
+  }
+}
+
+/** That each kind of page holds as many tokens, and as many bits, as the format says. */
+function checkPageMemories({ pages }: Step, { format }: KernelsConfig): void {
+  const { sealed, open, sink } = pages;
+  const hasBits = (memory: PageMemory, kBits: number, vBits: number): boolean =>
+    memory.layout.kBits === kBits && memory.layout.vBits === vBits;
+  require(
+    sealed.layout.numTokens === format.pageSize && hasBits(sealed, format.k.bits, format.v.bits),
+    `sealed pages have another layout than ${format.name}`,
+  );
+  require(
+    open.layout.numTokens === format.pageSize && hasBits(open, 16, 16),
+    `open pages are not f16 pages of ${format.pageSize} tokens`,
+  );
+  const numSinkTokens = sink ? sink.layout.numTokens : 0;
+  require(
+    numSinkTokens === format.numSinkTokens && (!sink || hasBits(sink, 16, 16)),
+    `sink pages are not f16 pages of ${format.numSinkTokens} tokens`,
+  );
+}
+
+function checkOutputRows(outputRows: readonly number[], numRows: number): void {
+  let previous = -1;
+  for (const row of outputRows) {
+    require(isIndex(row, numRows), `output row ${row} is not in [0, ${numRows})`);
+    require(row > previous, `output row ${row} comes after row ${previous}: they must ascend`);
+    previous = row;
+  }
+}
+
+function checkDistinct(segments: readonly Segment[], field: 'openPage' | 'sealInto'): void {
+  const seen = new Set<number>();
+  for (const { [field]: page } of segments) {
+    if (page === undefined) continue;
+    require(!seen.has(page), `two segments write to page ${page} (${field})`);
+    seen.add(page);
+  }
+}
+
+function checkPage(page: number, memory: PageMemory, what: string): void {
+  require(isIndex(page, memory.numPages), `${what} ${page} is not in [0, ${memory.numPages})`);
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
+}
+
+function isIndex(value: number, length: number): boolean {
+  return isCount(value) && value < length;
+}
+
+function require(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new RangeError(message);
+}

@@ -1,0 +1,255 @@
+import type { PageLayout } from '../../cache/page-layout.ts';
+import {
+  checkAttend,
+  checkConfig,
+  checkEmbed,
+  checkKeysValues,
+  checkLayer,
+  checkMatmul,
+  checkQueries,
+  checkRmsNorm,
+  checkSelectOutputs,
+  checkSwiGlu,
+} from '../check-operands.ts';
+import { checkStep, checkTokenIds } from '../check-step.ts';
+import type {
+  Activation,
+  Kernels,
+  KernelsConfig,
+  MatmulOutput,
+  Matrix,
+  MemoryUsage,
+  Operand,
+  PageMemory,
+  RowOrder,
+  RowSet,
+  Step,
+  TensorSource,
+  Vector,
+} from '../kernels.ts';
+import { rmsNorm, swiGlu } from './elementwise.ts';
+import { HandleTable } from './handles.ts';
+import { KeyValues } from './key-values.ts';
+import type { StepMemory } from './key-values.ts';
+import { matmul } from './matmul.ts';
+import { Pages } from './pages.ts';
+import { RowBuffer } from './row-buffer.ts';
+import { TileCache } from './tile-cache.ts';
+import { readMatrix, readVector } from './weights.ts';
+import type { WeightMatrix } from './weights.ts';
+
+/** Decoded tiles that are kept; beyond it they are decoded again for every query. */
+const TILE_CACHE_BYTES = 256 * 2 ** 20;
+
+/** A step that has begun, its memories looked up. */
+interface RunningStep {
+  readonly step: Step;
+  readonly memory: StepMemory;
+}
+
+/**
+ * The oracle that every backend is tested against: float64, plain TypeScript, one thread, operations run at once. Weights are
+ * dequantized to float32, activations are never quantized; what lies in pages is exactly what docs/page-format.md says.
+ */
+export class ReferenceKernels implements Kernels {
+  readonly description = { name: 'reference', threads: 1, isa: 'float64' } as const;
+  readonly config: KernelsConfig;
+
+  readonly #matrices = new HandleTable<Matrix, WeightMatrix>('matrix');
+  readonly #vectors = new HandleTable<Vector, Float32Array>('vector');
+  readonly #activations = new HandleTable<Activation, RowBuffer>('activation');
+  readonly #operands = new HandleTable<Operand, RowBuffer>('operand');
+  readonly #pages = new HandleTable<PageMemory, { pages: Pages; tiles: TileCache }>('page memory');
+  readonly #keyValues: KeyValues;
+  readonly #buffers: RowBuffer[] = [];
+  readonly #tileCaches: TileCache[] = [];
+  #weightBytes = 0;
+  #pageBytes = 0;
+  #running: RunningStep | undefined;
+  /** The step that `readRow` reads from. */
+  #lastStep: Step | undefined;
+
+  /** @throws RangeError if the heads do not fit each other or the rotary channels do not fit a head */
+  constructor(config: KernelsConfig) {
+    checkConfig(config);
+    this.config = config;
+    this.#keyValues = new KeyValues(config);
+  }
+
+  async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
+    const matrix = await readMatrix(source, rowOrder);
+    this.#weightBytes += matrix.values.byteLength;
+    const handle = { numRows: matrix.numRows, numCols: matrix.numCols } as Matrix;
+    return this.#matrices.add(handle, matrix);
+  }
+
+  async loadVector(source: TensorSource, rowOrder: RowOrder): Promise<Vector> {
+    const values = await readVector(source, rowOrder);
+    this.#weightBytes += values.byteLength;
+    return this.#vectors.add({ length: values.length } as Vector, values);
+  }
+
+  createActivation(width: number, rows: RowSet): Activation {
+    return this.#activations.add({ width, rows } as Activation, this.#createBuffer(width, rows));
+  }
+
+  createOperand(width: number, rows: RowSet): Operand {
+    return this.#operands.add({ width, rows } as Operand, this.#createBuffer(width, rows));
+  }
+
+  createPages(layout: PageLayout, numPages: number): PageMemory {
+    const pages = new Pages(layout, numPages);
+    const tiles = new TileCache(pages, TILE_CACHE_BYTES);
+    this.#pageBytes += pages.sizeBytes;
+    this.#tileCaches.push(tiles);
+    return this.#pages.add({ layout, numPages } as PageMemory, { pages, tiles });
+  }
+
+  beginStep(step: Step): void {
+    if (this.#running) throw new Error('a step has begun already: finish it first');
+    checkStep(step, this.config);
+    const sealed = this.#pages.get(step.pages.sealed);
+    const memory = {
+      sealed: sealed.pages,
+      sealedTiles: sealed.tiles,
+      open: this.#pages.get(step.pages.open).pages,
+      sink: step.pages.sink && this.#pages.get(step.pages.sink).pages,
+    };
+    for (const buffer of this.#buffers) buffer.ensureRows(numRowsOf(step, buffer.rows));
+    this.#running = { step, memory };
+    this.#lastStep = step;
+  }
+
+  embed(table: Matrix, out: Activation): void {
+    const { step } = this.#current();
+    checkEmbed(table, out);
+    checkTokenIds(step.tokenIds, table.numRows);
+    const { numCols, values } = this.#matrices.get(table);
+    const target = this.#activations.get(out);
+    step.tokenIds.forEach((id, row) => target.row(row).set(values.subarray(id * numCols, (id + 1) * numCols)));
+  }
+
+  rmsNorm(x: Activation, weight: Vector, epsilon: number, out: Operand): void {
+    const { step } = this.#current();
+    checkRmsNorm(x, weight, out);
+    const [source, target] = [this.#activations.get(x), this.#operands.get(out)];
+    const factors = this.#vectors.get(weight);
+    for (let row = 0; row < numRowsOf(step, x.rows); row++) {
+      rmsNorm(source.row(row), factors, epsilon, target.row(row));
+    }
+  }
+
+  matmul(x: Operand, outputs: readonly MatmulOutput[]): void {
+    const { step } = this.#current();
+    const source = this.#operands.get(x);
+    for (const output of outputs) {
+      checkMatmul(x, output);
+      matmul({
+        x: source.values,
+        numRows: numRowsOf(step, x.rows),
+        weights: this.#matrices.get(output.weights).values,
+        width: x.width,
+        numOutputs: output.out.width,
+        out: this.#activations.get(output.out).values,
+        bias: output.bias && this.#vectors.get(output.bias),
+        accumulate: output.accumulate ?? false,
+      });
+    }
+  }
+
+  storeKeysValues(layer: number, q: Activation, k: Activation, v: Activation): void {
+    const { step, memory } = this.#current();
+    checkLayer(layer, this.config);
+    checkQueries(q, this.config);
+    checkKeysValues(k, v, this.config);
+    const [queries, keys, values] = [q, k, v].map((handle) => this.#activations.get(handle));
+    for (const segment of step.segments) this.#keyValues.store(memory, segment, layer, queries, keys, values);
+  }
+
+  attend(layer: number, q: Activation, out: Operand): void {
+    const { step, memory } = this.#current();
+    checkLayer(layer, this.config);
+    checkAttend(q, out, this.config);
+    const [queries, target] = [this.#activations.get(q), this.#operands.get(out)];
+    for (const segment of step.segments) this.#keyValues.attend(memory, segment, layer, queries, target);
+  }
+
+  sealTiles(layer: number): void {
+    const { step, memory } = this.#current();
+    checkLayer(layer, this.config);
+    for (const segment of step.segments) {
+      if (segment.sealInto !== undefined) this.#keyValues.seal(memory, segment, layer, segment.sealInto);
+    }
+  }
+
+  swiGlu(gate: Activation, up: Activation, out: Operand): void {
+    const { step } = this.#current();
+    checkSwiGlu(gate, up, out);
+    const [gates, ups] = [this.#activations.get(gate), this.#activations.get(up)];
+    const target = this.#operands.get(out);
+    for (let row = 0; row < numRowsOf(step, gate.rows); row++) swiGlu(gates.row(row), ups.row(row), target.row(row));
+  }
+
+  selectOutputs(x: Activation, out: Activation): void {
+    const { step } = this.#current();
+    checkSelectOutputs(x, out);
+    const [source, target] = [this.#activations.get(x), this.#activations.get(out)];
+    step.outputRows.forEach((row, index) => target.row(index).set(source.row(row)));
+  }
+
+  async finishStep(): Promise<void> {
+    this.#current();
+    this.#running = undefined;
+  }
+
+  readRow(activation: Activation, row: number): Float32Array {
+    const buffer = this.#activations.get(activation);
+    const numRows = this.#lastStep ? numRowsOf(this.#lastStep, buffer.rows) : 0;
+    if (!Number.isInteger(row) || row < 0 || row >= numRows) throw new RangeError(`row ${row} is not in [0, ${numRows})`);
+    return Float32Array.from(buffer.row(row));
+  }
+
+  readPage(pages: PageMemory, page: number): Uint8Array {
+    return this.#pages.get(pages).pages.pageBytes(page).slice();
+  }
+
+  writePage(pages: PageMemory, page: number, bytes: Uint8Array): void {
+    const memory = this.#pages.get(pages);
+    const target = memory.pages.pageBytes(page);
+    if (bytes.length !== target.length) {
+      throw new RangeError(`${bytes.length} bytes for a page of ${target.length}`);
+    }
+    target.set(bytes);
+    memory.tiles.forgetPage(page);
+  }
+
+  memoryUsage(): MemoryUsage {
+    let scratchBytes = this.#keyValues.scratchBytes;
+    for (const { values } of this.#buffers) scratchBytes += values.byteLength;
+    for (const { sizeBytes } of this.#tileCaches) scratchBytes += sizeBytes;
+    return { weightBytes: this.#weightBytes, pageBytes: this.#pageBytes, scratchBytes };
+  }
+
+  async close(): Promise<void> {
+    this.#running = undefined;
+    this.#lastStep = undefined;
+    this.#buffers.length = 0;
+    this.#tileCaches.length = 0;
+  }
+
+  #createBuffer(width: number, rows: RowSet): RowBuffer {
+    // Few rows are outputs, and theirs are the widest: they get room when a step wants them.
+    const buffer = new RowBuffer(width, rows, rows === 'step' ? this.config.maxRows : 1);
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
+  #current(): RunningStep {
+    if (!this.#running) throw new Error('no step has begun');
+    return this.#running;
+  }
+}
+
+function numRowsOf(step: Step, rows: RowSet): number {
+  return rows === 'step' ? step.tokenIds.length : step.outputRows.length;
+}
