@@ -1,4 +1,4 @@
-/** What tells the supported architectures apart. All are decoders with RMSNorm, RoPE, grouped-query attention and SwiGLU. */
+/** How architectures differ. All are decoders with RMSNorm, RoPE, grouped-query attention and SwiGLU. */
 export interface ArchitectureTraits {
   /**
    * Which rows of a query or key head make a rotary pair in the file: (2i, 2i + 1) as llama's converter leaves them, or

@@ -55,7 +55,9 @@ export class GgufFile {
       numCols,
       read: async (into, offsetBytes) => {
         if (offsetBytes < 0 || offsetBytes + into.length > numBytes) {
-          throw new RangeError(`bytes ${offsetBytes}..${offsetBytes + into.length} of tensor ${name}, which has ${numBytes}`);
+          throw new RangeError(
+            `bytes ${offsetBytes}..${offsetBytes + into.length} of tensor ${name}, which has ${numBytes}`,
+          );
         }
         await source.read(into, tensor.offsetBytes + offsetBytes);
       },

@@ -25,7 +25,7 @@ const MIN_KEY_BYTES = 8 + 4 + 1;
 const MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;
 /** Far above any model, and small enough that a hostile count costs little. */
 const MAX_TENSORS = 100_000;
-/** The parser reads ahead by less than this, so a request that starts beyond the end by more is for a header that is cut short. */
+/** The parser reads ahead by less than this: beyond it, it asks for bytes only where a header is cut short. */
 const READ_AHEAD_BYTES = 1_000_000;
 const DEFAULT_ALIGNMENT_BYTES = 32;
 const MAX_ALIGNMENT_BYTES = 2 ** 16;
@@ -33,7 +33,8 @@ const MAX_ALIGNMENT_BYTES = 2 ** 16;
 const PARSER_KEYS = ['version', 'tensor_count', 'kv_count'];
 
 /**
- * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3, little-endian).
+ * Reads the header of a little-endian GGUF file, version 2 or 3
+ * (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
  *
  * @throws KvantError MODEL_NOT_GGUF, MODEL_TRUNCATED, MODEL_INVALID, MODEL_UNSUPPORTED
  */
@@ -71,8 +72,8 @@ async function checkFixedPart(source: ByteSource): Promise<void> {
   const numTensors = view.getBigUint64(8, true);
   const numKeys = view.getBigUint64(16, true);
   if (numTensors > BigInt(MAX_TENSORS) || numKeys > BigInt(MAX_TENSORS)) {
-    const message = `${quote(source.name)} claims ${numTensors} tensors and ${numKeys} metadata keys: it is damaged, download it again`;
-    throw new KvantError('MODEL_INVALID', message);
+    const claim = `${numTensors} tensors and ${numKeys} metadata keys`;
+    throw new KvantError('MODEL_INVALID', `${quote(source.name)} claims ${claim}: it is damaged, download it again`);
   }
   const leastBytes = FIXED_BYTES + Number(numKeys) * MIN_KEY_BYTES + Number(numTensors) * MIN_TENSOR_BYTES;
   if (leastBytes > source.sizeBytes) throw headerCutShort(source, leastBytes);
@@ -87,7 +88,7 @@ function checkVersion(source: ByteSource, version: number): void {
   throw new KvantError('MODEL_UNSUPPORTED', message);
 }
 
-/** Runs the parser over the source. It is asked for byte ranges as an HTTP server would be, since it takes no open file. */
+/** Runs the parser, which takes no open file: the source answers its requests as an HTTP server would. */
 async function parse(source: ByteSource): ReturnType<typeof gguf> {
   try {
     return await gguf('https://file.invalid/model.gguf', { fetch: (_url, init) => readRange(source, init) });

@@ -24,8 +24,8 @@ const WEIGHT_TYPES_BY_ID: ReadonlyMap<number, WeightType> = new Map(
 );
 
 /**
- * Checks every tensor of a header before a byte of one is read. As in ggml's own reader (gguf.cpp), each tensor starts where the
- * one before it ends, rounded up to the alignment; so none overlap, and only the end of the last has to lie within the file.
+ * Checks every tensor of a header before a byte of one is read. As in ggml's own reader (gguf.cpp), each tensor starts
+ * where the one before it ends, rounded up to the alignment: none overlap, and if the last lies within the file, all do.
  *
  * @returns tensors by name, in order of their place in the file
  * @throws KvantError MODEL_INVALID, MODEL_UNSUPPORTED, MODEL_TRUNCATED
@@ -89,6 +89,6 @@ function checkShape(fileName: string, info: GGUFTensorInfo): number[] {
 }
 
 function invalid(fileName: string, tensorName: string, reason: string): KvantError {
-  const message = `tensor ${quote(tensorName)} of ${quote(fileName)} ${reason}: the file is damaged, download or convert it again`;
-  return new KvantError('MODEL_INVALID', message);
+  const where = `tensor ${quote(tensorName)} of ${quote(fileName)}`;
+  return new KvantError('MODEL_INVALID', `${where} ${reason}: the file is damaged, download or convert it again`);
 }

@@ -1,4 +1,4 @@
-/** Texts that the errors of this folder share. Names come from files that may be hostile, so they are quoted and cut. */
+/** Texts that errors of this folder share. Names come from files that may be hostile, so they are quoted and cut. */
 
 const MAX_QUOTED_LENGTH = 80;
 

@@ -30,8 +30,8 @@ export interface ModelFile {
 }
 
 /**
- * Opens a model: everything that can be refused is refused here, before any weight is read. The file belongs to the result
- * (`file.close()` when the weights have been loaded), or is closed if this throws.
+ * Opens a model. Everything that can be refused is refused here, before any weight is read. The file belongs to the
+ * result (`file.close()` when the weights have been loaded), or is closed if this throws.
  *
  * @throws KvantError MODEL_NOT_GGUF, MODEL_TRUNCATED, MODEL_INVALID, MODEL_UNSUPPORTED, FILE_ERROR
  */

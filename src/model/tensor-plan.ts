@@ -26,7 +26,8 @@ const VECTOR_TYPES: readonly WeightType[] = ['F32', 'F16', 'BF16'];
  * Checks that a file has every tensor that its hyperparameters ask for, in that shape, and no other.
  *
  * @returns what is there to load, in order of place in the file
- * @throws KvantError MODEL_INVALID for a tensor that is missing, misshapen or unknown, MODEL_UNSUPPORTED for a quantized vector
+ * @throws KvantError MODEL_INVALID for a tensor that is missing, misshapen or unknown, MODEL_UNSUPPORTED for a
+ *   quantized vector
  */
 export function planTensors(
   fileName: string,
@@ -65,7 +66,8 @@ function expectedTensors(hyperparameters: Hyperparameters): PlannedTensor[] {
     { ...matrix('output.weight', embeddingLength, vocabularySize), optional: true },
   ];
   for (let layer = 0; layer < numLayers; layer++) {
-    for (const tensor of layerTensors(hyperparameters)) tensors.push({ ...tensor, name: `blk.${layer}.${tensor.name}` });
+    for (const tensor of layerTensors(hyperparameters))
+      tensors.push({ ...tensor, name: `blk.${layer}.${tensor.name}` });
   }
   return tensors;
 }
@@ -73,7 +75,8 @@ function expectedTensors(hyperparameters: Hyperparameters): PlannedTensor[] {
 function layerTensors(hyperparameters: Hyperparameters): PlannedTensor[] {
   const { embeddingLength, feedForwardLength, numHeads, numKvHeads, headDim, ropeDim } = hyperparameters;
   const { ropePairs } = ARCHITECTURES[hyperparameters.architecture];
-  const rotated: RowOrder = ropePairs === 'interleaved' ? { kind: 'interleaved-rope', headDim, ropeDim } : IN_FILE_ORDER;
+  const rotated: RowOrder =
+    ropePairs === 'interleaved' ? { kind: 'interleaved-rope', headDim, ropeDim } : IN_FILE_ORDER;
   const queryWidth = numHeads * headDim;
   const keyWidth = numKvHeads * headDim;
   return [
@@ -135,7 +138,8 @@ function refuseUnknownTensors(
   const [first] = unknown;
   throw new KvantError(
     'MODEL_INVALID',
-    `${quote(fileName)} has ${unknown.length} tensors that Kvant does not know in a ${architecture} model of its size, the first ` +
-      `${quote(first.name)} of ${formatShape(first.shape)}; without them its text would be wrong. Use another file of this model`,
+    `${quote(fileName)} has ${unknown.length} tensors that Kvant does not know in a ${architecture} model of its ` +
+      `size, the first ${quote(first.name)} of ${formatShape(first.shape)}; without them its text would be wrong. ` +
+      'Use another file of this model',
   );
 }

@@ -13,8 +13,8 @@ interface Layer {
 }
 
 /**
- * A decoder of the llama family (arXiv 2302.13971, with grouped-query attention, arXiv 2305.13245), written once over the kernel
- * interface. All buffers are allocated in the constructor.
+ * A decoder of the llama family (arXiv 2302.13971, with grouped-query attention, arXiv 2305.13245), written once over
+ * the kernel interface. All buffers are allocated in the constructor.
  */
 export class Transformer {
   /** [output rows, vocabulary], valid after `forward`, until the next one. */
@@ -144,7 +144,11 @@ function bindLayer(layer: LayerWeights, buffers: Buffers): Layer {
 /** The backend is made from the same model: caught here, a mix-up does not become noise. */
 function checkShapes(kernels: Kernels, weights: Weights, hyperparameters: Hyperparameters): void {
   const { shape, numHeads, ropeFrequencies } = kernels.config;
-  const expected = { ...pickShape(hyperparameters), numHeads: hyperparameters.numHeads, numPairs: hyperparameters.ropeDim / 2 };
+  const expected = {
+    ...pickShape(hyperparameters),
+    numHeads: hyperparameters.numHeads,
+    numPairs: hyperparameters.ropeDim / 2,
+  };
   const found = { ...pickShape(shape), numHeads, numPairs: ropeFrequencies.length };
   if (JSON.stringify(expected) !== JSON.stringify(found)) {
     throw new RangeError(`the kernels are made for ${JSON.stringify(found)}, the model is ${JSON.stringify(expected)}`);

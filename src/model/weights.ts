@@ -40,7 +40,11 @@ export interface LoadWeightsOptions {
  *
  * @throws the signal's reason if it aborts, KvantError OUT_OF_MEMORY, MODEL_TRUNCATED, FILE_ERROR
  */
-export async function loadWeights(kernels: Kernels, model: ModelFile, options: LoadWeightsOptions = {}): Promise<Weights> {
+export async function loadWeights(
+  kernels: Kernels,
+  model: ModelFile,
+  options: LoadWeightsOptions = {},
+): Promise<Weights> {
   const { file, weightBytes } = model;
   const matrices = new Map<string, Matrix>();
   const vectors = new Map<string, Vector>();
