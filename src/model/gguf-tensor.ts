@@ -25,7 +25,7 @@ const WEIGHT_TYPES_BY_ID: ReadonlyMap<number, WeightType> = new Map(
 
 /**
  * Checks every tensor of a header before a byte of one is read. As in ggml's own reader (gguf.cpp), each tensor starts
- * where the one before it ends, rounded up to the alignment: none overlap, and if the last lies within the file, all do.
+ * where the one before it ends, rounded up to the alignment: none overlap, and if the last is in the file, all are.
  *
  * @returns tensors by name, in order of their place in the file
  * @throws KvantError MODEL_INVALID, MODEL_UNSUPPORTED, MODEL_TRUNCATED

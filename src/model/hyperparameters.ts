@@ -36,8 +36,8 @@ const HEAD_DIM_MULTIPLE = 16;
  * Reads the hyperparameters from a GGUF file's metadata (keys as in
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, defaults as in llama.cpp).
  *
- * @throws KvantError MODEL_UNSUPPORTED for an architecture or a variant of it that Kvant does not run, MODEL_INVALID for
- *   a value that is missing or makes no sense
+ * @throws KvantError MODEL_UNSUPPORTED for an architecture or a variant of it that Kvant does not run, MODEL_INVALID
+ *   for a value that is missing or makes no sense
  */
 export function readHyperparameters(fileName: string, metadata: Metadata): Hyperparameters {
   const architecture = readArchitecture(fileName, metadata);

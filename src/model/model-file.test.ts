@@ -3,8 +3,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
+import { KvantError } from '../errors.ts';
 import { openModelFile } from './model-file.ts';
 import { openModel } from './open-model-node.ts';
+import { damage, headerBytesOf } from './testing/damage.ts';
 import { MemorySource } from './testing/memory-source.ts';
 import { TINY, tinyLlama } from './testing/tiny-llama.ts';
 import type { TinyLlamaChanges } from './testing/tiny-llama.ts';
@@ -83,6 +85,27 @@ describe('openModelFile', () => {
       message: /architecture "gpt2"; supported: llama/,
     });
     assert.ok(source.closed);
+  });
+
+  it('gives only KvantErrors for 1,500 damaged headers', async () => {
+    const whole = writeGguf(tinyLlama());
+    const headerBytes = (await headerBytesOf(whole)) + 64;
+    const codes = new Set<string>();
+    for (let seed = 0; seed < 1500; seed++) {
+      const source = new MemorySource(damage(whole, headerBytes, seed));
+      try {
+        await (await openModelFile(source)).file.close();
+        codes.add('opened');
+      } catch (error) {
+        assert.ok(error instanceof KvantError, `seed ${seed}: ${String(error)}`);
+        codes.add(error.code);
+      }
+      assert.ok(source.closed, `seed ${seed}`);
+      assert.ok(source.bytesRead < 2 * whole.length + 100, `seed ${seed} read ${source.bytesRead} bytes`);
+    }
+    for (const code of ['opened', 'MODEL_INVALID', 'MODEL_TRUNCATED', 'MODEL_UNSUPPORTED', 'MODEL_NOT_GGUF']) {
+      assert.ok(codes.has(code), `no damage gave ${code}`);
+    }
   });
 });
 

@@ -8,7 +8,8 @@ export interface RopeParameters {
 }
 
 /**
- * Inverse frequencies of the rotary embedding (RoPE, arXiv 2104.09864), float64: pair i turns by `position * result[i]`.
+ * Inverse frequencies of the rotary embedding (RoPE, arXiv 2104.09864), float64.
+ * Pair i turns by `position * result[i]`.
  *
  * @param factors each frequency is divided by its own: llama 3's scaling, stored as tensor `rope_freqs.weight`
  * @returns ropeDim / 2 frequencies
