@@ -28,7 +28,7 @@ import type {
   Vector,
 } from '../kernels.ts';
 import { rmsNorm, swiGlu } from './elementwise.ts';
-import { HandleTable } from './handles.ts';
+import { HandleTable } from '../handles.ts';
 import { KeyValues } from './key-values.ts';
 import type { StepMemory } from './key-values.ts';
 import { matmul } from './matmul.ts';

@@ -2,7 +2,7 @@ import { KvantError } from '../../errors.ts';
 import type { RowOrder, TensorSource } from '../kernels.ts';
 import { rowBytes, WEIGHT_TYPES } from '../weight-types.ts';
 import { dequantize } from './dequantize.ts';
-import { checkRowOrder, destinationRow } from './row-order.ts';
+import { checkRowOrder, destinationRow } from '../row-order.ts';
 
 /** A weight matrix as float32, [numRows, numCols]. */
 export interface WeightMatrix {
