@@ -1,4 +1,5 @@
 import type { PageLayout } from '../../cache/page-layout.ts';
+import { KvantError } from '../../errors.ts';
 import {
   checkAttend,
   checkConfig,
@@ -65,6 +66,7 @@ export class ReferenceKernels implements Kernels {
   readonly #tileCaches: TileCache[] = [];
   #weightBytes = 0;
   #pageBytes = 0;
+  #closed = false;
   #running: RunningStep | undefined;
   /** The step that `readRow` reads from. */
   #lastStep: Step | undefined;
@@ -106,6 +108,7 @@ export class ReferenceKernels implements Kernels {
   }
 
   beginStep(step: Step): void {
+    if (this.#closed) throw new KvantError('ENGINE_CLOSED', 'the reference kernels have been closed');
     if (this.#running) throw new Error('a step has begun already: finish it first');
     checkStep(step, this.config);
     const sealed = this.#pages.get(step.pages.sealed);
@@ -231,6 +234,7 @@ export class ReferenceKernels implements Kernels {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#running = undefined;
     this.#lastStep = undefined;
     this.#buffers.length = 0;
