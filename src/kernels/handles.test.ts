@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HandleTable } from '../handles.ts';
+import { HandleTable } from './handles.ts';
 
 test('a table gives back what stands behind its handles and refuses those of others', () => {
   const table = new HandleTable<object, string>('matrix');
