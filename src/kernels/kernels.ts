@@ -79,7 +79,14 @@ export interface KernelsConfig {
   readonly maxContext: number;
   /** Kernel threads, the caller's included. */
   readonly numThreads: number;
+  /**
+   * What a matmul's input is rounded to. `int8`: groups of 32 with a scale, integer dot products, the way to run. `f32`: not at all,
+   * slow, for measuring what else loses precision. Default `int8`. A backend without integer kernels is exact either way.
+   */
+  readonly activations?: Activations;
 }
+
+export type Activations = 'int8' | 'f32';
 
 /** What runs, for reports. */
 export interface BackendDescription {

@@ -1,0 +1,122 @@
+/**
+ * The command format that the host writes and the kernel threads read. Plain constants, so that both sides import this file.
+ *
+ * A command is 16 words of 32 bits: operation, number of work items, items claimed at a time, whether all threads meet
+ * afterwards, 11 arguments, and the counter from which threads claim items.
+ */
+export const COMMAND_BYTES = 64;
+export const COMMAND_ITEMS = 4;
+export const COMMAND_CHUNK = 8;
+export const COMMAND_BARRIER = 12;
+export const COMMAND_ARGUMENTS = 16;
+export const COMMAND_NEXT = 60;
+
+export const OP_REPACK = 1;
+export const OP_EMBED = 2;
+export const OP_RMS_NORM = 3;
+export const OP_MATMUL = 4;
+export const OP_STORE_KEYS_VALUES = 5;
+export const OP_ATTEND = 6;
+export const OP_MERGE_PARTS = 7;
+export const OP_SEAL = 8;
+export const OP_SWIGLU = 9;
+export const OP_SELECT_ROWS = 10;
+
+/** The control block, shared by all threads: byte offsets. */
+export const CONTROL_ARRIVED = 0;
+export const CONTROL_PHASE = 4;
+export const CONTROL_NUM_THREADS = 8;
+/** Raised to start the command list; kernel threads wait on it. */
+export const CONTROL_GENERATION = 12;
+export const CONTROL_STOP = 16;
+export const CONTROL_COMMANDS = 20;
+export const CONTROL_NUM_COMMANDS = 24;
+export const CONTROL_SCRATCH = 28;
+export const CONTROL_SCRATCH_STRIDE = 32;
+export const CONTROL_BYTES = 64;
+
+/** Weight types by their number in GGUF files, see weight-types.ts. */
+export const TYPE_F32 = 0;
+export const TYPE_F16 = 1;
+export const TYPE_Q4_0 = 2;
+export const TYPE_Q4_1 = 3;
+export const TYPE_Q5_0 = 6;
+export const TYPE_Q5_1 = 7;
+export const TYPE_Q8_0 = 8;
+export const TYPE_Q4_K = 12;
+export const TYPE_Q5_K = 13;
+export const TYPE_Q6_K = 14;
+export const TYPE_BF16 = 30;
+
+/** Rows of a packed weight strip; weights of a strip are interleaved. */
+export const STRIP_ROWS = 8;
+
+/** What attention needs to know once for all steps: byte offsets in the parameter block. */
+export const ATTN_HEAD_DIM = 0;
+export const ATTN_NUM_HEADS = 4;
+export const ATTN_NUM_KV_HEADS = 8;
+export const ATTN_PAGE_TOKENS = 12;
+export const ATTN_SINK_TOKENS = 16;
+export const ATTN_K_BITS = 20;
+export const ATTN_V_BITS = 24;
+export const ATTN_META_STRIDE = 28;
+export const ATTN_META_V = 32;
+export const ATTN_PLANE0 = 36;
+export const ATTN_PLANE0_STRIDE = 40;
+export const ATTN_PLANE0_V = 44;
+export const ATTN_PLANE1 = 48;
+export const ATTN_PLANE1_STRIDE = 52;
+export const ATTN_PLANE1_V = 56;
+export const ATTN_ROPE_DIM = 60;
+export const ATTN_ROTATE_K = 64;
+export const ATTN_ROTATE_V = 68;
+/** Sealed pages attended to before partial results are merged. */
+export const ATTN_SPLIT_PAGES = 72;
+export const ATTN_BYTES = 128;
+
+/** A segment of the step. */
+export const SEGMENT_FIRST_ROW = 0;
+export const SEGMENT_NUM_ROWS = 4;
+export const SEGMENT_FIRST_POSITION = 8;
+export const SEGMENT_OPEN_PAGE = 12;
+export const SEGMENT_SINK_PAGE = 16;
+export const SEGMENT_NUM_SEALED = 20;
+/** Address of a list of page addresses. */
+export const SEGMENT_SEALED_LIST = 24;
+/** Address of the page to seal into, or 0. */
+export const SEGMENT_SEAL_INTO = 28;
+/** Partial results of a query row. */
+export const SEGMENT_NUM_PARTS = 32;
+/** Index of the segment's first partial result. */
+export const SEGMENT_FIRST_PART = 36;
+export const SEGMENT_BYTES = 64;
+
+/** A row of the step. */
+export const ROW_TOKEN = 0;
+export const ROW_POSITION = 4;
+/** Address of the f16 page (open or sink) that takes the row's keys and values, its length, and the index in it. */
+export const ROW_PAGE = 8;
+export const ROW_PAGE_TOKENS = 12;
+export const ROW_INDEX_IN_PAGE = 16;
+/** Address of the segment. */
+export const ROW_SEGMENT = 20;
+export const ROW_BYTES = 32;
+
+/** A unit of attention: some query rows of a segment, one KV head, some of the pages. */
+export const UNIT_SEGMENT = 0;
+export const UNIT_FIRST_ROW = 4;
+export const UNIT_NUM_ROWS = 8;
+export const UNIT_KV_HEAD = 12;
+export const UNIT_FIRST_SPLIT = 16;
+export const UNIT_END_SPLIT = 20;
+/** Whether the sink page and the own page belong to the unit. */
+export const UNIT_F16 = 24;
+/** Which of a row's partial results the unit writes. */
+export const UNIT_PART = 28;
+export const UNIT_BYTES = 32;
+
+/** Query vectors (rows x query heads of a KV head) that a unit holds at most. */
+export const MAX_UNIT_QUERIES = 64;
+
+/** Bytes after the codes of a quantized row, for each group of 32: scale, sums of both halves, scale x sum. */
+export const GROUP_BYTES = 16;

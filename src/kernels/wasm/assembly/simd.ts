@@ -1,0 +1,182 @@
+/** Small vector helpers, all inlined. */
+
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/**
+ * acc[i] += sum of four products a[4i + j] * b[4i + j], a signed bytes, b in 0..127. One VPDPBUSD or SDOT where V8 has it; the
+ * result is exact on every machine, since with b below 128 no intermediate saturates.
+ */
+// @ts-ignore: decorator
+@inline
+export function dot(a: v128, b: v128, acc: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, acc);
+  const low = i16x8.extmul_low_i8x16_s(a, b);
+  const high = i16x8.extmul_high_i8x16_s(a, b);
+  // Pairs summed to 32 bits, then neighbours put together.
+  const l = i32x4.extadd_pairwise_i16x8_s(low);
+  const h = i32x4.extadd_pairwise_i16x8_s(high);
+  const even = i8x16.shuffle(l, h, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+  const odd = i8x16.shuffle(l, h, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  return i32x4.add(acc, i32x4.add(even, odd));
+}
+
+/** Lane i of the result is the sum of the lanes of the i-th argument. */
+// @ts-ignore: decorator
+@inline
+export function sumLanes4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(
+    i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+    i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31),
+  );
+  const cd = i32x4.add(
+    i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+    i8x16.shuffle(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31),
+  );
+  return i32x4.add(
+    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+  );
+}
+
+/** The same in float32; the order of additions is fixed: (l0 + l2) + (l1 + l3). */
+// @ts-ignore: decorator
+@inline
+export function sumLanes4F32(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(
+    i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+    i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31),
+  );
+  const cd = f32x4.add(
+    i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+    i8x16.shuffle(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31),
+  );
+  return f32x4.add(
+    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function sumLanes(a: v128): f32 {
+  return (
+    f32x4.extract_lane(a, 0) + f32x4.extract_lane(a, 1) + (f32x4.extract_lane(a, 2) + f32x4.extract_lane(a, 3))
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function maxLanes(a: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)),
+    max(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function minLanes(a: v128): f32 {
+  return min(
+    min(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)),
+    min(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)),
+  );
+}
+
+/**
+ * e^x, relative error below 2e-6 for x in [-87, 0] and growing with |x|; exactly 1 at 0, which merging of partial softmaxes relies
+ * on. Taylor series of 2^r about 0 for r in [-0.5, 0.5], to the sixth power. Below -87 it stays at 2^-126, above 88 at 2^127.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  const y = f32x4.min(f32x4.max(f32x4.mul(x, f32x4.splat(1.44269504)), f32x4.splat(-126)), f32x4.splat(127));
+  const n = f32x4.nearest(y);
+  const r = f32x4.sub(y, n);
+  let p = madd(f32x4.splat(0.000154035303), r, f32x4.splat(0.00133335581));
+  p = madd(p, r, f32x4.splat(0.00961812911));
+  p = madd(p, r, f32x4.splat(0.0555041087));
+  p = madd(p, r, f32x4.splat(0.240226507));
+  p = madd(p, r, f32x4.splat(0.693147181));
+  p = madd(p, r, f32x4.splat(1));
+  const e = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return f32x4.mul(p, e);
+}
+
+// @ts-ignore: decorator
+@inline
+export function exp1(x: f32): f32 {
+  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+}
+
+/** Four bytes at an address as float32. */
+// @ts-ignore: decorator
+@inline
+export function loadU8x4AsF32(address: usize): v128 {
+  const bytes = v128.load32_zero(address);
+  return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes)));
+}
+
+/** Four signed bytes at an address as float32. */
+// @ts-ignore: decorator
+@inline
+export function loadI8x4AsF32(address: usize): v128 {
+  const bytes = v128.load32_zero(address);
+  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(bytes)));
+}
+
+/**
+ * Four halves at an address as float32: the bits moved to float32's fields, and the exponent's bias put right by one exact
+ * multiplication, which also normalizes denormals. (Infinities and NaN do not occur: writers clamp, loaders refuse.)
+ */
+// @ts-ignore: decorator
+@inline
+export function loadF16x4(address: usize): v128 {
+  const halves = i32x4.extend_low_i16x8_s(v128.load64_zero(address));
+  const bits = v128.and(i32x4.shl(halves, 13), i32x4.splat(0x8fffffff));
+  return f32x4.mul(bits, f32x4.splat(reinterpret<f32>(0x77800000))); // 2^112
+}
+
+// @ts-ignore: decorator
+@inline
+export function loadF16(address: usize): f32 {
+  return f32x4.extract_lane(loadF16x4Single(address), 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function loadF16x4Single(address: usize): v128 {
+  const halves = i32x4.splat(load<i16>(address));
+  const bits = v128.and(i32x4.shl(halves, 13), i32x4.splat(0x8fffffff));
+  return f32x4.mul(bits, f32x4.splat(reinterpret<f32>(0x77800000)));
+}
+
+/** Four bfloat16 at an address as float32. */
+// @ts-ignore: decorator
+@inline
+export function loadBf16x4(address: usize): v128 {
+  return i32x4.shl(i32x4.extend_low_i16x8_u(v128.load64_zero(address)), 16);
+}
+
+/** Stores four float32 as halves: nearest even, clamped to +-65504, NaN as 0x7e00 (docs/page-format.md). */
+// @ts-ignore: decorator
+@inline
+export function storeF16x4(address: usize, x: v128): void {
+  const sign = v128.and(x, i32x4.splat(0x80000000));
+  // pmin(a, b) = b < a ? b : a, so NaN in the second place gives the first.
+  const magnitude = f32x4.pmin(f32x4.splat(65504), v128.andnot(x, i32x4.splat(0x80000000)));
+  const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));
+  const rounded = i32x4.add(i32x4.add(magnitude, i32x4.splat(0xfff)), odd);
+  const normal = i32x4.sub(i32x4.shr_u(rounded, 13), i32x4.splat(112 << 10));
+  // Below 2^-14: adding 0.5 lets the float unit round at half precision's last denormal bit.
+  const denormal = i32x4.sub(f32x4.add(magnitude, f32x4.splat(0.5)), f32x4.splat(0.5));
+  const isNormal = f32x4.ge(magnitude, f32x4.splat(0.00006103515625));
+  const number = v128.or(v128.bitselect(normal, denormal, isNormal), i32x4.shr_u(sign, 16));
+  const half = v128.bitselect(number, i32x4.splat(0x7e00), f32x4.eq(x, x));
+  const packed = i8x16.shuffle(half, half, 0, 1, 4, 5, 8, 9, 12, 13, 0, 1, 4, 5, 8, 9, 12, 13);
+  v128.store64_lane(address, packed, 0);
+}

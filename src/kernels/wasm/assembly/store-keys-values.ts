@@ -1,0 +1,79 @@
+import {
+  ATTN_HEAD_DIM,
+  ATTN_NUM_HEADS,
+  ATTN_NUM_KV_HEADS,
+  ATTN_ROPE_DIM,
+  ATTN_ROTATE_K,
+  ATTN_ROTATE_V,
+  COMMAND_ARGUMENTS,
+  ROW_BYTES,
+  ROW_INDEX_IN_PAGE,
+  ROW_PAGE,
+  ROW_PAGE_TOKENS,
+} from './commands';
+import { rotateHead } from './rotate';
+import { storeF16x4 } from './simd';
+
+/**
+ * RoPE, rotation and storing, for a row and a KV head with its query heads: the work item is row * numKvHeads + head.
+ * Arguments: attention parameters, layer, rows, cosines [row, ropeDim / 2], sines, q, k, v.
+ */
+export function storeKeysValues(command: usize, begin: i32, end: i32): void {
+  const args = command + COMMAND_ARGUMENTS;
+  const params = <usize>load<u32>(args);
+  const layer = load<i32>(args, 4);
+  const d = load<i32>(params, ATTN_HEAD_DIM);
+  const numHeads = load<i32>(params, ATTN_NUM_HEADS);
+  const numKvHeads = load<i32>(params, ATTN_NUM_KV_HEADS);
+  const ropeDim = load<i32>(params, ATTN_ROPE_DIM);
+  const rotateK = load<i32>(params, ATTN_ROTATE_K) != 0;
+  const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
+  const group = numHeads / numKvHeads;
+  const headBytes = <usize>d << 2;
+  for (let item = begin; item < end; item++) {
+    const row = item / numKvHeads;
+    const head = item % numKvHeads;
+    const angles = (<usize>row * <usize>ropeDim) << 1;
+    const cosines = <usize>load<u32>(args, 12) + angles;
+    const sines = <usize>load<u32>(args, 16) + angles;
+    for (let i = 0; i < group; i++) {
+      const q = <usize>load<u32>(args, 20) + <usize>(row * numHeads + head * group + i) * headBytes;
+      applyRope(q, cosines, sines, ropeDim);
+      if (rotateK) rotateHead(q, d);
+      scaleHead(q, d);
+    }
+    const k = <usize>load<u32>(args, 24) + <usize>(row * numKvHeads + head) * headBytes;
+    const v = <usize>load<u32>(args, 28) + <usize>(row * numKvHeads + head) * headBytes;
+    applyRope(k, cosines, sines, ropeDim);
+    if (rotateK) rotateHead(k, d);
+    if (rotateV) rotateHead(v, d);
+    const r = <usize>load<u32>(args, 8) + <usize>(row * ROW_BYTES);
+    const tileBytes = <usize>(load<i32>(r, ROW_PAGE_TOKENS) * d * 2);
+    const tile = <usize>load<u32>(r, ROW_PAGE) + <usize>((layer * numKvHeads + head) * 2) * tileBytes;
+    const offset = <usize>(load<i32>(r, ROW_INDEX_IN_PAGE) * d * 2);
+    storeHead(tile + offset, k, d);
+    storeHead(tile + tileBytes + offset, v, d);
+  }
+}
+
+/** Pairs (i, i + ropeDim / 2) turned by their angle (RoPE, arXiv 2104.09864). */
+function applyRope(x: usize, cosines: usize, sines: usize, ropeDim: i32): void {
+  const half = <usize>ropeDim << 1;
+  for (let i: usize = 0; i < half; i += 4) {
+    const a = load<f32>(x + i);
+    const b = load<f32>(x + i + half);
+    const c = load<f32>(cosines + i);
+    const s = load<f32>(sines + i);
+    store<f32>(x + i, a * c - b * s);
+    store<f32>(x + i + half, a * s + b * c);
+  }
+}
+
+function scaleHead(x: usize, d: i32): void {
+  const scale = f32x4.splat(1 / sqrt<f32>(<f32>d));
+  for (let i: usize = 0; i < <usize>d << 2; i += 16) v128.store(x + i, f32x4.mul(v128.load(x + i), scale));
+}
+
+function storeHead(target: usize, x: usize, d: i32): void {
+  for (let c: usize = 0; c < <usize>d; c += 4) storeF16x4(target + (c << 1), v128.load(x + (c << 2)));
+}

@@ -1,0 +1,14 @@
+import type { KernelsConfig } from '../kernels.ts';
+import { KernelRuntime } from './kernel-runtime-node.ts';
+import { WasmKernels } from './wasm-kernels.ts';
+import type { WasmIsa } from './wasm-module.ts';
+
+/**
+ * Starts the wasm backend: compiles the kernels and the threads that share one memory.
+ *
+ * @param isa a particular build of the kernels, for tests and comparisons; the best one otherwise
+ * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY
+ */
+export async function createWasmKernels(config: KernelsConfig, isa?: WasmIsa): Promise<WasmKernels> {
+  return new WasmKernels(config, await KernelRuntime.start(config, isa));
+}

@@ -1,0 +1,81 @@
+import { KvantError } from '../../errors.ts';
+import type { KernelsConfig } from '../kernels.ts';
+import {
+  CONTROL_BYTES,
+  CONTROL_COMMANDS,
+  CONTROL_GENERATION,
+  CONTROL_NUM_COMMANDS,
+  CONTROL_NUM_THREADS,
+  CONTROL_SCRATCH,
+  CONTROL_SCRATCH_STRIDE,
+  CONTROL_STOP,
+} from './assembly/commands.ts';
+import { threadScratchBytes } from './attention-plan.ts';
+import { KernelThreads } from './kernel-threads-node.ts';
+import { Program } from './program.ts';
+import { SharedMemory } from './shared-memory.ts';
+import { instantiate, type KernelExports, type WasmIsa } from './wasm-module.ts';
+import { compileWasmModule } from './wasm-module-node.ts';
+
+/** One memory, the threads that share it, and the command list that they run. */
+export class KernelRuntime {
+  readonly memory: SharedMemory;
+  readonly program: Program;
+  readonly exports: KernelExports;
+  readonly isa: WasmIsa;
+  readonly #control: number;
+  readonly #threads: KernelThreads;
+
+  private constructor(
+    parts: { memory: SharedMemory; program: Program; exports: KernelExports; isa: WasmIsa },
+    control: number,
+    threads: KernelThreads,
+  ) {
+    this.memory = parts.memory;
+    this.program = parts.program;
+    this.exports = parts.exports;
+    this.isa = parts.isa;
+    this.#control = control;
+    this.#threads = threads;
+  }
+
+  static async start(config: KernelsConfig, wanted?: WasmIsa): Promise<KernelRuntime> {
+    const { module, isa } = await compileWasmModule(wanted);
+    const memory = new SharedMemory();
+    const program = new Program(memory);
+    const control = memory.allocate(CONTROL_BYTES, 'the control block');
+    const scratchStride = Math.ceil(threadScratchBytes(config) / 64) * 64;
+    const words = memory.words(control, CONTROL_BYTES / 4);
+    words[CONTROL_NUM_THREADS / 4] = config.numThreads;
+    words[CONTROL_COMMANDS / 4] = program.address;
+    words[CONTROL_SCRATCH / 4] = memory.allocate(config.numThreads * scratchStride, 'scratch of the kernel threads');
+    words[CONTROL_SCRATCH_STRIDE / 4] = scratchStride;
+    const exports = instantiate(module, memory.memory);
+    const threads = await KernelThreads.start(config.numThreads, { module, memory: memory.memory, control });
+    return new KernelRuntime({ memory, program, exports, isa }, control, threads);
+  }
+
+  /** Runs the program on all threads, the caller's included. @throws KvantError ENGINE_FAILED if a kernel traps */
+  run(): void {
+    if (this.program.length === 0) return;
+    this.program.end();
+    this.#words()[CONTROL_NUM_COMMANDS / 4] = this.program.length;
+    try {
+      this.exports.runCommands(this.#control);
+    } catch (error) {
+      throw new KvantError('ENGINE_FAILED', `a kernel failed: ${String(error)}`, { cause: error });
+    }
+  }
+
+  async close(): Promise<void> {
+    const words = new Int32Array(this.memory.memory.buffer, this.#control, CONTROL_BYTES / 4);
+    Atomics.store(words, CONTROL_STOP / 4, 1);
+    Atomics.add(words, CONTROL_GENERATION / 4, 1);
+    Atomics.notify(words, CONTROL_GENERATION / 4);
+    await this.#threads.end();
+  }
+
+  #words(): Uint32Array {
+    return this.memory.words(this.#control, CONTROL_BYTES / 4);
+  }
+}
