@@ -1,13 +1,17 @@
 import type { Activation, KernelsConfig, MatmulOutput, Matrix, Operand, RowSet, Vector } from './kernels.ts';
 
 /**
- * Shape rules of the operations, for all backends. Each throws a RangeError that names the operation, what it got and what it needs.
+ * Shape rules of the operations, for all backends. Each throws a RangeError that names the operation, what it got and
+ * what it needs.
  */
 
 export function checkConfig({ shape, numHeads, ropeFrequencies, format }: KernelsConfig): void {
   const { numKvHeads, headDim } = shape;
   check(numHeads % numKvHeads === 0, `${numHeads} heads do not share ${numKvHeads} KV heads evenly`);
-  check(2 * ropeFrequencies.length <= headDim, `${ropeFrequencies.length} rotary pairs do not fit a head of ${headDim}`);
+  check(
+    2 * ropeFrequencies.length <= headDim,
+    `${ropeFrequencies.length} rotary pairs do not fit a head of ${headDim}`,
+  );
   const rotated = format.k.rotate || format.v.rotate;
   check(!rotated || (headDim & (headDim - 1)) === 0, `heads of ${headDim} cannot be rotated: it is no power of two`);
 }

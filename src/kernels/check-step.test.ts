@@ -97,11 +97,7 @@ test('page indices: number of sealed pages, ranges, sinks', () => {
   assertRefused(stepOf([{ sinkPage: 2 }]), 'segment 0: sink page 2 is not in [0, 2)');
   assertRefused(stepOf([{ sinkPage: undefined }]), 'segment 0 names no sink page');
   const f16 = { firstPosition: 32, sinkPage: 0 };
-  assertRefused(
-    stepOf([f16], {}, F16_CONFIG),
-    'segment 0 names a sink page, and the format f16 has none',
-    F16_CONFIG,
-  );
+  assertRefused(stepOf([f16], {}, F16_CONFIG), 'segment 0 names a sink page, and the format f16 has none', F16_CONFIG);
   assertRefused(stepOf([{}, { firstRow: 10 }]), 'two segments write to page 2 (openPage)');
 });
 
@@ -127,7 +123,10 @@ test('page memories of another layout', () => {
   const pages = pagesFor(CONFIG);
   const other = { ...pages, sealed: memory(sealedPageLayout(parseKvFormat('q8', 16), SHAPE), 5) };
   assertRefused(stepOf([{}], { pages: other }), 'sealed pages have another layout than q4');
-  assertRefused(stepOf([{}], { pages: { ...pages, open: memory(f16PageLayout(64, SHAPE), 3) } }), 'open pages are not f16 pages of 32 tokens');
+  assertRefused(
+    stepOf([{}], { pages: { ...pages, open: memory(f16PageLayout(64, SHAPE), 3) } }),
+    'open pages are not f16 pages of 32 tokens',
+  );
   assertRefused(stepOf([{}], { pages: { ...pages, sink: undefined } }), 'sink pages are not f16 pages of 4 tokens');
 });
 

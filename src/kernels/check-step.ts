@@ -1,15 +1,15 @@
 import type { KernelsConfig, PageMemory, Segment, Step } from './kernels.ts';
 
 /**
- * Checks every rule of `Step` that does not need a model, for all backends: rows, positions, page indices, and that tiles are
- * sealed exactly when a page becomes full.
+ * Checks every rule of `Step` that does not need a model, for all backends: rows, positions, page indices, and that
+ * tiles are sealed exactly when a page becomes full.
  *
  * @throws RangeError that says which rule which segment breaks
  */
 export function checkStep(step: Step, config: KernelsConfig): void {
   const numRows = step.tokenIds.length;
-  require(numRows >= 1, 'a step has at least one row');
-  require(numRows <= config.maxRows, `a step of ${numRows} rows: at most ${config.maxRows} fit`);
+  check(numRows >= 1, 'a step has at least one row');
+  check(numRows <= config.maxRows, `a step of ${numRows} rows: at most ${config.maxRows} fit`);
   checkPageMemories(step, config);
   let nextRow = 0;
   step.segments.forEach((segment, index) => {
@@ -18,7 +18,7 @@ export function checkStep(step: Step, config: KernelsConfig): void {
     checkPages(segment, step, config, `segment ${index}`);
     nextRow += segment.numRows;
   });
-  require(nextRow === numRows, `segments cover ${nextRow} rows of ${numRows}`);
+  check(nextRow === numRows, `segments cover ${nextRow} rows of ${numRows}`);
   checkOutputRows(step.outputRows, numRows);
   checkDistinct(step.segments, 'openPage');
   checkDistinct(step.segments, 'sealInto');
@@ -27,7 +27,7 @@ export function checkStep(step: Step, config: KernelsConfig): void {
 /** @throws RangeError if an id is not a row of a table of `numRows` */
 export function checkTokenIds(tokenIds: readonly number[], numRows: number): void {
   tokenIds.forEach((id, row) => {
-    require(isIndex(id, numRows), `token id ${id} at row ${row} is not in [0, ${numRows})`);
+    check(isIndex(id, numRows), `token id ${id} at row ${row} is not in [0, ${numRows})`);
   });
 }
 
@@ -43,40 +43,38 @@ function openPageEnd(segment: Segment, config: KernelsConfig): number {
 }
 
 function checkRows({ firstRow, numRows }: Segment, nextRow: number, what: string): void {
-  require(firstRow === nextRow, `${what} starts at row ${firstRow}: row ${nextRow} is next`);
-  require(isCount(numRows) && numRows >= 1, `${what} has ${numRows} rows`);
+  check(firstRow === nextRow, `${what} starts at row ${firstRow}: row ${nextRow} is next`);
+  check(isCount(numRows) && numRows >= 1, `${what} has ${numRows} rows`);
 }
 
 function checkPositions(segment: Segment, config: KernelsConfig, what: string): void {
   const { firstPosition, numRows } = segment;
-  require(isCount(firstPosition), `${what} starts at position ${firstPosition}`);
+  check(isCount(firstPosition), `${what} starts at position ${firstPosition}`);
   const end = firstPosition + numRows;
-  require(end <= config.maxContext, `${what} ends at position ${end}, beyond the context of ${config.maxContext}`);
+  check(end <= config.maxContext, `${what} ends at position ${end}, beyond the context of ${config.maxContext}`);
   const pageEnd = openPageEnd(segment, config);
-  require(end <= pageEnd, `${what} ends at position ${end}, beyond its open page's end ${pageEnd}`);
+  check(end <= pageEnd, `${what} ends at position ${end}, beyond its open page's end ${pageEnd}`);
 }
 
 function checkPages(segment: Segment, { pages }: Step, config: KernelsConfig, what: string): void {
   const { sealedPages, openPage, sinkPage, sealInto, firstPosition, numRows } = segment;
   const numBefore = openPageNumber(segment, config);
-  require(
-    sealedPages.length === numBefore,
-    `${what} at position ${firstPosition} names ${sealedPages.length} sealed pages: ${numBefore} come before its own`,
-  );
+  const found = `names ${sealedPages.length} sealed pages: ${numBefore} come before its own`;
+  check(sealedPages.length === numBefore, `${what} at position ${firstPosition} ${found}`);
   for (const page of sealedPages) checkPage(page, pages.sealed, `${what}: sealed page`);
   checkPage(openPage, pages.open, `${what}: open page`);
   if (pages.sink) {
-    require(sinkPage !== undefined, `${what} names no sink page`);
+    check(sinkPage !== undefined, `${what} names no sink page`);
     checkPage(sinkPage, pages.sink, `${what}: sink page`);
   } else {
-    require(sinkPage === undefined, `${what} names a sink page, and the format ${config.format.name} has none`);
+    check(sinkPage === undefined, `${what} names a sink page, and the format ${config.format.name} has none`);
   }
   if (firstPosition + numRows === openPageEnd(segment, config)) {
-    require(sealInto !== undefined, `${what} fills its open page and does not say where to seal it`);
+    check(sealInto !== undefined, `${what} fills its open page and does not say where to seal it`);
     checkPage(sealInto, pages.sealed, `${what}: page to seal into`);
-    require(!sealedPages.includes(sealInto), `${what} would seal into page ${sealInto}, which it reads`);
+    check(!sealedPages.includes(sealInto), `${what} would seal into page ${sealInto}, which it reads`);
   } else {
-    require(sealInto === undefined, `${what} is to be sealed and does not fill its open page`);
+    check(sealInto === undefined, `${what} is to be sealed and does not fill its open page`);
   }
 }
 
@@ -85,16 +83,16 @@ function checkPageMemories({ pages }: Step, { format }: KernelsConfig): void {
   const { sealed, open, sink } = pages;
   const hasBits = (memory: PageMemory, kBits: number, vBits: number): boolean =>
     memory.layout.kBits === kBits && memory.layout.vBits === vBits;
-  require(
+  check(
     sealed.layout.numTokens === format.pageSize && hasBits(sealed, format.k.bits, format.v.bits),
     `sealed pages have another layout than ${format.name}`,
   );
-  require(
+  check(
     open.layout.numTokens === format.pageSize && hasBits(open, 16, 16),
     `open pages are not f16 pages of ${format.pageSize} tokens`,
   );
   const numSinkTokens = sink ? sink.layout.numTokens : 0;
-  require(
+  check(
     numSinkTokens === format.numSinkTokens && (!sink || hasBits(sink, 16, 16)),
     `sink pages are not f16 pages of ${format.numSinkTokens} tokens`,
   );
@@ -103,8 +101,8 @@ function checkPageMemories({ pages }: Step, { format }: KernelsConfig): void {
 function checkOutputRows(outputRows: readonly number[], numRows: number): void {
   let previous = -1;
   for (const row of outputRows) {
-    require(isIndex(row, numRows), `output row ${row} is not in [0, ${numRows})`);
-    require(row > previous, `output row ${row} comes after row ${previous}: they must ascend`);
+    check(isIndex(row, numRows), `output row ${row} is not in [0, ${numRows})`);
+    check(row > previous, `output row ${row} comes after row ${previous}: they must ascend`);
     previous = row;
   }
 }
@@ -113,13 +111,13 @@ function checkDistinct(segments: readonly Segment[], field: 'openPage' | 'sealIn
   const seen = new Set<number>();
   for (const { [field]: page } of segments) {
     if (page === undefined) continue;
-    require(!seen.has(page), `two segments write to page ${page} (${field})`);
+    check(!seen.has(page), `two segments write to page ${page} (${field})`);
     seen.add(page);
   }
 }
 
 function checkPage(page: number, memory: PageMemory, what: string): void {
-  require(isIndex(page, memory.numPages), `${what} ${page} is not in [0, ${memory.numPages})`);
+  check(isIndex(page, memory.numPages), `${what} ${page} is not in [0, ${memory.numPages})`);
 }
 
 function isCount(value: number): boolean {
@@ -130,6 +128,6 @@ function isIndex(value: number, length: number): boolean {
   return isCount(value) && value < length;
 }
 
-function require(condition: boolean, message: string): asserts condition {
+function check(condition: boolean, message: string): asserts condition {
   if (!condition) throw new RangeError(message);
 }

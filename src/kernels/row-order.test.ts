@@ -11,6 +11,9 @@ test('rotary pairs (2i, 2i + 1) go to (i, i + ropeDim / 2) of their head, other 
 test('row orders that do not fit are refused', () => {
   const order = { kind: 'interleaved-rope', headDim: 6, ropeDim: 4 } as const;
   assert.throws(() => checkRowOrder(order, 13), /13 rows are not whole heads of 6/);
-  assert.throws(() => checkRowOrder({ ...order, ropeDim: 8 }, 12), /8 rotary channels are not pairs within a head of 6/);
+  assert.throws(
+    () => checkRowOrder({ ...order, ropeDim: 8 }, 12),
+    /8 rotary channels are not pairs within a head of 6/,
+  );
   assert.throws(() => checkRowOrder({ ...order, ropeDim: 3 }, 12), /3 rotary channels/);
 });

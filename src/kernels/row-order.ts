@@ -1,8 +1,8 @@
 import type { RowOrder } from './kernels.ts';
 
 /**
- * Where a row of the file goes. `interleaved-rope` takes the rotary pairs (2i, 2i + 1) of each head to (i, i + ropeDim / 2); rows of a
- * head from ropeDim on stay.
+ * Where a row of the file goes. `interleaved-rope` takes the rotary pairs (2i, 2i + 1) of each head to (i, i + ropeDim
+ * / 2); rows of a head from ropeDim on stay.
  */
 export function destinationRow(order: RowOrder, row: number): number {
   if (order.kind === 'file') return row;

@@ -6,7 +6,8 @@ const floatView = new Float32Array(1);
 const bitsView = new Uint32Array(floatView.buffer);
 
 /**
- * Nearest IEEE 754 half of a float32 value, ties to even, as its 16 bits. Beyond the largest half it is an infinity; a NaN is 0x7e00.
+ * Nearest IEEE 754 half of a float32 value, ties to even, as its 16 bits. Beyond the largest half it is an infinity; a
+ * NaN is 0x7e00.
  *
  * @param value any number; it is rounded to float32 first
  */

@@ -30,7 +30,7 @@ test('the float64 rotation equals the matrix in natural order (absolute error < 
   }
 });
 
-test('the float32 rotation equals float64 (absolute error < 2e-6) and keeps the length (Parseval, relative error < 1e-6)', () => {
+test('the float32 rotation equals float64 (absolute error < 2e-6) and keeps the energy (relative error < 1e-6)', () => {
   for (const size of SIZES) {
     const x = Float32Array.from(gaussian(size));
     const rotated = Float32Array.from(x);

@@ -1,15 +1,15 @@
 /**
- * Multiplies `size` values from `start` on by the Walsh-Hadamard matrix of that size, in natural order, divided by sqrt(size), in
- * place. The matrix is orthogonal and its own inverse. The operations are those of docs/page-format.md, each rounded to float32,
- * so that every implementation gives the same bits.
+ * Multiplies `size` values from `start` on by the Walsh-Hadamard matrix of that size, in natural order, divided by
+ * sqrt(size), in place. The matrix is orthogonal and its own inverse. The operations are those of docs/page-format.md,
+ * each rounded to float32, so that every implementation gives the same bits.
  *
  * @param size a power of two
  * @throws RangeError if it is not, or if the values do not lie within `x`
  */
 export function hadamardFloat32(x: Float32Array, start: number, size: number): void {
   checkExtent(x.length, start, size);
-  // A sum or difference of two float32 numbers, rounded when stored into the array, is the float32 operation: double has enough
-  // digits that rounding twice is rounding once.
+  // A sum or difference of two float32 numbers, rounded when stored into the array, is the float32 operation: double
+  // has enough digits that rounding twice is rounding once.
   butterflies(x, start, size);
   const factor = hadamardFactor(size);
   for (let i = start; i < start + size; i++) x[i] *= factor;

@@ -18,7 +18,10 @@ export interface KvFormat {
   readonly v: TileFormat;
   /** Tokens in a page. */
   readonly pageSize: number;
-  /** The first tokens of a sequence, kept in f16 for good, since attention leans on them (attention sinks, arXiv 2309.17453). */
+  /**
+   * The first tokens of a sequence, kept in f16 for good, since attention leans on them (attention sinks, arXiv
+   * 2309.17453).
+   */
   readonly numSinkTokens: number;
 }
 

@@ -14,7 +14,11 @@ test('packing loses nothing, at whole and partial groups of 32', () => {
 });
 
 test('byte i holds element i low and element 16 + i high, and padding is zeros', () => {
-  const plane = packNibbles(Uint8Array.from({ length: 40 }, (_, i) => i % 16), 1, 40);
+  const plane = packNibbles(
+    Uint8Array.from({ length: 40 }, (_, i) => i % 16),
+    1,
+    40,
+  );
   assert.equal(plane.length, 32);
   for (let i = 0; i < 16; i++) assert.equal(plane[i], i + 16 * i);
   for (let i = 0; i < 8; i++) assert.equal(plane[16 + i], i);

@@ -1,4 +1,7 @@
-/** Elements whose codes share 16 bytes of a plane: byte i has element i in its low nibble and element 16 + i in its high one. */
+/**
+ * Elements whose codes share 16 bytes of a plane: byte i has element i in its low nibble and element 16 + i in its high
+ * one.
+ */
 export const NIBBLE_GROUP = 32;
 const GROUP_BYTES = NIBBLE_GROUP / 2;
 
@@ -28,7 +31,10 @@ export function packNibbles(codes: Uint8Array, numRows: number, numCols: number)
   return plane;
 }
 
-/** The codes of a plane, [numRows, numCols], row-major. @throws RangeError if the plane's length is not that of the shape */
+/**
+ * The codes of a plane, [numRows, numCols], row-major. @throws RangeError if the plane's length is not that of the
+ * shape
+ */
 export function unpackNibbles(plane: Uint8Array, numRows: number, numCols: number): Uint8Array {
   const rowBytes = nibbleRowBytes(numCols);
   checkLength('plane', plane.length, numRows * rowBytes);

@@ -1,7 +1,9 @@
 import { K_HEADER_BYTES, tileMetaBytes, V_HEADER_BYTES } from './tile-spec.ts';
 import type { TileSpec } from './tile-spec.ts';
 
-/** Float32 values stored as bytes: a byte m stands for lo + step * m, the product and the sum each rounded to float32. */
+/**
+ * Float32 values stored as bytes: a byte m stands for lo + step * m, the product and the sum each rounded to float32.
+ */
 export interface ByteScaled {
   readonly lo: number;
   readonly step: number;
@@ -11,7 +13,8 @@ export interface ByteScaled {
 }
 
 /**
- * Metadata of a tile. K: `a` per token, `s` and `z` per channel. V: `s` and `z` per token, no `a`. Value of code k: a * (s * k + z).
+ * Metadata of a tile. K: `a` per token, `s` and `z` per channel. V: `s` and `z` per token, no `a`. Value of code k: a *
+ * (s * k + z).
  */
 export interface TileMeta {
   readonly a: ByteScaled | undefined;

@@ -45,7 +45,9 @@ function* allSpecs(): Generator<TileSpec> {
   }
 }
 
-/** Asserts |x - decoded| <= step / 2 everywhere, the step being s (V) or a * s (K), beside float32 roundings of 2^-20. */
+/**
+ * Asserts |x - decoded| <= step / 2 everywhere, the step being s (V) or a * s (K), beside float32 roundings of 2^-20.
+ */
 function assertWithinHalfAStep(spec: TileSpec, x: Float32Array, label: string): void {
   const tile = sealTile(spec, x);
   const decoded = openTile(spec, tile);
@@ -61,7 +63,10 @@ function assertWithinHalfAStep(spec: TileSpec, x: Float32Array, label: string): 
   }
 }
 
-/** Asserts that every s is at most (range of its row + zStep) / (2^bits - 1) + sStep: what the rounding of z and s costs. */
+/**
+ * Asserts that every s is at most (range of its row + zStep) / (2^bits - 1) + sStep: what the rounding of z and s
+ * costs.
+ */
 function assertTightScales(spec: TileSpec, x: Float32Array, label: string): void {
   const { a, s, z } = readTileMeta(spec, sealTile(spec, x).meta);
   s.values.forEach((scale, row) => {
@@ -123,7 +128,10 @@ test('the bytes of format version 1 stay what they are', () => {
     BITS.map((bits) => {
       const spec: TileSpec = { kind, bits, numTokens: 64, headDim: 80 };
       const uniform = uniformStream(3);
-      const { meta, planes } = sealTile(spec, tileData(spec, (_t, c) => uniform() - 0.5 + (c % 7 === 3 ? 25 : 0)));
+      const { meta, planes } = sealTile(
+        spec,
+        tileData(spec, (_t, c) => uniform() - 0.5 + (c % 7 === 3 ? 25 : 0)),
+      );
       const hash = createHash('sha256').update(meta);
       for (const plane of planes) hash.update(plane);
       return hash.digest('hex').slice(0, 16);

@@ -16,8 +16,8 @@ const MIN_DEVIATION = Math.fround(1e-6);
 const f32 = Math.fround;
 
 /**
- * Quantizes a tile, float32 operation by operation as docs/page-format.md says under "Sealing": K with a factor per token and a
- * range per channel, V with a range per token. This is the oracle: others must give the same bytes.
+ * Quantizes a tile, float32 operation by operation as docs/page-format.md says under "Sealing": K with a factor per
+ * token and a range per channel, V with a range per token. This is the oracle: others must give the same bytes.
  *
  * @param x [numTokens, headDim], token-major: the f16 values of an open page; no NaN
  * @throws RangeError if the length or the shape is not one of a tile

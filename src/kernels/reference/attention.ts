@@ -12,8 +12,8 @@ export interface KeyValueBlock {
 }
 
 /**
- * Attention of one query head at `position`: out = softmax(q K^T) V over all tokens at `position` and before, in float64. The query is
- * already scaled by 1 / sqrt(headDim).
+ * Attention of one query head at `position`: out = softmax(q K^T) V over all tokens at `position` and before, in
+ * float64. The query is already scaled by 1 / sqrt(headDim).
  *
  * @param q headDim values
  * @param blocks in order of position, without gaps, from position 0 to at least `position`

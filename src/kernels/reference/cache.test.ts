@@ -105,9 +105,9 @@ function naiveOutput(kernels: ReferenceKernels, driver: CacheDriver, position: n
 
 for (const headDim of [16, 48]) {
   for (const name of FORMATS) {
-    test(`${name}, heads of ${headDim}: attention equals a naive softmax over the decoded pages (absolute error < 1e-6)`, async () => {
+    test(`${name}, D = ${headDim}: attention equals a naive softmax over pages (absolute error < 1e-6)`, async () => {
       const { kernels, driver } = await setUp(name, headDim);
-      for (let position = 0; position < NUM_TOKENS; ) {
+      for (let position = 0; position < NUM_TOKENS;) {
         const numTokens = Math.min(5, driver.room(0), NUM_TOKENS - position);
         // A step that fills a page leaves it sealed, and its queries have seen it open: nothing to compare with.
         const fills = numTokens === driver.room(0);
@@ -117,14 +117,17 @@ for (const headDim of [16, 48]) {
         for (let head = 0; head < 6; head++) {
           naiveOutput(kernels, driver, position - 1, head).forEach((value, c) => {
             const actual = rows[numTokens - 1][head * headDim + c];
-            assert.ok(Math.abs(actual - value) < 1e-6, `position ${position - 1}, head ${head}: ${actual}, not ${value}`);
+            assert.ok(
+              Math.abs(actual - value) < 1e-6,
+              `position ${position - 1}, head ${head}: ${actual}, not ${value}`,
+            );
           });
         }
       }
     });
   }
 
-  test(`heads of ${headDim}: stored keys are turned, then rotated, values rotated, in f16 (relative error < 2^-10 of a head)`, async () => {
+  test(`D = ${headDim}: keys are turned, then rotated, values rotated, in f16 (error < 2^-10 of a head)`, async () => {
     const { kernels, driver } = await setUp('q4', headDim);
     const { format, ropeFrequencies } = kernels.config;
     const numTokens = 21;

@@ -29,6 +29,9 @@ for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
 }
 
 test('bytes that are not whole blocks, or not as many weights, are refused', () => {
-  assert.throws(() => dequantize('Q4_0', new Uint8Array(17), new Float32Array(32)), /17 bytes of Q4_0 are not 32 weights/);
+  assert.throws(
+    () => dequantize('Q4_0', new Uint8Array(17), new Float32Array(32)),
+    /17 bytes of Q4_0 are not 32 weights/,
+  );
   assert.throws(() => dequantize('F32', new Uint8Array(8), new Float32Array(1)), /8 bytes of F32 are not 1 weights/);
 });

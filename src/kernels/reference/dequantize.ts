@@ -6,7 +6,8 @@ import { WEIGHT_TYPES } from '../weight-types.ts';
 type BlockReader = (view: DataView, at: number, out: Float32Array, o: number) => void;
 
 /**
- * Weights of whole blocks as float32, each operation rounded to float32 as ggml does (`dequantize_row_*` in ggml-quants.c).
+ * Weights of whole blocks as float32, each operation rounded to float32 as ggml does (`dequantize_row_*` in
+ * ggml-quants.c).
  *
  * @param bytes whole blocks of `type`, as they lie in a GGUF file
  * @param out room for all their weights
@@ -126,8 +127,8 @@ function fiveBits(nibble: number, high: number, index: number): number {
 }
 
 /**
- * The 6-bit scale and minimum of a group of 32, times d and dmin. Groups 0-3 have theirs in the low six bits of bytes 0-3 and 4-7;
- * groups 4-7 in the nibbles of bytes 8-11, with their top two bits in those of bytes 0-7.
+ * The 6-bit scale and minimum of a group of 32, times d and dmin. Groups 0-3 have theirs in the low six bits of bytes
+ * 0-3 and 4-7; groups 4-7 in the nibbles of bytes 8-11, with their top two bits in those of bytes 0-7.
  */
 function readScaleAndMin(view: DataView, at: number, group: number): { scale: number; min: number } {
   const byte = (index: number): number => view.getUint8(at + 4 + index);

@@ -1,5 +1,6 @@
 /**
- * RMSNorm (arXiv 1910.07467): out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i], in float64. All three have one length.
+ * RMSNorm (arXiv 1910.07467): out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i], in float64. All three have one
+ * length.
  */
 export function rmsNorm(x: Float64Array, weight: Float32Array, epsilon: number, out: Float64Array): void {
   let squares = 0;
@@ -8,7 +9,10 @@ export function rmsNorm(x: Float64Array, weight: Float32Array, epsilon: number, 
   for (let i = 0; i < x.length; i++) out[i] = x[i] * factor * weight[i];
 }
 
-/** SwiGLU (arXiv 2002.05202): out[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + exp(-x)), in float64. All have one length. */
+/**
+ * SwiGLU (arXiv 2002.05202): out[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + exp(-x)), in float64. All have one
+ * length.
+ */
 export function swiGlu(gate: Float64Array, up: Float64Array, out: Float64Array): void {
   for (let i = 0; i < gate.length; i++) out[i] = (gate[i] / (1 + Math.exp(-gate[i]))) * up[i];
 }

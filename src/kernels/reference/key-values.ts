@@ -15,7 +15,10 @@ export interface StepMemory {
   readonly sink: Pages | undefined;
 }
 
-/** What happens between the projections and the pages: RoPE, rotation, storing, attention, sealing; one segment at a time. */
+/**
+ * What happens between the projections and the pages: RoPE, rotation, storing, attention, sealing; one segment at a
+ * time.
+ */
 export class KeyValues {
   readonly #config: KernelsConfig;
   readonly #scores: Float64Array;
@@ -33,7 +36,9 @@ export class KeyValues {
     return this.#scores.byteLength + this.#head.byteLength + this.#stored.byteLength;
   }
 
-  /** Rotates and scales the segment's rows of q in place, and stores its keys and values. See `Kernels.storeKeysValues`. */
+  /**
+   * Rotates and scales the segment's rows of q in place, and stores its keys and values. See `Kernels.storeKeysValues`.
+   */
   store(memory: StepMemory, segment: Segment, layer: number, q: RowBuffer, k: RowBuffer, v: RowBuffer): void {
     for (let i = 0; i < segment.numRows; i++) {
       const row = segment.firstRow + i;
@@ -118,7 +123,12 @@ export class KeyValues {
     const { numSinkTokens, pageSize } = this.#config.format;
     const end = segment.firstPosition + segment.numRows;
     const blocks: KeyValueBlock[] = [];
-    const add = (firstPosition: number, numTokens: number, page: number, read: (at: TilePlace) => Float64Array): void => {
+    const add = (
+      firstPosition: number,
+      numTokens: number,
+      page: number,
+      read: (at: TilePlace) => Float64Array,
+    ): void => {
       const at = { page, layer, head };
       blocks.push({ firstPosition, numTokens, k: read({ ...at, kind: 'k' }), v: read({ ...at, kind: 'v' }) });
     };

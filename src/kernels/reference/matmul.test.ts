@@ -23,7 +23,13 @@ function pairwiseDot(product: Product, t: number, n: number): number {
 }
 
 test('products, biases and accumulation equal pairwise sums at odd sizes (absolute error < 1e-12)', () => {
-  for (const [numRows, width, numOutputs] of [[1, 1, 1], [1, 33, 7], [3, 64, 8], [5, 96, 13], [2, 257, 3]]) {
+  for (const [numRows, width, numOutputs] of [
+    [1, 1, 1],
+    [1, 33, 7],
+    [3, 64, 8],
+    [5, 96, 13],
+    [2, 257, 3],
+  ]) {
     const bias = new Float32Array(numOutputs).map((_, n) => n - 2);
     for (const options of [{}, { bias }, { accumulate: true }, { bias, accumulate: true }]) {
       const product = randomProduct(numRows, width, numOutputs, options);
@@ -31,8 +37,7 @@ test('products, biases and accumulation equal pairwise sums at odd sizes (absolu
       matmul(product);
       product.out.forEach((value, i) => {
         const [t, n] = [Math.floor(i / numOutputs), i % numOutputs];
-        const expected =
-          pairwiseDot(product, t, n) + (product.bias?.[n] ?? 0) + (product.accumulate ? before[i] : 0);
+        const expected = pairwiseDot(product, t, n) + (product.bias?.[n] ?? 0) + (product.accumulate ? before[i] : 0);
         assert.ok(Math.abs(value - expected) < 1e-12, `${value} is not ${expected}`);
       });
     }

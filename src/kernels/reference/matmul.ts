@@ -16,8 +16,8 @@ export interface Product {
 }
 
 /**
- * out[t][n] = sum over k of x[t][k] * w[n][k], in float64, plus the bias, plus what `out` holds if it accumulates. Each sum runs over k
- * in order, whatever the blocking, so that a row's bits do not depend on how many rows there are.
+ * out[t][n] = sum over k of x[t][k] * w[n][k], in float64, plus the bias, plus what `out` holds if it accumulates. Each
+ * sum runs over k in order, whatever the blocking, so that a row's bits do not depend on how many rows there are.
  */
 export function matmul(product: Product): void {
   const { numRows, numOutputs } = product;
@@ -30,7 +30,10 @@ export function matmul(product: Product): void {
   }
 }
 
-/** Four outputs of a row: every load of x serves four sums that do not wait for each other (1.7 GMAC/s per core of a Zen 5). */
+/**
+ * Four outputs of a row: every load of x serves four sums that do not wait for each other (1.7 GMAC/s per core of a Zen
+ * 5).
+ */
 function multiplyFour(product: Product, t: number, n: number): void {
   const { x, weights, width } = product;
   const row = t * width;

@@ -103,7 +103,10 @@ test('token ids beyond the table are refused', async () => {
   const kernels = new ReferenceKernels(CONFIG);
   const table = await loadTable(kernels, 5, 2);
   kernels.beginStep(stepOf(kernels, [1, 5]));
-  assert.throws(() => kernels.embed(table, kernels.createActivation(2, 'step')), /token id 5 at row 1 is not in \[0, 5\)/);
+  assert.throws(
+    () => kernels.embed(table, kernels.createActivation(2, 'step')),
+    /token id 5 at row 1 is not in \[0, 5\)/,
+  );
 });
 
 test('handles of other kernels are refused', async () => {
@@ -148,5 +151,8 @@ test('it says what runs, and is dead once closed', async () => {
   assert.deepEqual(kernels.description, { name: 'reference', threads: 1, isa: 'float64' });
   const step = stepOf(kernels, [0]);
   await kernels.close();
-  assert.throws(() => kernels.beginStep(step), { code: 'ENGINE_CLOSED', message: 'the reference kernels have been closed' });
+  assert.throws(() => kernels.beginStep(step), {
+    code: 'ENGINE_CLOSED',
+    message: 'the reference kernels have been closed',
+  });
 });

@@ -49,8 +49,9 @@ interface RunningStep {
 }
 
 /**
- * The oracle that every backend is tested against: float64, plain TypeScript, one thread, operations run at once. Weights are
- * dequantized to float32, activations are never quantized; what lies in pages is exactly what docs/page-format.md says.
+ * The oracle that every backend is tested against: float64, plain TypeScript, one thread, operations run at once.
+ * Weights are dequantized to float32, activations are never quantized; what lies in pages is exactly what
+ * docs/page-format.md says.
  */
 export class ReferenceKernels implements Kernels {
   readonly description = { name: 'reference', threads: 1, isa: 'float64' } as const;
@@ -208,7 +209,8 @@ export class ReferenceKernels implements Kernels {
   readRow(activation: Activation, row: number): Float32Array {
     const buffer = this.#activations.get(activation);
     const numRows = this.#lastStep ? numRowsOf(this.#lastStep, buffer.rows) : 0;
-    if (!Number.isInteger(row) || row < 0 || row >= numRows) throw new RangeError(`row ${row} is not in [0, ${numRows})`);
+    if (!Number.isInteger(row) || row < 0 || row >= numRows)
+      throw new RangeError(`row ${row} is not in [0, ${numRows})`);
     return Float32Array.from(buffer.row(row));
   }
 

@@ -5,7 +5,7 @@ import { rope } from './rope.ts';
 
 const FREQUENCIES = Array.from({ length: 8 }, (_, i) => 10000 ** (-i / 8));
 
-test('a quarter turn takes (1, 0) to (0, 1) and (0, 1) to (-1, 0); channels beyond ropeDim stay (absolute error < 1e-15)', () => {
+test('quarter turns take pairs where they should, and leave channels beyond ropeDim (absolute error < 1e-15)', () => {
   const head = Float64Array.of(1, 0, 0, 1, 5, 6);
   rope(head, 3, [Math.PI / 6, Math.PI / 6]);
   [0, -1, 1, 0, 5, 6].forEach((value, i) => assert.ok(Math.abs(head[i] - value) < 1e-15, `${head[i]} at ${i}`));

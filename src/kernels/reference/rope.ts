@@ -1,6 +1,6 @@
 /**
- * Rotary position embedding (arXiv 2104.09864) of one head, in place, in float64: channels i and i + ropeDim / 2 are a pair, turned by
- * the angle position * frequencies[i]. Channels from ropeDim on stay as they are.
+ * Rotary position embedding (arXiv 2104.09864) of one head, in place, in float64: channels i and i + ropeDim / 2 are a
+ * pair, turned by the angle position * frequencies[i]. Channels from ropeDim on stay as they are.
  *
  * @param head headDim values, at least 2 * frequencies.length
  * @param frequencies ropeDim / 2 inverse frequencies

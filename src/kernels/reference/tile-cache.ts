@@ -1,8 +1,8 @@
 import type { Pages, TilePlace } from './pages.ts';
 
 /**
- * Decoded tiles of full pages, kept since every later query reads them again. Once full it takes no more: queries go through all pages
- * in order, so that replacing the oldest would always throw out what is read next.
+ * Decoded tiles of full pages, kept since every later query reads them again. Once full it takes no more: queries go
+ * through all pages in order, so that replacing the oldest would always throw out what is read next.
  */
 export class TileCache {
   readonly #pages: Pages;

@@ -15,7 +15,10 @@ test('a matrix of several reads has every row in its place', async () => {
   const permuted = (await readMatrix(source, order)).values;
   const firstOfRow = Array.from({ length: numRows }, (_, row) => permuted[row * numCols]);
   assert.deepEqual(firstOfRow.slice(0, 4), [values[0], values[2 * numCols], values[numCols], values[3 * numCols]]);
-  assert.deepEqual(firstOfRow.map(Math.floor).sort((a, b) => a - b), [...Array(numRows).keys()]);
+  assert.deepEqual(
+    firstOfRow.map(Math.floor).sort((a, b) => a - b),
+    [...Array(numRows).keys()],
+  );
 });
 
 test('a quantized matrix keeps its rows apart', async () => {
@@ -49,5 +52,8 @@ test('what the source throws comes through', async () => {
 
 test('a matrix beyond memory is refused with OUT_OF_MEMORY and its size', async () => {
   const source = { ...f32Tensor(1, 1, [1]), numRows: 2 ** 40, numCols: 2 ** 12 };
-  await assert.rejects(readMatrix(source, FILE), { code: 'OUT_OF_MEMORY', message: /as float32, 18014398509481984 bytes; use wasm/ });
+  await assert.rejects(readMatrix(source, FILE), {
+    code: 'OUT_OF_MEMORY',
+    message: /as float32, 18014398509481984 bytes; use wasm/,
+  });
 });

@@ -61,7 +61,8 @@ function allocate({ name }: TensorSource, length: number): Float32Array {
   try {
     return new Float32Array(length);
   } catch (cause) {
-    const message = `no memory for ${name}: the reference backend keeps weights as float32, ${4 * length} bytes; use wasm`;
+    const need = `the reference backend keeps weights as float32, ${4 * length} bytes; use wasm`;
+    const message = `no memory for ${name}: ${need}`;
     throw new KvantError('OUT_OF_MEMORY', message, { cause });
   }
 }

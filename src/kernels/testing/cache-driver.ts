@@ -20,8 +20,9 @@ export interface CacheDriverOptions {
 }
 
 /**
- * Drives the attention of one layer without a model: queries, keys and values of every token are rows of tables that `embed` reads,
- * different for each sequence and position, and the attention's output comes back through an identity matrix.
+ * Drives the attention of one layer without a model: queries, keys and values of every token are rows of tables that
+ * `embed` reads, different for each sequence and position, and the attention's output comes back through an identity
+ * matrix.
  */
 export class CacheDriver {
   readonly pages: StepPages;
@@ -108,7 +109,9 @@ export class CacheDriver {
   room(sequence: number): number {
     const { numSinkTokens, pageSize } = this.#kernels.config.format;
     const position = this.#positions[sequence];
-    return position < numSinkTokens ? numSinkTokens + pageSize - position : pageSize - ((position - numSinkTokens) % pageSize);
+    return position < numSinkTokens
+      ? numSinkTokens + pageSize - position
+      : pageSize - ((position - numSinkTokens) % pageSize);
   }
 
   /** Runs one step. @returns the attention's output, numHeads * headDim values for each row */
