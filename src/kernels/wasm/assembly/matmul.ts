@@ -13,10 +13,13 @@ import {
   TYPE_Q8_0,
 } from './commands';
 import {
+  codeOffset,
   dequantizeRow,
   floatBytes,
   groupBytes,
+  hasMinimum,
   isFloat,
+  isNibble,
   loadFloat4,
   stripBytes,
   superBytes,
@@ -153,25 +156,14 @@ function laneOf(a: v128, b: v128, i: i32): f32 {
 
 // ---- what differs between weight types; `type` is a constant wherever these are inlined ----
 
-// @ts-ignore: decorator
-@inline
-function isNibble(type: i32): bool {
-  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q4_K;
-}
-
-// @ts-ignore: decorator
-@inline
-function hasMinimum(type: i32): bool {
-  return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
-}
-
 /** Start value of a group's integer sum: what makes up for codes that are stored with an offset, or with their sign split. */
 // @ts-ignore: decorator
 @inline
 function startOf(type: i32, group: usize, half: i32): v128 {
-  if (type == TYPE_Q4_0) return i32x4.splat(-8 * (<i32>load<i16>(group, 4) + <i32>load<i16>(group, 6)));
-  if (type == TYPE_Q5_0) return i32x4.splat(-16 * (<i32>load<i16>(group, 4) + <i32>load<i16>(group, 6)));
-  if (type == TYPE_Q6_K) return i32x4.splat(-32 * <i32>load<i16>(group + <usize>(4 + 2 * half)));
+  if (type == TYPE_Q6_K) return i32x4.splat(-codeOffset(type) * <i32>load<i16>(group + <usize>(4 + 2 * half)));
+  if (codeOffset(type) > 0) {
+    return i32x4.splat(-codeOffset(type) * (<i32>load<i16>(group, 4) + <i32>load<i16>(group, 6)));
+  }
   // -w = ~w + 1: the sum of the negative parts stands for the + 1 of each.
   if (type == TYPE_Q8_0) return v128.load32_splat(group, 8);
   return i32x4.splat(0);

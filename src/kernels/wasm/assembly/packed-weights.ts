@@ -110,15 +110,43 @@ export function dequantizeRow(type: i32, weights: usize, row: i32, numCols: i32,
 function dequantizeGroup(type: i32, strip: usize, group: i32, row: i32, out: usize): void {
   const address = groupAddress(type, strip, group);
   for (let c = 0; c < 32; c++) {
-    const code = <f32>codeAt(type, address, row, c);
-    const value = scaleAt(type, strip, group, row, c >> 4) * code + minimumAt(type, strip, group, row, c >> 4);
+    // ggml's own order of operations, so that the values are exactly those that its tools give.
+    const scaled = scaleAt(type, strip, group, row, c >> 4) * <f32>codeAt(type, address, row, c);
+    const value = hasMinimum(type) ? scaled + minimumAt(type, strip, group, row) : scaled;
     store<f32>(out + (<usize>c << 2), value);
   }
 }
 
+/** The code less its type's offset. */
 function codeAt(type: i32, group: usize, row: i32, column: i32): i32 {
+  return storedCode(type, group, row, column) - codeOffset(type);
+}
+
+/** What the codes of a type without minimum are stored above: 0 is in the middle. */
+// @ts-ignore: decorator
+@inline
+export function codeOffset(type: i32): i32 {
+  if (type == TYPE_Q4_0) return 8;
+  if (type == TYPE_Q5_0) return 16;
+  if (type == TYPE_Q6_K) return 32;
+  return 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function hasMinimum(type: i32): bool {
+  return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isNibble(type: i32): bool {
+  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q4_K;
+}
+
+function storedCode(type: i32, group: usize, row: i32, column: i32): i32 {
   const lane = <usize>((row >> 2) * 16 + (row & 3) * 4 + (column & 3));
-  if (type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q4_K) {
+  if (isNibble(type)) {
     const byte = <i32>load<u8>(group + lane + <usize>(((column & 15) >> 2) * 32));
     return column < 16 ? byte & 15 : byte >> 4;
   }
@@ -136,15 +164,11 @@ function scaleAt(type: i32, strip: usize, group: i32, row: i32, half: i32): f32 
   return top * <f32>load<i8>(address + 256 + <usize>(half * 8 + row));
 }
 
-/** What is added to scale x code. */
-function minimumAt(type: i32, strip: usize, group: i32, row: i32, half: i32): f32 {
+/** What is added to scale x code, for types that have a minimum. */
+function minimumAt(type: i32, strip: usize, group: i32, row: i32): f32 {
   const address = groupAddress(type, strip, group);
-  if (type == TYPE_Q4_0) return -8 * scaleAt(type, strip, group, row, half);
-  if (type == TYPE_Q5_0) return -16 * scaleAt(type, strip, group, row, half);
-  if (type == TYPE_Q6_K) return -32 * scaleAt(type, strip, group, row, half);
   if (type == TYPE_Q4_1) return loadF16(address + 144 + <usize>(row * 2));
   if (type == TYPE_Q5_1) return loadF16(address + 272 + <usize>(row * 2));
-  if (type == TYPE_Q8_0) return 0;
   const top = loadF16(superAddress(type, strip, group) + 16 + <usize>(row * 2));
   const offset = type == TYPE_Q4_K ? 136 : 264;
   return -top * <f32>load<u8>(address + <usize>(offset + row));
