@@ -197,6 +197,20 @@ describe('GgufFile', () => {
     }
   });
 
+  it('keeps byte order marks at the start of a text, and texts that lie across the bounds of a read', async () => {
+    // The parser reads 2,000,000 bytes at a time: the last of `texts` and then `long` lie across the bounds.
+    const texts = ['\ufeff', 'a', '\ufeffb', '\ufeff\ufeff', 'x'.repeat(1_999_800), `é${'y'.repeat(199)}`];
+    const metadata: GgufSpec['metadata'] = [
+      ['texts', texts],
+      ['nested', [['\ufeff'], ['c']]],
+      ['long', 'z'.repeat(3_000_000)],
+      ['after', 1],
+    ];
+    const file = await GgufFile.open(new MemorySource(writeGguf({ metadata, tensors: [] })));
+    assert.deepEqual(Object.keys(file.metadata), ['texts', 'nested', 'long', 'after']);
+    for (const [key, value] of metadata) assert.deepEqual(file.metadata[key], value, `${key} is changed`);
+  });
+
   it('reads a header of many megabytes, and finds it cut', async () => {
     const tokens = Array.from({ length: 60_000 }, (_, id) => `token ${id} `.repeat(4));
     const bytes = writeGguf({ metadata: [['tokens', tokens]], tensors: [{ name: 'w', type: 'F32', shape: [32] }] });

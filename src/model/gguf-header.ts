@@ -1,7 +1,8 @@
 import { gguf } from '@huggingface/gguf';
-import type { GGUFTensorInfo, MetadataValue } from '@huggingface/gguf';
+import type { GGUFParseOutput, GGUFTensorInfo, MetadataValue } from '@huggingface/gguf';
 import { KvantError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
+import { repairStrings } from './gguf-strings.ts';
 import { formatBytes, quote } from './messages.ts';
 
 /** The key-value pairs of a GGUF file. Integers of 64 bits are bigints. */
@@ -40,13 +41,15 @@ const PARSER_KEYS = ['version', 'tensor_count', 'kv_count'];
  */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   await checkFixedPart(source);
-  const parsed = await parse(source);
+  const readBoundaries: number[] = [];
+  const parsed = await parse(source, readBoundaries);
   const endBytes = parsed.tensorInfoByteRange[1];
   if (endBytes > source.sizeBytes) throw headerCutShort(source);
   const fileKeys = Object.keys(parsed.metadata).filter((key) => !PARSER_KEYS.includes(key));
   if (BigInt(fileKeys.length) !== parsed.metadata.kv_count) {
     throw new KvantError('MODEL_INVALID', `${quote(source.name)} has a metadata key twice: convert the model again`);
   }
+  await repair(source, parsed, readBoundaries);
   const values = parsed.metadata as unknown as Metadata;
   // No prototype: a key such as "constructor" is there only if the file has it.
   const metadata = Object.assign(Object.create(null) as Metadata, pick(values, fileKeys));
@@ -54,6 +57,12 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const alignmentBytes = readAlignment(source, metadata);
   const dataOffsetBytes = Math.ceil(endBytes / alignmentBytes) * alignmentBytes;
   return { metadata, tensorInfos: parsed.tensorInfos, alignmentBytes, dataOffsetBytes };
+}
+
+async function repair(source: ByteSource, parsed: GGUFParseOutput, readBoundaries: readonly number[]): Promise<void> {
+  const bytes = new Uint8Array(parsed.tensorInfoByteRange[0]);
+  await source.read(bytes, 0);
+  repairStrings(bytes, parsed.metadata, readBoundaries);
 }
 
 function pick(values: Metadata, keys: readonly string[]): Metadata {
@@ -89,9 +98,11 @@ function checkVersion(source: ByteSource, version: number): void {
 }
 
 /** Runs the parser, which takes no open file: the source answers its requests as an HTTP server would. */
-async function parse(source: ByteSource): ReturnType<typeof gguf> {
+async function parse(source: ByteSource, readBoundaries: number[]): Promise<GGUFParseOutput> {
   try {
-    return await gguf('https://file.invalid/model.gguf', { fetch: (_url, init) => readRange(source, init) });
+    return await gguf('https://file.invalid/model.gguf', {
+      fetch: (_url, init) => readRange(source, readBoundaries, init),
+    });
   } catch (cause) {
     if (cause instanceof KvantError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -100,10 +111,11 @@ async function parse(source: ByteSource): ReturnType<typeof gguf> {
   }
 }
 
-async function readRange(source: ByteSource, init: RequestInit | undefined): Promise<Response> {
+async function readRange(source: ByteSource, readBoundaries: number[], init?: RequestInit): Promise<Response> {
   const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get('range') ?? '');
   if (!range) throw new Error('the GGUF parser asked for no byte range');
   const start = Number(range[1]);
+  readBoundaries.push(start);
   if (start >= source.sizeBytes + READ_AHEAD_BYTES) throw headerCutShort(source);
   const end = Math.min(Number(range[2]) + 1, source.sizeBytes);
   const bytes = new Uint8Array(Math.max(0, end - start));
