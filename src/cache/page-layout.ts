@@ -1,4 +1,5 @@
 import type { KvFormat, TileBits } from '../quant/kv-format.ts';
+import { numTilePlanes, tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
 
 /** What a model keeps of each token: numLayers x numKvHeads heads of headDim channels, in K and in V. */
 export interface KvShape {
@@ -35,26 +36,6 @@ export interface PageLayout {
   readonly planes: readonly PlaneLayout[];
 }
 
-/** Header of K metadata: aLo, aStep, sLo, sStep, zLo, zStep as float32, then 8 bytes of zeros. */
-export const K_META_HEADER_BYTES = 32;
-/** Header of V metadata: sLo, sStep, zLo, zStep as float32. */
-export const V_META_HEADER_BYTES = 16;
-
-/** K rows of codes are padded with zeros to whole groups of 32 channels. */
-export function paddedHeadDim(headDim: number): number {
-  return roundUp(headDim, 32);
-}
-
-/** Bytes of a K tile's metadata: header, `numTokens` token factors, `headDim` scales, `headDim` zero points. */
-export function kMetaBytes(numTokens: number, headDim: number): number {
-  return roundUp(K_META_HEADER_BYTES + numTokens + 2 * headDim, 16);
-}
-
-/** Bytes of a V tile's metadata: header, `numTokens` scales, `numTokens` zero points. */
-export function vMetaBytes(numTokens: number): number {
-  return roundUp(V_META_HEADER_BYTES + 2 * numTokens, 16);
-}
-
 /** Layout of a sealed page. */
 export function sealedPageLayout(format: KvFormat, shape: KvShape): PageLayout {
   return pageLayout(shape, format.pageSize, format.k.bits, format.v.bits);
@@ -68,8 +49,8 @@ export function f16PageLayout(numTokens: number, shape: KvShape): PageLayout {
 function pageLayout(shape: KvShape, numTokens: number, kBits: TileBits, vBits: TileBits): PageLayout {
   const { headDim } = shape;
   const numTiles = shape.numLayers * shape.numKvHeads;
-  const kMeta = kBits === 16 ? 0 : kMetaBytes(numTokens, headDim);
-  const vMeta = vBits === 16 ? 0 : vMetaBytes(numTokens);
+  const kMeta = kBits === 16 ? 0 : tileMetaBytes({ kind: 'k', bits: kBits, numTokens, headDim });
+  const vMeta = vBits === 16 ? 0 : tileMetaBytes({ kind: 'v', bits: vBits, numTokens, headDim });
   const meta = { strideBytes: kMeta + vMeta, vOffsetBytes: kMeta };
   const planes: PlaneLayout[] = [];
   let offsetBytes = numTiles * meta.strideBytes;
@@ -92,13 +73,13 @@ function pageLayout(shape: KvShape, numTokens: number, kBits: TileBits, vBits: T
 }
 
 function numPlanesOf(bits: TileBits): number {
-  return bits === 8 ? 2 : 1;
+  return bits === 16 ? 1 : numTilePlanes(bits);
 }
 
 /** Bytes of one plane of one tile. */
 function planeBytes(kind: TileKind, bits: TileBits, numTokens: number, headDim: number): number {
   if (bits === 16) return numTokens * headDim * 2;
-  return kind === 'k' ? numTokens * (paddedHeadDim(headDim) / 2) : headDim * (numTokens / 2);
+  return tilePlaneBytes({ kind, bits, numTokens, headDim });
 }
 
 /** Where the metadata of a tile starts in its page. */

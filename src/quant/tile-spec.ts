@@ -32,7 +32,7 @@ export function tilePlaneBytes(spec: TileSpec): number {
 }
 
 /** Planes of a tile: four bits of every code each. */
-export function numTilePlanes({ bits }: TileSpec): number {
+export function numTilePlanes(bits: TileSpec['bits']): number {
   return bits / 4;
 }
 

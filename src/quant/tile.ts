@@ -62,7 +62,7 @@ export function openTile(spec: TileSpec, tile: SealedTile): Float64Array {
 /** The codes of a tile, all planes put together: [numTokens, headDim], token-major. @throws RangeError as `openTile` */
 export function tileCodes(spec: TileSpec, planes: readonly Uint8Array[]): Uint8Array {
   checkTileSpec(spec);
-  if (planes.length !== numTilePlanes(spec)) throw new RangeError(`${planes.length} planes for ${spec.bits} bits`);
+  if (planes.length !== numTilePlanes(spec.bits)) throw new RangeError(`${planes.length} planes for ${spec.bits} bits`);
   const { numRows, numCols } = planeShape(spec);
   const codes = new Uint8Array(numRows * numCols);
   for (const plane of planes) {

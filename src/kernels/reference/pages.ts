@@ -74,7 +74,7 @@ export class Pages {
       const start = this.#f16Offset(place, 0);
       return new Float64Array(length).map((_, i) => f16Value(this.#view.getUint16(start + 2 * i, true)));
     }
-    const planes = Array.from({ length: numTilePlanes(spec) }, (_, index) => this.#planeBytes(place, spec, index));
+    const planes = Array.from({ length: numTilePlanes(spec.bits) }, (_, index) => this.#planeBytes(place, spec, index));
     return openTile(spec, { meta: this.#metaBytes(place, spec), planes }).subarray(0, length);
   }
 
