@@ -78,7 +78,7 @@ test('what does not fit is refused with what is needed, what there is, and conte
       assert.match(error.message, numbers);
       assert.match(
         error.message,
-        /for a context of 100,000 tokens in f16, but this machine has 0\.50 GB; lower ctx to /,
+        /for a context of 100,000 tokens in f16, but this machine has 0\.50 GB available; lower ctx to /,
       );
       const [, ctx, smallCtx] = /lower ctx to ([\d,]+), or use kv q4 with ctx ([\d,]+)$/.exec(error.message) ?? [];
       const toNumber = (text: string) => Number(text.replaceAll(',', ''));
@@ -103,6 +103,6 @@ test('where the weights alone are too many, a smaller model is the advice', () =
   const tiny = { bytes: 90e6, name: 'this machine' };
   assert.throws(
     () => planMemory(demand('q4', 8192), [tiny]),
-    /0\.09 GB; use a smaller model, or a file of it with fewer bits/,
+    /0\.09 GB available; use a smaller model, or a file of it with fewer bits/,
   );
 });

@@ -97,7 +97,7 @@ function outOfMemory(demand: MemoryDemand, plan: MemoryPlan, limit: MemoryLimit)
   const needs =
     `${gigabytes(totalBytes(plan))} are needed (weights ${gigabytes(weightBytes)}, KV cache ${gigabytes(pageBytes)}, ` +
     `scratch ${gigabytes(scratchBytes)}) for a context of ${count(ctx)} tokens in ${format.name}${sequences}`;
-  const message = `not enough memory: ${needs}, but ${limit.name} has ${gigabytes(limit.bytes)}; ${advice(demand, limit)}`;
+  const message = `not enough memory: ${needs}, but ${limit.name} has ${gigabytes(limit.bytes)} available; ${advice(demand, limit)}`;
   return new KvantError('OUT_OF_MEMORY', message);
 }
 

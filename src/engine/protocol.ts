@@ -1,0 +1,77 @@
+import { KvantError, type ErrorCode } from '../errors.ts';
+import type { BackendName, GenerateOptions, GenerateResult, LoadProgress, ModelInfo, TextChunk } from './types.ts';
+
+/** What the engine's worker and its host say to each other. All of it is plain data, so that it can cross threads. */
+
+/** `LoadOptions` with every default filled in. */
+export interface EngineLoadOptions {
+  readonly modelPath: string;
+  /** When `load` was called, in milliseconds since 1970: the clock that threads share. */
+  readonly requestedAtMs: number;
+  readonly kv: string;
+  /** Undefined: as the model says, see `chooseCtx`. */
+  readonly ctx: number | undefined;
+  readonly threads: number;
+  readonly backend: Exclude<BackendName, 'auto'>;
+  readonly maxSequences: number;
+}
+
+/** `GenerateOptions` without its callbacks, and with a seed. */
+export type EngineGenerateOptions = Omit<GenerateOptions, 'onLogProbs' | 'onPrefillProgress' | 'signal' | 'seed'> & {
+  readonly seed: number;
+  /** The chat that goes on, if it is one. */
+  readonly conversation?: number;
+};
+
+/** What a host can ask for: parameters and results by name. */
+export interface EngineCalls {
+  load: { readonly params: EngineLoadOptions; readonly result: ModelInfo };
+  generate: { readonly params: EngineGenerateOptions; readonly result: GenerateResult };
+  tokenize: { readonly params: { readonly text: string; readonly parseSpecial: boolean }; readonly result: number[] };
+  detokenize: { readonly params: { readonly tokenIds: readonly number[] }; readonly result: string };
+  releaseConversation: { readonly params: { readonly conversation: number }; readonly result: undefined };
+}
+
+export type CallName = keyof EngineCalls;
+
+/** A call under way; `id` tells it from all others. */
+export type CallMessage = {
+  [Name in CallName]: {
+    readonly kind: 'call';
+    readonly id: number;
+    readonly name: Name;
+    readonly params: EngineCalls[Name]['params'];
+  };
+}[CallName];
+
+export type ToEngine = CallMessage | { readonly kind: 'abort'; readonly id: number };
+
+/** What happens before a call has its result. */
+export type CallEvent =
+  | { readonly type: 'loadProgress'; readonly progress: LoadProgress }
+  | { readonly type: 'chunk'; readonly chunk: TextChunk }
+  | { readonly type: 'logProbs'; readonly position: number; readonly logProbs: Float32Array }
+  | { readonly type: 'prefillProgress'; readonly computedTokens: number; readonly totalTokens: number };
+
+/** A call ends with exactly one `result` or `error`. */
+export type FromEngine =
+  | { readonly kind: 'event'; readonly id: number; readonly event: CallEvent }
+  | { readonly kind: 'result'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'error'; readonly id: number; readonly error: PlainError };
+
+/** An error that can cross threads, which class instances cannot. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** An error that Kvant did not throw on purpose is a failure of the engine. */
+export function toPlainError(error: unknown): PlainError {
+  if (error instanceof KvantError) return { code: error.code, message: error.message };
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: 'ENGINE_FAILED', message: `the engine failed, which is a bug in Kvant: ${message}` };
+}
+
+export function fromPlainError({ code, message }: PlainError): KvantError {
+  return new KvantError(code, message);
+}

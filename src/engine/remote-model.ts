@@ -1,0 +1,77 @@
+import type { Call, EngineClient } from './engine-client.ts';
+import { MAX_SEED, parseChatOptions, parseGenerateOptions } from './options.ts';
+import type { CallEvent } from './protocol.ts';
+import { RemoteChat } from './remote-chat.ts';
+import { RemoteGeneration } from './remote-generation.ts';
+import type { Chat, GenerateOptions, Generation, Model, ModelInfo } from './types.ts';
+
+/** A model whose engine runs in a worker. */
+export class RemoteModel implements Model {
+  readonly info: ModelInfo;
+  readonly #client: EngineClient;
+  #nextConversation = 0;
+
+  /** @param client of a worker that has loaded the model */
+  constructor(client: EngineClient, info: ModelInfo) {
+    this.#client = client;
+    this.info = info;
+  }
+
+  generate(options: GenerateOptions): Generation {
+    return startGeneration(this.#client, parseGenerateOptions(options));
+  }
+
+  chat(options: { readonly system?: string } = {}): Chat {
+    const { system } = parseChatOptions(options);
+    const conversation = this.#nextConversation++;
+    return new RemoteChat(system, {
+      generate: (generateOptions) => startGeneration(this.#client, generateOptions, conversation),
+      release: () => this.#client.call('releaseConversation', { conversation }).result,
+    });
+  }
+
+  tokenize(text: string, { parseSpecial = false }: { readonly parseSpecial?: boolean } = {}): Promise<number[]> {
+    return this.#client.call('tokenize', { text, parseSpecial }).result;
+  }
+
+  detokenize(tokenIds: readonly number[]): Promise<string> {
+    return this.#client.call('detokenize', { tokenIds: [...tokenIds] }).result;
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** @param options checked already */
+function startGeneration(client: EngineClient, options: GenerateOptions, conversation?: number): Generation {
+  const { onLogProbs, onPrefillProgress, signal, seed = randomSeed(), ...plain } = options;
+  const params = { ...plain, seed, ...(conversation !== undefined && { conversation }) };
+  return new RemoteGeneration((onChunk) => {
+    const call = client.call('generate', params, (event: CallEvent) => {
+      if (event.type === 'chunk') onChunk(event.chunk);
+      else if (event.type === 'logProbs') onLogProbs?.(event.position, event.logProbs);
+      else if (event.type === 'prefillProgress') {
+        onPrefillProgress?.({ computedTokens: event.computedTokens, totalTokens: event.totalTokens });
+      }
+    });
+    if (signal) abortOnSignal(call, signal);
+    return call;
+  });
+}
+
+function abortOnSignal(call: Call<'generate'>, signal: AbortSignal): void {
+  if (signal.aborted) return call.abort();
+  const removeListener = (): void => signal.removeEventListener('abort', call.abort);
+  signal.addEventListener('abort', call.abort, { once: true });
+  // A signal that outlives many generations must not gather their listeners.
+  call.result.then(removeListener, removeListener);
+}
+
+function randomSeed(): number {
+  return Math.floor(Math.random() * (MAX_SEED + 1));
+}

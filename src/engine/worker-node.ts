@@ -1,0 +1,27 @@
+import { parentPort } from 'node:worker_threads';
+import { openModel } from '../model/open-model-node.ts';
+import { EngineServer } from './engine-server.ts';
+import { loadEngine } from './load-engine.ts';
+import { nodePlatform } from './platform-node.ts';
+import type { ToEngine } from './protocol.ts';
+
+/** The file that the engine's worker runs. */
+
+if (!parentPort) throw new Error('this file is the entry of a worker: use load() of kvant');
+const port = parentPort;
+
+const server = new EngineServer({
+  post: (message, transfer) => port.postMessage(message, transfer ?? []),
+  load: async ({ modelPath, ...options }, onProgress) => {
+    return loadEngine(await openModel(modelPath), { ...options, onProgress }, nodePlatform);
+  },
+});
+
+port.on('message', (message: ToEngine) => {
+  // `receive` tells the host what goes wrong. Should even that fail, throwing here ends the worker, which the host hears of.
+  server.receive(message).catch((error: unknown) => {
+    setImmediate(() => {
+      throw error;
+    });
+  });
+});
