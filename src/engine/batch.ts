@@ -29,14 +29,15 @@ export interface Batch {
  */
 export function createBatch(
   plan: readonly PlannedSegment[],
-  sequences: ReadonlyMap<number, SequenceState>,
+  sequences: readonly SequenceState[],
   pages: StepPages,
 ): Batch {
   const tokenIds: number[] = [];
   const segments: Segment[] = [];
   const outputRows: number[] = [];
+  const byId = new Map(sequences.map((sequence) => [sequence.id, sequence]));
   const entries = plan.map(({ id, numTokens }): BatchEntry => {
-    const sequence = sequences.get(id);
+    const sequence = byId.get(id);
     if (!sequence) throw new RangeError(`the plan names sequence ${id}, which does not run`);
     const segment = createSegment(sequence, numTokens, tokenIds.length);
     segments.push(segment);

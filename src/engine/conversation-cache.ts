@@ -26,10 +26,10 @@ export class ConversationCache {
    * Takes a conversation out of the cache to go on with it. Its pages belong to the caller, cut back to what the prompt shares with
    * them, short of the prompt's last token: that one has to be computed, since its logits say what comes next.
    */
-  take(conversation: number, prompt: readonly number[]): SequencePages | undefined {
-    const cached = this.#conversations.get(conversation);
+  take(conversation: number | undefined, prompt: readonly number[]): SequencePages | undefined {
+    const cached = this.#get(conversation);
     if (!cached) return undefined;
-    this.#conversations.delete(conversation);
+    this.#conversations.delete(conversation as number);
     const numShared = commonPrefixLength(cached.tokens, prompt);
     cached.pages.truncate(Math.min(numShared, prompt.length - 1));
     return cached.pages;
@@ -42,8 +42,8 @@ export class ConversationCache {
   }
 
   /** Sealed and open pages that a conversation holds. */
-  held(conversation: number): { readonly openPages: number; readonly sealedPages: number } {
-    const cached = this.#conversations.get(conversation);
+  held(conversation: number | undefined): { readonly openPages: number; readonly sealedPages: number } {
+    const cached = this.#get(conversation);
     return cached ? count(cached.pages) : { openPages: 0, sealedPages: 0 };
   }
 
@@ -52,6 +52,10 @@ export class ConversationCache {
     return [...this.#conversations]
       .filter(([conversation]) => conversation !== except)
       .map(([conversation, { pages }]) => ({ id: conversation, ...count(pages) }));
+  }
+
+  #get(conversation: number | undefined): CachedConversation | undefined {
+    return conversation === undefined ? undefined : this.#conversations.get(conversation);
   }
 
   /** For the integrity check. */

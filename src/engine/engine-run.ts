@@ -66,9 +66,13 @@ export class EngineRun {
     return numCompletionTokens(this.sequence) === request.maxTokens ? 'length' : 'context';
   }
 
-  /** Sealed pages that the sequence may still need; together with those it owns, they are set aside for it. */
-  numUnallocatedPages(geometry: PageGeometry): number {
-    return numSealedPages(geometry, this.sequence.maxLength) - pagesOf(this.sequence).sealedPages.length;
+  /** Pages that are set aside for the sequence, which it may still allocate. */
+  unallocatedPages(geometry: PageGeometry): { readonly openPages: number; readonly sealedPages: number } {
+    const { open, sealed } = pagesOf(this.sequence).ownedPages();
+    return {
+      openPages: 1 - open.length,
+      sealedPages: numSealedPages(geometry, this.sequence.maxLength) - sealed.length,
+    };
   }
 
   /** Hands out the text that was held back, and resolves the result. The sequence still owns its pages. */

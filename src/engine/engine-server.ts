@@ -2,7 +2,13 @@ import { KvantError } from '../errors.ts';
 import type { SubmittedRequest } from './engine.ts';
 import type { LoadedEngine } from './load-engine.ts';
 import { createEngineRequest } from './create-request.ts';
-import { toPlainError, type CallEvent, type CallMessage, type EngineCalls, type EngineLoadOptions } from './protocol.ts';
+import {
+  toPlainError,
+  type CallEvent,
+  type CallMessage,
+  type EngineCalls,
+  type EngineLoadOptions,
+} from './protocol.ts';
 import type { FromEngine, ToEngine } from './protocol.ts';
 import type { LoadProgress } from './types.ts';
 

@@ -1,9 +1,10 @@
 import { KvantError } from '../errors.ts';
 import type { Activation, Kernels, Step } from '../kernels/kernels.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
-import { numSealedPages } from '../cache/sequence-pages.ts';
+import { Admission } from './admission.ts';
 import { AnswerText } from './answer-text.ts';
 import { createBatch, type BatchEntry } from './batch.ts';
+import { checkRequest } from './check-request.ts';
 import { ConversationCache } from './conversation-cache.ts';
 import { EngineRun } from './engine-run.ts';
 import type { KvMemory } from './kv-memory.ts';
@@ -11,7 +12,7 @@ import { logSoftmax } from './log-softmax.ts';
 import type { EngineRequest, RequestEvents } from './request.ts';
 import { RequestTimer } from './request-timer.ts';
 import { sampleToken } from './sampler.ts';
-import { planAdmission, planStep, type StepLimits } from './scheduler.ts';
+import { planStep, type StepLimits } from './scheduler.ts';
 import { createSequence, pagesOf, toRunningSequence } from './sequence.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 
@@ -49,6 +50,7 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #limits: StepLimits;
   readonly #conversations = new ConversationCache();
+  readonly #admission: Admission;
   /** In the order in which they came. */
   readonly #waiting: EngineRun[] = [];
   /** By id, in the order in which they started. */
@@ -61,6 +63,7 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { maxRows } = parts.kernels.config;
+    this.#admission = new Admission(parts.memory, this.#conversations);
     this.#limits = { maxRows, prefillChunk: parts.prefillChunk ?? maxRows };
   }
 
@@ -95,22 +98,6 @@ export class Engine {
     this.#conversations.release(conversation);
   }
 
-  /** Computes one step, if there is anything to compute. @throws KvantError ENGINE_FAILED, and then nothing runs any more */
-  async step(): Promise<void> {
-    this.#endAborted();
-    this.#admit();
-    const runs = [...this.#running.values()];
-    const plan = planStep(
-      runs.map(({ sequence }) => toRunningSequence(sequence)),
-      this.#limits,
-    );
-    if (plan.length === 0) return;
-    const sequences = new Map(runs.map(({ sequence }) => [sequence.id, sequence]));
-    const batch = createBatch(plan, sequences, this.#parts.memory.pages);
-    await this.#parts.model.forward(batch.step);
-    for (const entry of batch.entries) this.#commit(entry);
-  }
-
   /** Rejects everything that runs or waits with ENGINE_CLOSED, and returns when the step that is under way has ended. */
   async close(): Promise<void> {
     this.#endAll(new KvantError('ENGINE_CLOSED', 'the model was closed: load it again to generate more'));
@@ -134,12 +121,24 @@ export class Engine {
     try {
       while (this.#waiting.length > 0 || this.#running.size > 0) {
         await this.#parts.yieldToEvents();
-        if (!this.#end) await this.step();
+        if (!this.#end) await this.#step();
       }
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause);
       this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
     }
+  }
+
+  /** Scheduler -> batch -> forward -> sample -> commit. */
+  async #step(): Promise<void> {
+    this.#endAborted();
+    this.#admission.admit(this.#waiting, this.#running);
+    const sequences = [...this.#running.values()].map(({ sequence }) => sequence);
+    const plan = planStep(sequences.map(toRunningSequence), this.#limits);
+    if (plan.length === 0) return;
+    const batch = createBatch(plan, sequences, this.#parts.memory.pages);
+    await this.#parts.model.forward(batch.step);
+    for (const entry of batch.entries) this.#commit(entry);
   }
 
   #endAll(reason: KvantError): void {
@@ -157,41 +156,6 @@ export class Engine {
       this.#waiting.splice(this.#waiting.indexOf(run), 1);
       run.finish('aborted');
     }
-  }
-
-  /** Starts waiting sequences in the order in which they came, until one does not fit. */
-  #admit(): void {
-    for (let head = this.#waiting[0]; head; head = this.#waiting[0]) {
-      if (!this.#makeRoom(head)) return;
-      this.#waiting.shift();
-      this.#start(head);
-    }
-  }
-
-  /** Evicts what has to go before a sequence can start; false if there is no room however much goes. */
-  #makeRoom({ sequence }: EngineRun): boolean {
-    const { memory } = this.#parts;
-    const { conversation } = sequence.request;
-    const held = conversation === undefined ? undefined : this.#conversations.held(conversation);
-    const numSealed = numSealedPages(memory.format, sequence.maxLength);
-    const need = { openPages: 1 - (held?.openPages ?? 0), sealedPages: numSealed - (held?.sealedPages ?? 0) };
-    const { sealed, open } = memory.pools;
-    const numReserved = [...this.#running.values()].reduce((sum, run) => sum + run.numUnallocatedPages(memory.format), 0);
-    const capacity = {
-      freeOpenPages: open.numFree,
-      unreservedSealedPages: sealed.numFree - numReserved,
-    };
-    const evicted = planAdmission(need, capacity, this.#conversations.evictable(conversation));
-    for (const id of evicted ?? []) this.#conversations.release(id);
-    return evicted !== undefined;
-  }
-
-  #start(run: EngineRun): void {
-    const { sequence } = run;
-    const { conversation, promptTokens } = sequence.request;
-    const cached = conversation === undefined ? undefined : this.#conversations.take(conversation, promptTokens);
-    run.start(cached ?? this.#parts.memory.createSequencePages());
-    this.#running.set(sequence.id, run);
   }
 
   /** Takes in what a step has computed for a sequence, which may end it. */
@@ -234,31 +198,4 @@ export class Engine {
     this.#running.delete(run.sequence.id);
     pagesOf(run.sequence).release();
   }
-}
-
-function checkRequest({ promptTokens, logProbsAt }: EngineRequest, ctx: number, vocabularySize: number): void {
-  const numTokens = promptTokens.length;
-  if (numTokens === 0) {
-    throw new KvantError('INVALID_OPTION', 'the prompt has no tokens: give at least one character');
-  }
-  if (numTokens > ctx) {
-    const message =
-      `the prompt has ${count(numTokens)} tokens, but the context holds ${count(ctx)}: ` +
-      'shorten the prompt, or load the model with a larger ctx (--ctx)';
-    throw new KvantError('PROMPT_TOO_LONG', message);
-  }
-  const unknown = promptTokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (unknown !== undefined) {
-    const message = `token id ${unknown} is not in the model's vocabulary: ids go from 0 to ${vocabularySize - 1}`;
-    throw new KvantError('INVALID_OPTION', message);
-  }
-  const outside = logProbsAt.find((position) => position >= numTokens);
-  if (outside !== undefined) {
-    const message = `option "logProbsAt" must be positions of the prompt, 0 to ${numTokens - 1}; got ${outside}`;
-    throw new KvantError('INVALID_OPTION', message);
-  }
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
 }

@@ -11,6 +11,7 @@ import { KvMemory } from './kv-memory.ts';
 import { chooseCtx, planMemory, type MemoryLimit } from './memory-plan.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import type { LoadProgress, ModelInfo } from './types.ts';
+import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
 export interface EnginePlatform {
@@ -90,11 +91,6 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
 function chatTemplateOf(model: ModelFile, tokenizer: Tokenizer): () => ChatTemplate {
   let template: ChatTemplate | undefined;
   return () => (template ??= new ChatTemplate(model.tokenizerMetadata, tokenizer));
-}
-
-/** Milliseconds since 1970, finer than `Date.now`. */
-export function wallClockMs(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 const FLOAT32_BYTES = 4;

@@ -2,12 +2,12 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { KvantError } from '../errors.ts';
 import { EngineClient } from './engine-client.ts';
-import { wallClockMs } from './load-engine.ts';
 import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS, parseLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
 import type { LoadOptions, Model } from './types.ts';
+import { wallClockMs } from './wall-clock.ts';
 
 const EMBEDDED_MODEL_PACKAGE = '@kvant/smollm2-135m-instruct';
 const EMBEDDED_MODEL_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';

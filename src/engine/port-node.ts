@@ -3,7 +3,10 @@ import type { EnginePort } from './engine-client.ts';
 import type { FromEngine } from './protocol.ts';
 
 /** TypeScript and its build lie side by side under the same names, so the worker's extension is this file's own. */
-const WORKER_ENTRY = new URL(import.meta.url.endsWith('.ts') ? './worker-node.ts' : './worker-node.js', import.meta.url);
+const WORKER_ENTRY = new URL(
+  import.meta.url.endsWith('.ts') ? './worker-node.ts' : './worker-node.js',
+  import.meta.url,
+);
 
 /** Flags that tell Node what to run: they are about the program's own entry, and a worker that inherits them will not start. */
 const ENTRY_FLAGS = ['--input-type', '-e', '--eval', '-p', '--print', '-pe'];

@@ -139,10 +139,7 @@ export interface Chat {
   clear(): Promise<void>;
 }
 
-export type ChatSendOptions = Omit<
-  GenerateOptions,
-  'prompt' | 'messages' | 'tokens' | 'logProbsAt' | 'onLogProbs'
->;
+export type ChatSendOptions = Omit<GenerateOptions, 'prompt' | 'messages' | 'tokens' | 'logProbsAt' | 'onLogProbs'>;
 
 export interface Model {
   readonly info: ModelInfo;
