@@ -6,7 +6,7 @@ import { invalid, TOKEN_TYPE } from './tokenizer-metadata.ts';
 export interface Vocabulary {
   /** [vocabularySize] */
   readonly tokens: readonly string[];
-  /** [vocabularySize], values of TOKEN_TYPE; tokens that end a turn are control tokens here, whatever the file says. */
+  /** [vocabularySize], values of TOKEN_TYPE; tokens known to end a turn are control tokens, whatever the file says. */
   readonly tokenTypes: Uint8Array;
   readonly idOf: ReadonlyMap<string, number>;
   /** Tokens that end the model's answer. */
@@ -65,21 +65,18 @@ export function buildVocabulary(metadata: TokenizerMetadata): Vocabulary {
     }
     idOf.set(token, id);
   });
-  const endIds = endIdsOf(metadata, idOf);
+  const known = knownEndIds(idOf);
   // Files that were converted carelessly call their end-of-turn token a normal one; a user could then write it.
-  for (const id of endIds) tokenTypes[id] = TOKEN_TYPE.control;
-  return { tokens, tokenTypes, idOf, endIds };
+  for (const id of known) tokenTypes[id] = TOKEN_TYPE.control;
+  const named = [metadata.eosId, metadata.eotId, metadata.eomId].filter((id) => id !== undefined);
+  return { tokens, tokenTypes, idOf, endIds: new Set([...named, ...known]) };
 }
 
-function endIdsOf(metadata: TokenizerMetadata, idOf: ReadonlyMap<string, number>): Set<number> {
-  const named = [metadata.eosId, metadata.eotId, metadata.eomId];
-  const known = END_TOKENS.map((token) => idOf.get(token));
-  const endIds = new Set([...named, ...known].filter((id) => id !== undefined));
+function knownEndIds(idOf: ReadonlyMap<string, number>): number[] {
   // With the harmony format `<|end|>` ends a message of an answer that goes on after it.
   const isHarmony = idOf.has('<|call|>') && idOf.has('<|return|>');
-  const end = idOf.get('<|end|>');
-  if (isHarmony && end !== undefined) endIds.delete(end);
-  return endIds;
+  const texts = END_TOKENS.filter((text) => !(isHarmony && text === '<|end|>'));
+  return texts.map((text) => idOf.get(text)).filter((id) => id !== undefined);
 }
 
 /** Whether the token stands for no text: the types that llama.cpp's `token_to_piece` leaves out. */
