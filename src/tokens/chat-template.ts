@@ -19,11 +19,6 @@ export interface RenderOptions {
   readonly addGenerationPrompt?: boolean;
 }
 
-/** Whether the file holds a chat template. */
-export function hasChatTemplate(metadata: ModelMetadata): boolean {
-  return typeof metadata[TEMPLATE_KEY] === 'string' && metadata[TEMPLATE_KEY].trim() !== '';
-}
-
 /**
  * The chat template of a model: messages to a prompt in the form that the model was trained on.
  *
