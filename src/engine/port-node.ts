@@ -8,13 +8,9 @@ const WORKER_ENTRY = new URL(
   import.meta.url,
 );
 
-/** Flags that tell Node what to run: they are about the program's own entry, and a worker that inherits them will not start. */
-const ENTRY_FLAGS = ['--input-type', '-e', '--eval', '-p', '--print', '-pe'];
-
 /** Starts an engine's worker. It has loaded nothing yet. */
 export function startEngineWorker(): EnginePort {
-  const execArgv = withoutEntryFlags(process.execArgv);
-  const worker = new Worker(WORKER_ENTRY, { name: 'kvant-engine', execArgv });
+  const worker = new Worker(WORKER_ENTRY, { name: 'kvant-engine', ...inheritedFlags() });
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (handler) => void worker.on('message', (message: FromEngine) => handler(message)),
@@ -28,13 +24,10 @@ export function startEngineWorker(): EnginePort {
   };
 }
 
-/** @param execArgv as Node has it: a flag and its value in one string or in two */
-function withoutEntryFlags(execArgv: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < execArgv.length; i++) {
-    const [flag] = execArgv[i].split('=');
-    if (!ENTRY_FLAGS.includes(flag)) kept.push(execArgv[i]);
-    else if (flag === execArgv[i]) i++;
-  }
-  return kept;
+/**
+ * A worker takes over the flags of its program. `--input-type`, which goes with `node -e`, is refused by every worker that has a
+ * file; then it gets none, since a list that leaves this one out must not have any of V8's either.
+ */
+function inheritedFlags(): { execArgv?: string[] } {
+  return process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 }
