@@ -1,5 +1,5 @@
 import { K_META_HEADER } from './seal';
-import { dot, loadF16x4, madd, maxLanes, sumLanes4, sumLanes4F32 } from './simd';
+import { dot, loadF16x4, madd, maxLanes, step, sumLanes4, sumLanes4F32, widen } from './simd';
 import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
 import {
   channelScale,
@@ -161,21 +161,29 @@ function product4(q: usize, c: usize, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(product, inverse)));
 }
 
+/** Bytes of a row between widenings: 8 steps of 16. */
+const WIDEN_AFTER: usize = 128;
+
 function score8(s: usize, padded: i32, numTokens: i32, out: usize): void {
   const n = <usize>padded;
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   for (let t = 0; t < numTokens; t += 4) {
     const row = codes + <usize>t * n;
-    let a = i32x4.splat(0), b = a, c = a, e = a;
-    for (let j: usize = 0; j < n; j += 16) {
-      const u = v128.load(high + j);
-      a = dot(u, v128.load(row + j), a);
-      b = dot(u, v128.load(row + n + j), b);
-      c = dot(u, v128.load(row + 2 * n + j), c);
-      e = dot(u, v128.load(row + 3 * n + j), e);
+    let total = i32x4.splat(0);
+    for (let first: usize = 0; first < n; first += WIDEN_AFTER) {
+      const end = min(first + WIDEN_AFTER, n);
+      let a = i32x4.splat(0), b = a, c = a, e = a;
+      for (let j = first; j < end; j += 16) {
+        const u = v128.load(high + j);
+        a = step(u, v128.load(row + j), a);
+        b = step(u, v128.load(row + n + j), b);
+        c = step(u, v128.load(row + 2 * n + j), c);
+        e = step(u, v128.load(row + 3 * n + j), e);
+      }
+      total = i32x4.add(total, sumLanes4(widen(a), widen(b), widen(c), widen(e)));
     }
-    storeScores(sumLanes4(a, b, c, e), scale, zero, t, out);
+    storeScores(total, scale, zero, t, out);
   }
 }
 

@@ -1,6 +1,6 @@
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { dot, exp1, exp4, loadF16x4, madd, maxLanes, sumLanes, sumLanes4 } from './simd';
+import { dot, exp1, exp4, loadF16x4, madd, maxLanes, step, sumLanes, sumLanes4, widen } from './simd';
 import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
 import {
   codes,
@@ -173,21 +173,28 @@ function rounded4(p: usize, t: usize, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p + (t << 2)), inverse)));
 }
 
+/** Bytes of a row between widenings: 8 steps of 16. */
+const WIDEN_AFTER: usize = 128;
+
 function accumulate8(s: usize, d: i32, numTokens: i32, values: usize): void {
   const n = <usize>numTokens;
   for (let channel = 0; channel < d; channel += 4) {
     const row = codes + <usize>channel * n;
-    let a = i32x4.splat(0), b = a, c = a, e = a;
-    for (let j: usize = 0; j < n; j += 16) {
-      const w = v128.load(high + j);
-      a = dot(w, v128.load(row + j), a);
-      b = dot(w, v128.load(row + n + j), b);
-      c = dot(w, v128.load(row + 2 * n + j), c);
-      e = dot(w, v128.load(row + 3 * n + j), e);
-    }
     // w = w' + 128
-    const offset = i32x4.shl(v128.load(rowSums + (<usize>channel << 2)), 7);
-    addValues(i32x4.add(sumLanes4(a, b, c, e), offset), s, values + (<usize>channel << 2));
+    let total = i32x4.shl(v128.load(rowSums + (<usize>channel << 2)), 7);
+    for (let first: usize = 0; first < n; first += WIDEN_AFTER) {
+      const end = min(first + WIDEN_AFTER, n);
+      let a = i32x4.splat(0), b = a, c = a, e = a;
+      for (let j = first; j < end; j += 16) {
+        const w = v128.load(high + j);
+        a = step(w, v128.load(row + j), a);
+        b = step(w, v128.load(row + n + j), b);
+        c = step(w, v128.load(row + 2 * n + j), c);
+        e = step(w, v128.load(row + 3 * n + j), e);
+      }
+      total = i32x4.add(total, sumLanes4(widen(a), widen(b), widen(c), widen(e)));
+    }
+    addValues(total, s, values + (<usize>channel << 2));
   }
 }
 

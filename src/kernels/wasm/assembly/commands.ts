@@ -117,6 +117,3 @@ export const UNIT_BYTES = 32;
 
 /** Query vectors (rows x query heads of a KV head) that a unit holds at most. */
 export const MAX_UNIT_QUERIES = 64;
-
-/** Bytes after the codes of a quantized row, for each group of 32: scale, sums of both halves, scale x sum. */
-export const GROUP_BYTES = 16;

@@ -28,6 +28,7 @@ import { embedRows, rmsNormRows, selectRows, swiGluRows } from './rows';
 import { sealTiles } from './seal';
 import { storeKeysValues } from './store-keys-values';
 
+export { timeDots } from './dot-speed';
 export { stripBytes } from './packed-weights';
 export { quantizedRowBytes } from './row-quantize';
 

@@ -1,6 +1,5 @@
 import {
   COMMAND_ARGUMENTS,
-  GROUP_BYTES,
   STRIP_ROWS,
   TYPE_F32,
   TYPE_Q4_0,
@@ -24,14 +23,19 @@ import {
   stripBytes,
   superBytes,
 } from './packed-weights';
-import { quantizedRowBytes } from './row-quantize';
-import { dot, loadF16x4, loadI8x4AsF32, loadU8x4AsF32, madd, sumLanes4F32 } from './simd';
+import {
+  GROUP_BYTES,
+  GROUP_SCALED_SUM,
+  GROUP_SUMS,
+  quantizedRowBytes,
+} from './row-quantize';
+import { dot, loadF16x4, loadI8x4AsF32, loadU8x4AsF32, madd, step, sumLanes4F32, widen } from './simd';
 
 /**
  * out = x W^T (+ bias), or out += x W^T. The work item is a strip of 8 output features, for all rows of x.
  * Arguments: weights, type, columns, output features, x as float32, x quantized, out, rows of x, accumulate, bias (0: none).
  *
- * Within a group of 32 columns sums are integers, hence exact; groups are added in order. So a row has the same bits whether it
+ * Within 16 columns sums are integers, hence exact; these are added in order. So a row has the same bits whether it
  * is computed alone or four at a time. Where x has not been quantized, the weights are dequantized and everything is float32: slow, and
  * as exact as float32 is.
  */
@@ -57,7 +61,7 @@ export function matmulStrips(command: usize, begin: i32, end: i32, scratch: usiz
     if (isFloat(type)) {
       floatStrip(type, w, floats, numCols, numRows, target, numOut, valid, accumulate, b);
     } else if (quantized) {
-      quantizedStrip(type, w, quantized, numCols, numRows, target, numOut, valid, accumulate, b);
+      quantizedStrip(type, w, quantized, numCols, numRows, target, numOut, valid, accumulate, b, scratch);
     } else {
       const rowBytes = <usize>numCols << 2;
       for (let row = 0; row < STRIP_ROWS; row++) dequantizeRow(type, w, row, numCols, scratch + <usize>row * rowBytes);
@@ -66,7 +70,7 @@ export function matmulStrips(command: usize, begin: i32, end: i32, scratch: usiz
   }
 }
 
-/** One strip for all rows of x: four at a time, the rest one at a time. */
+/** One strip for all rows of x: several at a time, so that unpacked weights are used again; a single row by itself. */
 function quantizedStrip(
   type: i32,
   w: usize,
@@ -78,50 +82,35 @@ function quantizedStrip(
   valid: i32,
   accumulate: bool,
   bias: usize,
+  sums: usize,
 ): void {
   const stride = <usize>quantizedRowBytes(numCols);
   const outStride = <usize>numOut << 2;
-  let row = 0;
-  for (; row + 4 <= numRows; row += 4) {
-    const r = x + <usize>row * stride;
-    const o = out + <usize>row * outStride;
-    if (type == TYPE_Q4_0) fourRowsQ40(w, r, stride, numCols);
-    else if (type == TYPE_Q4_1) fourRowsQ41(w, r, stride, numCols);
-    else if (type == TYPE_Q5_0) fourRowsQ50(w, r, stride, numCols);
-    else if (type == TYPE_Q5_1) fourRowsQ51(w, r, stride, numCols);
-    else if (type == TYPE_Q8_0) fourRowsQ80(w, r, stride, numCols);
-    else if (type == TYPE_Q4_K) fourRowsQ4K(w, r, stride, numCols);
-    else if (type == TYPE_Q5_K) fourRowsQ5K(w, r, stride, numCols);
-    else fourRowsQ6K(w, r, stride, numCols);
-    finish(o, valid, accumulate, bias, r00, r01);
-    finish(o + outStride, valid, accumulate, bias, r10, r11);
-    finish(o + 2 * outStride, valid, accumulate, bias, r20, r21);
-    finish(o + 3 * outStride, valid, accumulate, bias, r30, r31);
-  }
-  for (; row < numRows; row++) {
-    const r = x + <usize>row * stride;
-    if (type == TYPE_Q4_0) oneRowQ40(w, r, numCols);
-    else if (type == TYPE_Q4_1) oneRowQ41(w, r, numCols);
-    else if (type == TYPE_Q5_0) oneRowQ50(w, r, numCols);
-    else if (type == TYPE_Q5_1) oneRowQ51(w, r, numCols);
-    else if (type == TYPE_Q8_0) oneRowQ80(w, r, numCols);
-    else if (type == TYPE_Q4_K) oneRowQ4K(w, r, numCols);
-    else if (type == TYPE_Q5_K) oneRowQ5K(w, r, numCols);
-    else oneRowQ6K(w, r, numCols);
-    finish(out + <usize>row * outStride, valid, accumulate, bias, r00, r01);
+  for (let first = 0; first < numRows; first += ROWS_AT_ONCE) {
+    const count = min(ROWS_AT_ONCE, numRows - first);
+    multiplyRows(type, w, x + <usize>first * stride, stride, numCols, count, sums);
+    for (let row = 0; row < count; row++) {
+      const sum = sums + <usize>(row * SUM_BYTES);
+      finish(out + <usize>(first + row) * outStride, valid, accumulate, bias, v128.load(sum), v128.load(sum, 16));
+    }
   }
 }
 
-// Results of fourRows and oneRow: row of x, half of the strip. Globals of the instance, so of one thread; V8 has no cheaper way to return
-// eight vectors.
-let r00: v128 = f32x4.splat(0);
-let r01: v128 = f32x4.splat(0);
-let r10: v128 = f32x4.splat(0);
-let r11: v128 = f32x4.splat(0);
-let r20: v128 = f32x4.splat(0);
-let r21: v128 = f32x4.splat(0);
-let r30: v128 = f32x4.splat(0);
-let r31: v128 = f32x4.splat(0);
+/** Rows of x that share unpacked weights: their codes fit the level-1 cache at usual widths. */
+const ROWS_AT_ONCE = 8;
+/** Sums of a row of x: 8 output features as float32. */
+const SUM_BYTES = 32;
+
+function multiplyRows(type: i32, w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  if (type == TYPE_Q4_0) multiplyQ40(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q4_1) multiplyQ41(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q5_0) multiplyQ50(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q5_1) multiplyQ51(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q8_0) multiplyQ80(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q4_K) multiplyQ4K(w, x, stride, numCols, count, sums);
+  else if (type == TYPE_Q5_K) multiplyQ5K(w, x, stride, numCols, count, sums);
+  else multiplyQ6K(w, x, stride, numCols, count, sums);
+}
 
 function finish(out: usize, valid: i32, accumulate: bool, bias: usize, a: v128, b: v128): void {
   if (valid == STRIP_ROWS) {
@@ -156,310 +145,174 @@ function laneOf(a: v128, b: v128, i: i32): f32 {
 
 // ---- what differs between weight types; `type` is a constant wherever these are inlined ----
 
-/** Start value of a group's integer sum: what makes up for codes that are stored with an offset, or with their sign split. */
+/** Sums of products add up in 16 bits where four of them fit. */
 // @ts-ignore: decorator
 @inline
-function startOf(type: i32, group: usize, half: i32): v128 {
-  if (type == TYPE_Q6_K) return i32x4.splat(-codeOffset(type) * <i32>load<i16>(group + <usize>(4 + 2 * half)));
-  if (codeOffset(type) > 0) {
-    return i32x4.splat(-codeOffset(type) * (<i32>load<i16>(group, 4) + <i32>load<i16>(group, 6)));
-  }
-  // -w = ~w + 1: the sum of the negative parts stands for the + 1 of each.
-  if (type == TYPE_Q8_0) return v128.load32_splat(group, 8);
-  return i32x4.splat(0);
+function sumsFit16Bits(type: i32): bool {
+  return isNibble(type) || type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q5_K;
 }
 
-/** Scales of rows 4 * quad to 4 * quad + 3 of a group. */
+/** Sums over 16 columns: four vectors of codes with four of activations. */
 // @ts-ignore: decorator
 @inline
-function scalesOf(type: i32, w: usize, top: v128, quad: i32, half: i32): v128 {
+function sum16(type: i32, c0: v128, c1: v128, c2: v128, c3: v128, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  const zero = i32x4.splat(0);
+  if (type == TYPE_Q8_0) return dot(c3, v3, dot(c2, v2, dot(c1, v1, dot(c0, v0, zero))));
+  if (sumsFit16Bits(type)) return widen(step(v3, c3, step(v2, c2, step(v1, c1, step(v0, c0, zero)))));
+  return dot(v3, c3, dot(v2, c2, dot(v1, c1, dot(v0, c0, zero))));
+}
+
+/** What makes up for codes that are stored with an offset, for half a group. */
+// @ts-ignore: decorator
+@inline
+function offsetOf(type: i32, group: usize, half: i32): v128 {
+  return i32x4.splat(-codeOffset(type) * <i32>load<i16>(group + <usize>(half << 1), GROUP_SUMS));
+}
+
+/** Codes of 4 columns of 4 rows: nibbles hold the group's first half low and its second half high. */
+// @ts-ignore: decorator
+@inline
+function codes4(type: i32, w: usize, j: usize, quad: i32, half: i32): v128 {
+  const address = w + (j << 5) + <usize>(quad << 4);
+  if (!isNibble(type)) return v128.load(address + <usize>(half << 7));
+  const bytes = v128.load(address);
+  return v128.and(half ? i16x8.shr_u(bytes, 4) : bytes, i8x16.splat(15));
+}
+
+/** Scales of rows 4 * quad to 4 * quad + 3 of a group; `top` is where its super-scales are. */
+// @ts-ignore: decorator
+@inline
+function scalesOf(type: i32, w: usize, top: usize, quad: i32, half: i32): v128 {
   const q = <usize>quad;
   if (type == TYPE_Q4_0 || type == TYPE_Q4_1) return loadF16x4(w + 128 + 8 * q);
   if (type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q8_0) return loadF16x4(w + 256 + 8 * q);
-  if (type == TYPE_Q4_K) return f32x4.mul(top, loadU8x4AsF32(w + 128 + 4 * q));
-  if (type == TYPE_Q5_K) return f32x4.mul(top, loadU8x4AsF32(w + 256 + 4 * q));
-  return f32x4.mul(top, loadI8x4AsF32(w + 256 + <usize>(half * 8) + 4 * q));
+  const superScales = loadF16x4(top + 8 * q);
+  if (type == TYPE_Q4_K) return f32x4.mul(superScales, loadU8x4AsF32(w + 128 + 4 * q));
+  if (type == TYPE_Q5_K) return f32x4.mul(superScales, loadU8x4AsF32(w + 256 + 4 * q));
+  return f32x4.mul(superScales, loadI8x4AsF32(w + 256 + <usize>(half * 8) + 4 * q));
 }
 
 // @ts-ignore: decorator
 @inline
-function minimaOf(type: i32, w: usize, top: v128, quad: i32): v128 {
+function minimaOf(type: i32, w: usize, top: usize, quad: i32): v128 {
   const q = <usize>quad;
   if (type == TYPE_Q4_1) return loadF16x4(w + 144 + 8 * q);
   if (type == TYPE_Q5_1) return loadF16x4(w + 272 + 8 * q);
-  if (type == TYPE_Q4_K) return f32x4.neg(f32x4.mul(top, loadU8x4AsF32(w + 136 + 4 * q)));
-  return f32x4.neg(f32x4.mul(top, loadU8x4AsF32(w + 264 + 4 * q)));
+  const superMinima = loadF16x4(top + 16 + 8 * q);
+  const offset: usize = type == TYPE_Q4_K ? 136 : 264;
+  return f32x4.neg(f32x4.mul(superMinima, loadU8x4AsF32(w + offset + 4 * q)));
 }
 
-// ---- four rows of x ----
+// ---- rows of x with a strip ----
 
-/** The shared body, 100 lines since its eight accumulators must stay in locals. */
+/** Writes sums[row] = 8 output features of `count` rows of x. */
 // @ts-ignore: decorator
 @inline
-function fourRows(type: i32, weights: usize, x: usize, stride: usize, numCols: i32): void {
-  let x0 = x;
-  let x1 = x + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  const k = <usize>numCols;
-  let g = x + 3 * k;
-  let w = weights;
-  let f00 = f32x4.splat(0), f01 = f00, f10 = f00, f11 = f00, f20 = f00, f21 = f00, f30 = f00, f31 = f00;
+function multiply(type: i32, w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  memory.fill(sums, 0, <usize>(count * SUM_BYTES));
+  let codes = x;
+  let g = x + 3 * <usize>numCols;
   const numGroups = numCols >> 5;
   for (let group = 0; group < numGroups; group++) {
-    let top0 = f00, top1 = f00, topMin0 = f00, topMin1 = f00;
-    if (superBytes(type) > 0) {
-      const topAddress = w + <usize>((8 - (group & 7)) * groupBytes(type));
-      top0 = loadF16x4(topAddress);
-      top1 = loadF16x4(topAddress + 8);
-      if (hasMinimum(type)) {
-        topMin0 = loadF16x4(topAddress + 16);
-        topMin1 = loadF16x4(topAddress + 24);
-      }
-    }
-    for (let half = 0; half < (type == TYPE_Q6_K ? 2 : 1); half++) {
-      let a00 = startOf(type, g, half), a10 = startOf(type, g + stride, half);
-      let a20 = startOf(type, g + 2 * stride, half), a30 = startOf(type, g + 3 * stride, half);
-      let a01 = a00, a11 = a10, a21 = a20, a31 = a30;
-      const numSteps = isNibble(type) || type == TYPE_Q6_K ? 4 : 8;
-      for (let j: usize = 0; j < <usize>numSteps; j++) {
-        const c = w + (j << 5) + (<usize>half << 7);
-        const o = (j << 2) + (<usize>half << 4);
-        if (isNibble(type)) {
-          const c0 = v128.load(c), c1 = v128.load(c, 16);
-          const mask = i8x16.splat(15);
-          const l0 = v128.and(c0, mask), l1 = v128.and(c1, mask);
-          let v = v128.load32_splat(x0 + o);
-          a00 = dot(v, l0, a00);
-          a01 = dot(v, l1, a01);
-          v = v128.load32_splat(x1 + o);
-          a10 = dot(v, l0, a10);
-          a11 = dot(v, l1, a11);
-          v = v128.load32_splat(x2 + o);
-          a20 = dot(v, l0, a20);
-          a21 = dot(v, l1, a21);
-          v = v128.load32_splat(x3 + o);
-          a30 = dot(v, l0, a30);
-          a31 = dot(v, l1, a31);
-          const h0 = v128.and(i16x8.shr_u(c0, 4), mask), h1 = v128.and(i16x8.shr_u(c1, 4), mask);
-          v = v128.load32_splat(x0 + o, 16);
-          a00 = dot(v, h0, a00);
-          a01 = dot(v, h1, a01);
-          v = v128.load32_splat(x1 + o, 16);
-          a10 = dot(v, h0, a10);
-          a11 = dot(v, h1, a11);
-          v = v128.load32_splat(x2 + o, 16);
-          a20 = dot(v, h0, a20);
-          a21 = dot(v, h1, a21);
-          v = v128.load32_splat(x3 + o, 16);
-          a30 = dot(v, h0, a30);
-          a31 = dot(v, h1, a31);
-        } else if (type == TYPE_Q8_0) {
-          const c0 = v128.load(c), c1 = v128.load(c, 16);
-          const n0 = v128.not(c0), n1 = v128.not(c1);
-          const p = o + k;
-          const m = p + k;
-          let v = v128.load32_splat(x0 + p);
-          a00 = dot(c0, v, a00);
-          a01 = dot(c1, v, a01);
-          v = v128.load32_splat(x0 + m);
-          a00 = dot(n0, v, a00);
-          a01 = dot(n1, v, a01);
-          v = v128.load32_splat(x1 + p);
-          a10 = dot(c0, v, a10);
-          a11 = dot(c1, v, a11);
-          v = v128.load32_splat(x1 + m);
-          a10 = dot(n0, v, a10);
-          a11 = dot(n1, v, a11);
-          v = v128.load32_splat(x2 + p);
-          a20 = dot(c0, v, a20);
-          a21 = dot(c1, v, a21);
-          v = v128.load32_splat(x2 + m);
-          a20 = dot(n0, v, a20);
-          a21 = dot(n1, v, a21);
-          v = v128.load32_splat(x3 + p);
-          a30 = dot(c0, v, a30);
-          a31 = dot(c1, v, a31);
-          v = v128.load32_splat(x3 + m);
-          a30 = dot(n0, v, a30);
-          a31 = dot(n1, v, a31);
-        } else {
-          const c0 = v128.load(c), c1 = v128.load(c, 16);
-          let v = v128.load32_splat(x0 + o);
-          a00 = dot(v, c0, a00);
-          a01 = dot(v, c1, a01);
-          v = v128.load32_splat(x1 + o);
-          a10 = dot(v, c0, a10);
-          a11 = dot(v, c1, a11);
-          v = v128.load32_splat(x2 + o);
-          a20 = dot(v, c0, a20);
-          a21 = dot(v, c1, a21);
-          v = v128.load32_splat(x3 + o);
-          a30 = dot(v, c0, a30);
-          a31 = dot(v, c1, a31);
-        }
-      }
-      const s0 = scalesOf(type, w, top0, 0, half), s1 = scalesOf(type, w, top1, 1, half);
-      let d = v128.load32_splat(g);
-      f00 = madd(f32x4.convert_i32x4_s(a00), f32x4.mul(s0, d), f00);
-      f01 = madd(f32x4.convert_i32x4_s(a01), f32x4.mul(s1, d), f01);
-      d = v128.load32_splat(g + stride);
-      f10 = madd(f32x4.convert_i32x4_s(a10), f32x4.mul(s0, d), f10);
-      f11 = madd(f32x4.convert_i32x4_s(a11), f32x4.mul(s1, d), f11);
-      d = v128.load32_splat(g + 2 * stride);
-      f20 = madd(f32x4.convert_i32x4_s(a20), f32x4.mul(s0, d), f20);
-      f21 = madd(f32x4.convert_i32x4_s(a21), f32x4.mul(s1, d), f21);
-      d = v128.load32_splat(g + 3 * stride);
-      f30 = madd(f32x4.convert_i32x4_s(a30), f32x4.mul(s0, d), f30);
-      f31 = madd(f32x4.convert_i32x4_s(a31), f32x4.mul(s1, d), f31);
-    }
-    if (hasMinimum(type)) {
-      const m0 = minimaOf(type, w, topMin0, 0), m1 = minimaOf(type, w, topMin1, 1);
-      let s = v128.load32_splat(g, 12);
-      f00 = madd(m0, s, f00);
-      f01 = madd(m1, s, f01);
-      s = v128.load32_splat(g + stride, 12);
-      f10 = madd(m0, s, f10);
-      f11 = madd(m1, s, f11);
-      s = v128.load32_splat(g + 2 * stride, 12);
-      f20 = madd(m0, s, f20);
-      f21 = madd(m1, s, f21);
-      s = v128.load32_splat(g + 3 * stride, 12);
-      f30 = madd(m0, s, f30);
-      f31 = madd(m1, s, f31);
-    }
-    x0 += 32;
-    x1 += 32;
-    x2 += 32;
-    x3 += 32;
+    const top = w + <usize>((8 - (group & 7)) * groupBytes(type));
+    multiplyHalf(type, 0, w, top, codes, stride, <usize>numCols, g, count, sums);
+    multiplyHalf(type, 1, w, top, codes + 16, stride, <usize>numCols, g, count, sums);
+    codes += 32;
     g += GROUP_BYTES;
     w += groupBytes(type);
     if (superBytes(type) > 0 && (group & 7) == 7) w += superBytes(type);
   }
-  r00 = f00;
-  r01 = f01;
-  r10 = f10;
-  r11 = f11;
-  r20 = f20;
-  r21 = f21;
-  r30 = f30;
-  r31 = f31;
 }
 
-/** One row of x, operation by operation as in `fourRows`. */
+/**
+ * 16 columns: the strip's codes are unpacked into eight registers, then every row of x passes by. The second half adds the minima.
+ * Long, since what it keeps in registers cannot be handed to functions and back.
+ */
 // @ts-ignore: decorator
 @inline
-function oneRow(type: i32, weights: usize, x: usize, numCols: i32): void {
-  let x0 = x;
-  const k = <usize>numCols;
-  let g = x + 3 * k;
-  let w = weights;
-  let f00 = f32x4.splat(0), f01 = f00;
-  const numGroups = numCols >> 5;
-  for (let group = 0; group < numGroups; group++) {
-    let top0 = f00, top1 = f00, topMin0 = f00, topMin1 = f00;
-    if (superBytes(type) > 0) {
-      const topAddress = w + <usize>((8 - (group & 7)) * groupBytes(type));
-      top0 = loadF16x4(topAddress);
-      top1 = loadF16x4(topAddress + 8);
-      if (hasMinimum(type)) {
-        topMin0 = loadF16x4(topAddress + 16);
-        topMin1 = loadF16x4(topAddress + 24);
-      }
-    }
-    for (let half = 0; half < (type == TYPE_Q6_K ? 2 : 1); half++) {
-      let a00 = startOf(type, g, half), a01 = a00;
-      const numSteps = isNibble(type) || type == TYPE_Q6_K ? 4 : 8;
-      for (let j: usize = 0; j < <usize>numSteps; j++) {
-        const c = w + (j << 5) + (<usize>half << 7);
-        const o = (j << 2) + (<usize>half << 4);
-        const c0 = v128.load(c), c1 = v128.load(c, 16);
-        if (isNibble(type)) {
-          const mask = i8x16.splat(15);
-          let v = v128.load32_splat(x0 + o);
-          a00 = dot(v, v128.and(c0, mask), a00);
-          a01 = dot(v, v128.and(c1, mask), a01);
-          v = v128.load32_splat(x0 + o, 16);
-          a00 = dot(v, v128.and(i16x8.shr_u(c0, 4), mask), a00);
-          a01 = dot(v, v128.and(i16x8.shr_u(c1, 4), mask), a01);
-        } else if (type == TYPE_Q8_0) {
-          let v = v128.load32_splat(x0 + o + k);
-          a00 = dot(c0, v, a00);
-          a01 = dot(c1, v, a01);
-          v = v128.load32_splat(x0 + o + 2 * k);
-          a00 = dot(v128.not(c0), v, a00);
-          a01 = dot(v128.not(c1), v, a01);
-        } else {
-          const v = v128.load32_splat(x0 + o);
-          a00 = dot(v, c0, a00);
-          a01 = dot(v, c1, a01);
-        }
-      }
-      const d = v128.load32_splat(g);
-      f00 = madd(f32x4.convert_i32x4_s(a00), f32x4.mul(scalesOf(type, w, top0, 0, half), d), f00);
-      f01 = madd(f32x4.convert_i32x4_s(a01), f32x4.mul(scalesOf(type, w, top1, 1, half), d), f01);
-    }
-    if (hasMinimum(type)) {
-      const s = v128.load32_splat(g, 12);
-      f00 = madd(minimaOf(type, w, topMin0, 0), s, f00);
-      f01 = madd(minimaOf(type, w, topMin1, 1), s, f01);
-    }
-    x0 += 32;
-    g += GROUP_BYTES;
-    w += groupBytes(type);
-    if (superBytes(type) > 0 && (group & 7) == 7) w += superBytes(type);
+function multiplyHalf(
+  type: i32,
+  half: i32,
+  w: usize,
+  top: usize,
+  x: usize,
+  stride: usize,
+  k: usize,
+  g: usize,
+  count: i32,
+  sums: usize,
+): void {
+  const c0 = codes4(type, w, 0, 0, half), c1 = codes4(type, w, 1, 0, half);
+  const c2 = codes4(type, w, 2, 0, half), c3 = codes4(type, w, 3, 0, half);
+  const e0 = codes4(type, w, 0, 1, half), e1 = codes4(type, w, 1, 1, half);
+  const e2 = codes4(type, w, 2, 1, half), e3 = codes4(type, w, 3, 1, half);
+  const s0 = scalesOf(type, w, top, 0, half), s1 = scalesOf(type, w, top, 1, half);
+  const addMinima = half == 1 && hasMinimum(type);
+  let m0 = s0, m1 = s1;
+  if (addMinima) {
+    m0 = minimaOf(type, w, top, 0);
+    m1 = minimaOf(type, w, top, 1);
   }
-  r00 = f00;
-  r01 = f01;
+  const end = sums + <usize>(count * SUM_BYTES);
+  for (let sum = sums; sum < end; sum += SUM_BYTES) {
+    const p = type == TYPE_Q8_0 ? x + k : x;
+    let v0 = v128.load32_splat(p), v1 = v128.load32_splat(p, 4);
+    let v2 = v128.load32_splat(p, 8), v3 = v128.load32_splat(p, 12);
+    let a = sum16(type, c0, c1, c2, c3, v0, v1, v2, v3);
+    let b = sum16(type, e0, e1, e2, e3, v0, v1, v2, v3);
+    if (type == TYPE_Q8_0) {
+      const n = p + k;
+      v0 = v128.load32_splat(n);
+      v1 = v128.load32_splat(n, 4);
+      v2 = v128.load32_splat(n, 8);
+      v3 = v128.load32_splat(n, 12);
+      a = i32x4.sub(a, sum16(type, c0, c1, c2, c3, v0, v1, v2, v3));
+      b = i32x4.sub(b, sum16(type, e0, e1, e2, e3, v0, v1, v2, v3));
+    }
+    if (codeOffset(type) > 0) {
+      const offset = offsetOf(type, g, half);
+      a = i32x4.add(a, offset);
+      b = i32x4.add(b, offset);
+    }
+    const d = v128.load32_splat(g + <usize>(half << 2));
+    let f0 = madd(f32x4.convert_i32x4_s(a), f32x4.mul(s0, d), v128.load(sum));
+    let f1 = madd(f32x4.convert_i32x4_s(b), f32x4.mul(s1, d), v128.load(sum, 16));
+    if (addMinima) {
+      const total = v128.load32_splat(g, GROUP_SCALED_SUM);
+      f0 = madd(m0, total, f0);
+      f1 = madd(m1, total, f1);
+    }
+    v128.store(sum, f0);
+    v128.store(sum, f1, 16);
+    x += stride;
+    g += stride;
+  }
 }
 
-function fourRowsQ40(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q4_0, w, x, stride, numCols);
+// A function for each type, so that what differs between types is decided when this is compiled.
+function multiplyQ40(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q4_0, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ41(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q4_1, w, x, stride, numCols);
+function multiplyQ41(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q4_1, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ50(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q5_0, w, x, stride, numCols);
+function multiplyQ50(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q5_0, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ51(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q5_1, w, x, stride, numCols);
+function multiplyQ51(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q5_1, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ80(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q8_0, w, x, stride, numCols);
+function multiplyQ80(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q8_0, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ4K(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q4_K, w, x, stride, numCols);
+function multiplyQ4K(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q4_K, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ5K(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q5_K, w, x, stride, numCols);
+function multiplyQ5K(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q5_K, w, x, stride, numCols, count, sums);
 }
-function fourRowsQ6K(w: usize, x: usize, stride: usize, numCols: i32): void {
-  fourRows(TYPE_Q6_K, w, x, stride, numCols);
-}
-function oneRowQ40(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q4_0, w, x, numCols);
-}
-function oneRowQ41(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q4_1, w, x, numCols);
-}
-function oneRowQ50(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q5_0, w, x, numCols);
-}
-function oneRowQ51(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q5_1, w, x, numCols);
-}
-function oneRowQ80(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q8_0, w, x, numCols);
-}
-function oneRowQ4K(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q4_K, w, x, numCols);
-}
-function oneRowQ5K(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q5_K, w, x, numCols);
-}
-function oneRowQ6K(w: usize, x: usize, numCols: i32): void {
-  oneRow(TYPE_Q6_K, w, x, numCols);
+function multiplyQ6K(w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
+  multiply(TYPE_Q6_K, w, x, stride, numCols, count, sums);
 }
 
 // ---- float weights ----

@@ -1,10 +1,16 @@
-import { GROUP_BYTES } from './commands';
+import { maxLanes } from './simd';
+
+/** Fields that follow the codes, for each group of 32. */
+export const GROUP_BYTES = 32;
+export const GROUP_SUMS: usize = 8;
+export const GROUP_SCALED_SUM: usize = 16;
 
 /**
- * Quantized rows: what the integer matmul multiplies weights with. Groups of 32 activations share a scale, codes are -127..127.
+ * Quantized rows: what the integer matmul multiplies weights with. 16 activations share a scale (docs/decisions/0003-activations.md: half
+ * the error of 32); codes are -127..127.
  *
- *     codes [K] i8 | positive parts [K] u7 | negative parts [K] u7 | per group: f32 scale, i16 sum of
- *     the codes 0..15, i16 sum of the codes 16..31, i32 sum of the negative parts, f32 scale x sum of the codes
+ *     codes [K] i8 | positive parts [K] u7 | negative parts [K] u7 | per 32: f32 scales of both halves, i16 sums of their codes, 4
+ *     bytes unused, f32 sum of scale x sum of codes, 12 bytes unused
  *
  * Signed 8-bit weights cannot be the 7-bit operand of the dot product, so there the activations are, split by sign.
  */
@@ -15,7 +21,7 @@ export function quantizedRowBytes(width: i32): i32 {
   return 3 * width + (width >> 5) * GROUP_BYTES;
 }
 
-/** Quantizes `width` float32 (a multiple of 32) at `x` into the row at `out`. Scale: largest magnitude / 127, as in ggml's Q8_0. */
+/** Quantizes `width` float32 (a multiple of 32) at `x` into the row at `out`. Scale: largest magnitude / 127. */
 export function quantizeRow(x: usize, out: usize, width: i32): void {
   const positive = out + <usize>width;
   const negative = positive + <usize>width;
@@ -29,25 +35,29 @@ export function quantizeRow(x: usize, out: usize, width: i32): void {
 // @ts-ignore: decorator
 @inline
 function quantizeGroup(x: usize, codes: usize, positive: usize, negative: usize, group: usize): void {
+  let scaledSum: f32 = 0;
+  for (let half: usize = 0; half < 2; half++) {
+    const offset = half << 4;
+    scaledSum += quantizeHalf(x + (offset << 2), codes + offset, positive + offset, negative + offset, group, half);
+  }
+  store<f32>(group, scaledSum, GROUP_SCALED_SUM);
+}
+
+/** Returns scale x sum of the codes. */
+function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, group: usize, half: usize): f32 {
   let largest = f32x4.abs(v128.load(x));
-  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-  const amax = max(
-    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
-    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
-  );
+  for (let i: usize = 16; i < 64; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
+  const amax = maxLanes(largest);
   // Below this the reciprocal overflows; such a group is nothing beside any other.
   const scale: f32 = amax < 1e-30 ? 0 : amax / 127;
-  const inverse = f32x4.splat(amax < 1e-30 ? 0 : 127 / amax);
-  const first = quantize16(x, codes, inverse);
-  const second = quantize16(x + 64, codes + 16, inverse);
-  const negativeSum = splitSigns(first, positive, negative) + splitSigns(second, positive + 16, negative + 16);
-  const sum0 = sumBytes(first);
-  const sum1 = sumBytes(second);
-  store<f32>(group, scale);
-  store<i16>(group + 4, <i16>sum0);
-  store<i16>(group + 6, <i16>sum1);
-  store<i32>(group + 8, negativeSum);
-  store<f32>(group + 12, scale * <f32>(sum0 + sum1));
+  const packed = quantize16(x, codes, f32x4.splat(amax < 1e-30 ? 0 : 127 / amax));
+  const zero = i8x16.splat(0);
+  v128.store(positive, i8x16.max_s(packed, zero));
+  v128.store(negative, i8x16.max_s(i8x16.neg(packed), zero));
+  const sum = sumBytes(packed);
+  store<f32>(group + (half << 2), scale);
+  store<i16>(group + (half << 1), <i16>sum, GROUP_SUMS);
+  return scale * <f32>sum;
 }
 
 // @ts-ignore: decorator
@@ -60,16 +70,6 @@ function quantize16(x: usize, codes: usize, inverse: v128): v128 {
   const packed = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
   v128.store(codes, packed);
   return packed;
-}
-
-// @ts-ignore: decorator
-@inline
-function splitSigns(codes: v128, positive: usize, negative: usize): i32 {
-  const zero = i8x16.splat(0);
-  const negated = i8x16.max_s(i8x16.neg(codes), zero);
-  v128.store(positive, i8x16.max_s(codes, zero));
-  v128.store(negative, negated);
-  return sumBytes(negated);
 }
 
 // @ts-ignore: decorator

@@ -8,12 +8,36 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 }
 
 /**
- * acc[i] += sum of four products a[4i + j] * b[4i + j], a signed bytes, b in 0..127. One VPDPBUSD or SDOT where V8 has it; the
- * result is exact on every machine, since with b below 128 no intermediate saturates.
+ * Integer dot products, exact on every machine: `a` holds signed bytes, `b` bytes in 0..127, so that no intermediate saturates. The
+ * build sets DOT_PAIRS where the engine multiplies bytes to pairs (16-bit sums of two products: one VPMADDUBSW) faster than to
+ * fours; pairs are then added in 16 bits as long as they fit, and widened once.
+ *
+ *     sum = step(a, b, ZERO) ... sum = step(a', b', sum); result = widen(sum)
+ *
+ * At most 8 steps between widenings where |a| <= 128 and b <= 15, or the other way round; 4 where b <= 31; 2 where b <= 63; else `dot`.
  */
 // @ts-ignore: decorator
 @inline
+export function step(a: v128, b: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(a, b));
+  return dot(a, b, sum);
+}
+
+/** Sums of four products each, i32x4. */
+// @ts-ignore: decorator
+@inline
+export function widen(sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i32x4.dot_i16x8_s(sum, i16x8.splat(1));
+  return sum;
+}
+
+/** acc[i] += sum of four products a[4i + j] * b[4i + j]. */
+// @ts-ignore: decorator
+@inline
 export function dot(a: v128, b: v128, acc: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
+    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b), i16x8.splat(1)));
+  }
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, acc);
   const low = i16x8.extmul_low_i8x16_s(a, b);
   const high = i16x8.extmul_high_i8x16_s(a, b);

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { Kernels, KernelsConfig } from '../kernels.ts';
+import { ReferenceKernels } from '../reference/reference-kernels.ts';
+import { FLOAT_DATA, floatRows, int8Rows } from '../testing/float-data.ts';
+import type { ProductCase, ProductOutput } from '../testing/product-bench.ts';
+import { ProductBench } from '../testing/product-bench.ts';
+import { buildName, BUILDS_TITLE, closeAll, createWasmBuilds } from '../testing/wasm-builds.ts';
+import { randomWeights } from '../testing/weight-data.ts';
+import type { WeightType } from '../weight-types.ts';
+import { WEIGHT_TYPES } from '../weight-types.ts';
+
+const CONFIG: KernelsConfig = {
+  shape: { numLayers: 1, numKvHeads: 1, headDim: 16 },
+  numHeads: 1,
+  format: parseKvFormat('f16', 16),
+  ropeFrequencies: [1],
+  maxRows: 17,
+  maxContext: 64,
+  numThreads: 1,
+};
+const TYPES = Object.keys(WEIGHT_TYPES) as WeightType[];
+const QUANTIZED = TYPES.filter((type) => WEIGHT_TYPES[type].blockElements > 1);
+const NUM_ROWS = 17;
+const ALL_ROWS = Array.from({ length: NUM_ROWS }, (_, row) => row);
+/** Activations that share a scale when they are rounded to int8. */
+const ACTIVATION_GROUP = 16;
+/** What the kernels take for zero. */
+const LEAST_SCALED = 1e-30;
+
+let int8Builds: readonly Kernels[];
+let f32Builds: readonly Kernels[];
+
+before(async () => {
+  int8Builds = await createWasmBuilds(CONFIG);
+  f32Builds = await createWasmBuilds({ ...CONFIG, activations: 'f32' });
+});
+after(async () => closeAll([...int8Builds, ...f32Builds]));
+
+function columnsOf(type: WeightType): number[] {
+  const { blockElements } = WEIGHT_TYPES[type];
+  return [20, 32, 96, 256, 768].filter((numCols) => numCols % blockElements === 0);
+}
+
+/** Output features that are not whole strips, a bias, a residual, and all of it in one call. */
+function productCase(type: WeightType, rows: readonly Float32Array[]): ProductCase {
+  const numCols = rows[0].length;
+  const weights = [40, 1, 13, 13].map((numRows, i) => randomWeights(type, numRows, numCols, 10 * i + 1));
+  const bias = floatRows('Gaussian', 1, 13, 5)[0];
+  return {
+    rows,
+    outputs: [
+      { weights: weights[0] },
+      { weights: weights[1], base: floatRows('Gaussian', 1, 1, 6)[0] },
+      { weights: weights[2], bias },
+      { weights: weights[3], bias, base: floatRows('Gaussian', 1, 13, 7)[0] },
+    ],
+  };
+}
+
+/** Sum of |w x|, and what is added to the product: what float32 rounding errors are relative to. */
+function magnitude(x: Float32Array, { weights, bias, base }: ProductOutput, n: number): number {
+  const added = Math.abs(bias?.[n] ?? 0) + Math.abs(base?.[n] ?? 0);
+  const start = n * weights.numCols;
+  return x.reduce((sum, value, c) => sum + Math.abs(value * weights.values[start + c]), added);
+}
+
+/**
+ * How far rounding x moves the product: each value by half a step, a step being 1/127 of the group's largest magnitude;
+ * 1/1000 more for the rounding of the step itself.
+ */
+function roundingBound(x: Float32Array, { weights }: ProductOutput, n: number): number {
+  let bound = 0;
+  for (let first = 0; first < x.length; first += ACTIVATION_GROUP) {
+    const group = x.subarray(first, first + ACTIVATION_GROUP);
+    const largest = group.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const start = n * weights.numCols + first;
+    const sum = weights.values.subarray(start, start + group.length).reduce((total, w) => total + Math.abs(w), 0);
+    bound += sum * (largest < LEAST_SCALED ? largest : (0.5005 * largest) / 127);
+  }
+  return bound;
+}
+
+type Tolerance = (x: Float32Array, output: ProductOutput, n: number) => number;
+
+async function compareProducts(
+  builds: readonly Kernels[],
+  type: WeightType,
+  rows: readonly Float32Array[],
+  tolerance: Tolerance,
+): Promise<void> {
+  const product = productCase(type, rows);
+  const expected = await (await ProductBench.load(new ReferenceKernels(CONFIG), product)).run(ALL_ROWS);
+  const tolerances = product.outputs.map((output) =>
+    rows.map((x) => Float64Array.from({ length: output.weights.numRows }, (_, n) => tolerance(x, output, n))),
+  );
+  for (const kernels of builds) {
+    const actual = await (await ProductBench.load(kernels, product)).run(ALL_ROWS);
+    expected.forEach((output, o) =>
+      output.forEach((values, row) =>
+        values.forEach((value, n) => {
+          const error = Math.abs(actual[o][row][n] - value);
+          const where = `${buildName(kernels)}: ${rows[0].length} columns, output ${o}, row ${row}, feature ${n}`;
+          assert.ok(error <= tolerances[o][row][n], `${where}: ${actual[o][row][n]}, not ${value}`);
+        }),
+      ),
+    );
+  }
+}
+
+for (const type of QUANTIZED) {
+  test(`${type}: products of what int8 represents equal the reference (error < 1e-6 of sum |w x|), ${BUILDS_TITLE}`, async () => {
+    for (const numCols of columnsOf(type)) {
+      await compareProducts(int8Builds, type, int8Rows(NUM_ROWS, numCols), (...at) => 1e-6 * magnitude(...at));
+    }
+  });
+
+  for (const data of Object.keys(FLOAT_DATA)) {
+    test(`${type}: products of ${data} rows (error < half a step of 1/127 of 16 values' largest, ${BUILDS_TITLE})`, async () => {
+      const tolerance: Tolerance = (x, output, n) =>
+        roundingBound(x, output, n) + 1e-6 * magnitude(x, output, n);
+      for (const numCols of columnsOf(type).slice(-2)) {
+        await compareProducts(int8Builds, type, floatRows(data, NUM_ROWS, numCols), tolerance);
+      }
+    });
+  }
+}
+
+for (const type of TYPES) {
+  test(`${type}: products with float32 activations equal the reference (error < 1e-6 of sum |w x|), ${BUILDS_TITLE}`, async () => {
+    // Float weights are multiplied with float32 activations either way.
+    const builds = QUANTIZED.includes(type) ? f32Builds : int8Builds;
+    for (const data of Object.keys(FLOAT_DATA)) {
+      for (const numCols of columnsOf(type)) {
+        const rows = floatRows(data, NUM_ROWS, numCols);
+        await compareProducts(builds, type, rows, (...at) => 1e-6 * magnitude(...at));
+      }
+    }
+  });
+
+  test(`${type}: rows have the same bits in batches of 1, 3, 4, 5 and 17 rows, ${BUILDS_TITLE}`, async () => {
+    const product = productCase(type, floatRows('Gaussian', NUM_ROWS, 256));
+    for (const kernels of [...int8Builds, ...f32Builds]) {
+      const bench = await ProductBench.load(kernels, product);
+      const all = await bench.run(ALL_ROWS);
+      for (const rowIds of [[16], [5, 2, 11], [0, 1, 2, 3], [12, 9, 16, 4, 7]]) {
+        const batch = await bench.run(rowIds);
+        const expected = all.map((output) => rowIds.map((row) => output[row]));
+        assert.deepEqual(batch, expected, buildName(kernels));
+      }
+    }
+  });
+}
