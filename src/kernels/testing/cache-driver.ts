@@ -136,7 +136,8 @@ export class CacheDriver {
     kernels.matmul(attended, [{ weights: this.#matrices.identity, out }]);
     await kernels.finishStep();
     for (const { sequence, numTokens } of spans) this.#positions[sequence] += numTokens;
-    return tokenIds.map((_, row) => kernels.readRow(out, row));
+    // A row that was read may be a view, which the next step overwrites.
+    return tokenIds.map((_, row) => kernels.readRow(out, row).slice());
   }
 
   /** Runs a sequence alone to position `end`, in steps of at most `chunk` tokens. */

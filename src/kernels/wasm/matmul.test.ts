@@ -26,8 +26,10 @@ const NUM_ROWS = 17;
 const ALL_ROWS = Array.from({ length: NUM_ROWS }, (_, row) => row);
 /** Activations that share a scale when they are rounded to int8. */
 const ACTIVATION_GROUP = 16;
-/** What the kernels take for zero. */
+/** Groups with no value as large as this are taken for zeros. */
 const LEAST_SCALED = 1e-30;
+/** Least denormal float32. */
+const LEAST_FLOAT = 2 ** -149;
 
 let int8Builds: readonly Kernels[];
 let f32Builds: readonly Kernels[];
@@ -59,11 +61,12 @@ function productCase(type: WeightType, rows: readonly Float32Array[]): ProductCa
   };
 }
 
-/** Sum of |w x|, and what is added to the product: what float32 rounding errors are relative to. */
-function magnitude(x: Float32Array, { weights, bias, base }: ProductOutput, n: number): number {
+/** 1e-6 of sum |w x| and of what is added to it; for denormal products, which have a smallest step, one step a column. */
+function floatTolerance(x: Float32Array, { weights, bias, base }: ProductOutput, n: number): number {
   const added = Math.abs(bias?.[n] ?? 0) + Math.abs(base?.[n] ?? 0);
   const start = n * weights.numCols;
-  return x.reduce((sum, value, c) => sum + Math.abs(value * weights.values[start + c]), added);
+  const sum = x.reduce((total, value, c) => total + Math.abs(value * weights.values[start + c]), added);
+  return 1e-6 * sum + weights.numCols * LEAST_FLOAT;
 }
 
 /**
@@ -80,6 +83,17 @@ function roundingBound(x: Float32Array, { weights }: ProductOutput, n: number): 
     bound += sum * (largest < LEAST_SCALED ? largest : (0.5005 * largest) / 127);
   }
   return bound;
+}
+
+/** Variance of the product where each value is moved by a uniformly distributed part of a step. */
+function roundingVariance(x: Float32Array, { weights }: ProductOutput, n: number): number {
+  let variance = 0;
+  for (let first = 0; first < x.length; first += ACTIVATION_GROUP) {
+    const step = Math.max(...x.subarray(first, first + ACTIVATION_GROUP).map(Math.abs)) / 127;
+    const start = n * weights.numCols + first;
+    for (let i = start; i < start + ACTIVATION_GROUP; i++) variance += (step * weights.values[i]) ** 2 / 12;
+  }
+  return variance;
 }
 
 type Tolerance = (x: Float32Array, output: ProductOutput, n: number) => number;
@@ -112,14 +126,13 @@ async function compareProducts(
 for (const type of QUANTIZED) {
   test(`${type}: products of what int8 represents equal the reference (error < 1e-6 of sum |w x|), ${BUILDS_TITLE}`, async () => {
     for (const numCols of columnsOf(type)) {
-      await compareProducts(int8Builds, type, int8Rows(NUM_ROWS, numCols), (...at) => 1e-6 * magnitude(...at));
+      await compareProducts(int8Builds, type, int8Rows(NUM_ROWS, numCols), floatTolerance);
     }
   });
 
   for (const data of Object.keys(FLOAT_DATA)) {
     test(`${type}: products of ${data} rows (error < half a step of 1/127 of 16 values' largest, ${BUILDS_TITLE})`, async () => {
-      const tolerance: Tolerance = (x, output, n) =>
-        roundingBound(x, output, n) + 1e-6 * magnitude(x, output, n);
+      const tolerance: Tolerance = (...at) => roundingBound(...at) + floatTolerance(...at);
       for (const numCols of columnsOf(type).slice(-2)) {
         await compareProducts(int8Builds, type, floatRows(data, NUM_ROWS, numCols), tolerance);
       }
@@ -133,8 +146,7 @@ for (const type of TYPES) {
     const builds = QUANTIZED.includes(type) ? f32Builds : int8Builds;
     for (const data of Object.keys(FLOAT_DATA)) {
       for (const numCols of columnsOf(type)) {
-        const rows = floatRows(data, NUM_ROWS, numCols);
-        await compareProducts(builds, type, rows, (...at) => 1e-6 * magnitude(...at));
+        await compareProducts(builds, type, floatRows(data, NUM_ROWS, numCols), floatTolerance);
       }
     }
   });
@@ -152,3 +164,21 @@ for (const type of TYPES) {
     }
   });
 }
+
+test(`Gaussian rows lose no more than rounding with a scale for 16 values must (root mean square within 10%, ${BUILDS_TITLE})`, async () => {
+  const rows = floatRows('Gaussian', NUM_ROWS, 768);
+  const product = { rows, outputs: [{ weights: randomWeights('Q8_0', 40, 768) }] };
+  const [expected] = await (await ProductBench.load(new ReferenceKernels(CONFIG), product)).run(ALL_ROWS);
+  for (const kernels of int8Builds) {
+    const [actual] = await (await ProductBench.load(kernels, product)).run(ALL_ROWS);
+    let [squares, predicted] = [0, 0];
+    rows.forEach((x, row) =>
+      actual[row].forEach((value, n) => {
+        squares += (value - expected[row][n]) ** 2;
+        predicted += roundingVariance(x, product.outputs[0], n);
+      }),
+    );
+    const ratio = Math.sqrt(squares / predicted);
+    assert.ok(ratio > 0.9 && ratio < 1.1, `${buildName(kernels)}: ${ratio} of what is predicted`);
+  }
+});

@@ -1,0 +1,42 @@
+import type { Kernels, KernelsConfig } from '../kernels.ts';
+import { createWasmKernels } from '../wasm/create-wasm-kernels-node.ts';
+
+/** Both builds of the kernels, alone and on more threads than many a test machine has cores. */
+const BUILDS = [
+  { isa: 'relaxed SIMD', numThreads: 1 },
+  { isa: 'relaxed SIMD', numThreads: 3 },
+  { isa: 'SIMD', numThreads: 1 },
+  { isa: 'SIMD', numThreads: 3 },
+] as const;
+
+/** What titles say of them. */
+export const BUILDS_TITLE = 'both builds, 1 and 3 threads';
+
+/** Starts every build of the wasm kernels for one configuration. `description` tells them apart. */
+export async function createWasmBuilds(config: KernelsConfig): Promise<readonly Kernels[]> {
+  return Promise.all(BUILDS.map(({ isa, numThreads }) => createWasmKernels({ ...config, numThreads }, isa)));
+}
+
+/** Runs `test` on every build in turn, each closed at its end. */
+export async function forEachWasmBuild(
+  config: KernelsConfig,
+  test: (kernels: Kernels) => Promise<void>,
+): Promise<void> {
+  for (const { isa, numThreads } of BUILDS) {
+    const kernels = await createWasmKernels({ ...config, numThreads }, isa);
+    try {
+      await test(kernels);
+    } finally {
+      await kernels.close();
+    }
+  }
+}
+
+export async function closeAll(builds: readonly Kernels[]): Promise<void> {
+  await Promise.all(builds.map((kernels) => kernels.close()));
+}
+
+/** How a failure names a build. */
+export function buildName({ description: { isa, threads } }: Kernels): string {
+  return `${isa}, ${threads} threads`;
+}
