@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadEngine, type EnginePlatform, type LoadedEngine } from '../src/engine/load-engine.ts';
+import { SAMPLING_DEFAULTS } from '../src/engine/options.ts';
+import { nodePlatform } from '../src/engine/platform-node.ts';
+import type { EngineRequest } from '../src/engine/request.ts';
+import type { Kernels } from '../src/kernels/kernels.ts';
+import { openModelFile } from '../src/model/model-file.ts';
+import { MemorySource } from '../src/model/testing/memory-source.ts';
+import { uniformStream } from './random-data.ts';
+import { randomLlama } from './support/random-llama.ts';
+
+/**
+ * Contracts 1 and 2 of the design: the logits at a position depend on the tokens before it, the model and the format alone. Every
+ * comparison here is of raw bits.
+ */
+
+interface Setup {
+  readonly backend: 'reference' | 'wasm';
+  readonly kv: string;
+  readonly threads?: number;
+  readonly prefillChunk?: number;
+  readonly maxSequences?: number;
+}
+
+/** Heads of 64 are rotated, heads of 96 are not, and 3 query heads share a KV head there. */
+const MODELS = [
+  { headDim: 64, numHeads: 4, numKvHeads: 2 },
+  { headDim: 96, numHeads: 3, numKvHeads: 1 },
+].map((shape) => ({ name: `head size ${shape.headDim}`, bytes: randomLlama(shape) }));
+
+const FORMATS = ['f16', 'q8', 'q4', 'k8v4'];
+/** Wasm attends to 512 sealed tokens at a time: its prompt has two such parts and a rest. The oracle is slow. */
+const BACKENDS = [
+  { backend: 'reference', prompt: randomTokens(150, 1) },
+  { backend: 'wasm', prompt: randomTokens(1100, 1) },
+] as const;
+const NUM_GENERATED = 12;
+
+function randomTokens(count: number, seed: number): number[] {
+  const uniform = uniformStream(seed);
+  return Array.from({ length: count }, () => Math.floor(uniform() * 63));
+}
+
+/** An engine that remembers the row of logits that was read last. */
+async function withEngine<T>(
+  model: Uint8Array,
+  setup: Setup,
+  use: (engine: LoadedEngine['engine'], lastRow: () => Float32Array) => Promise<T>,
+): Promise<T> {
+  let row = new Float32Array();
+  const platform: EnginePlatform = {
+    ...nodePlatform,
+    async createKernels(backend, config) {
+      const kernels = await nodePlatform.createKernels(backend, config);
+      const readRow: Kernels['readRow'] = (...parameters) => (row = kernels.readRow(...parameters).slice());
+      return new Proxy(kernels, {
+        get(target, name) {
+          if (name === 'readRow') return readRow;
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        },
+      });
+    },
+  };
+  const options = { threads: 1, maxSequences: 1, ctx: 1200, requestedAtMs: 0, ...setup };
+  const loaded = await loadEngine(await openModelFile(new MemorySource(model)), options, platform);
+  try {
+    const result = await use(loaded.engine, () => row);
+    loaded.engine.checkPages();
+    return result;
+  } finally {
+    await loaded.engine.close();
+    await loaded.kernels.close();
+  }
+}
+
+/** Everything that must be the same: the logits at prompt positions, by position, and what is generated after them. */
+interface Outcome {
+  readonly logits: Map<number, Uint8Array>;
+  readonly tokenIds: readonly number[];
+}
+
+function submit(
+  engine: LoadedEngine['engine'],
+  lastRow: () => Float32Array,
+  changes: Partial<EngineRequest> & Pick<EngineRequest, 'promptTokens'>,
+): Promise<Outcome & { readonly cachedTokens: number }> {
+  const logits = new Map<number, Uint8Array>();
+  const request: EngineRequest = {
+    sampling: { ...SAMPLING_DEFAULTS, temperature: 1, seed: 11 },
+    maxTokens: NUM_GENERATED,
+    stop: [],
+    logProbsAt: changes.promptTokens.map((_, position) => position),
+    conversation: undefined,
+    ...changes,
+  };
+  const { result } = engine.submit(request, {
+    onChunk: () => undefined,
+    onPrefillProgress: () => undefined,
+    onLogProbs: (position) => logits.set(position, new Uint8Array(lastRow().buffer)),
+  });
+  return result.then(({ tokenIds, cachedTokens }) => ({ logits, tokenIds, cachedTokens }));
+}
+
+function runAlone(model: Uint8Array, setup: Setup, prompt: readonly number[]): Promise<Outcome> {
+  return withEngine(model, setup, (engine, lastRow) => submit(engine, lastRow, { promptTokens: prompt }));
+}
+
+/** Compares what `found` has with `expected`, which may have more positions. */
+function assertSame(found: Outcome, expected: Outcome, what: string): void {
+  for (const [position, bytes] of found.logits) {
+    assert.ok(Buffer.from(bytes).equals(expected.logits.get(position)!), `${what}: logits of position ${position}`);
+  }
+  assert.deepEqual(found.tokenIds, expected.tokenIds, `${what}: generated tokens`);
+}
+
+/** Runs a prompt as the last of several, which are under way when it starts and generate `maxTokens` each. */
+function runBeside(
+  model: Uint8Array,
+  setup: Setup,
+  prompt: readonly number[],
+  others: number[][],
+  maxTokens: number,
+): Promise<Outcome> {
+  return withEngine(model, { ...setup, maxSequences: others.length + 1 }, async (engine, lastRow) => {
+    const running = others.map((promptTokens) => submit(engine, lastRow, { promptTokens, maxTokens, logProbsAt: [] }));
+    const outcome = await submit(engine, lastRow, { promptTokens: prompt });
+    await Promise.all(running);
+    return outcome;
+  });
+}
+
+function contractsOf(backend: Setup['backend'], kv: string, model: Uint8Array, prompt: number[], title: string): void {
+  const setup = { backend, kv };
+  let baseline: Promise<Outcome> | undefined;
+  const atOnce = (): Promise<Outcome> => (baseline ??= runAlone(model, setup, prompt));
+
+  test(`${title}: same logits (===) for prefill in chunks of 1, 7, 64, 500 and all at once`, async () => {
+    const expected = await atOnce();
+    assert.equal(expected.logits.size, prompt.length);
+    for (const prefillChunk of [1, 7, 64, 500]) {
+      assertSame(await runAlone(model, { ...setup, prefillChunk }, prompt), expected, `chunks of ${prefillChunk}`);
+    }
+  });
+
+  test(`${title}: same logits (===) when what was generated is part of the prompt`, async () => {
+    const { logits, tokenIds } = await atOnce();
+    const half = tokenIds.slice(0, NUM_GENERATED / 2);
+    const outcome = await runAlone(model, setup, [...prompt, ...half]);
+    for (const [position, row] of logits) {
+      assert.ok(Buffer.from(row).equals(outcome.logits.get(position)!), `position ${position}`);
+    }
+    assert.deepEqual(outcome.tokenIds.slice(0, half.length), tokenIds.slice(half.length));
+  });
+
+  test(`${title}: same logits (===) alone and beside three others`, async () => {
+    const expected = await atOnce();
+    const others = [randomTokens(1, 2), randomTokens(90, 3), randomTokens(400, 4)];
+    for (const prefillChunk of [17, 500]) {
+      const found = await runBeside(model, { ...setup, prefillChunk }, prompt, others, 80);
+      assertSame(found, expected, `chunks of ${prefillChunk}`);
+    }
+  });
+
+  test(`${title}: same logits (===) for a conversation continued, cut back, and begun anew`, async () => {
+    const expected = await atOnce();
+    const [numFirst, numSecond] = [Math.floor(prompt.length * 0.3), Math.floor(prompt.length * 0.9)];
+    await withEngine(model, setup, async (engine, lastRow) => {
+      // Turns that share more and more with the prompt, so that pages are kept, cut back and written again.
+      const turns = [
+        [...prompt.slice(0, numFirst), ...randomTokens(100, 5)],
+        [...prompt.slice(0, numSecond), ...randomTokens(3, 6)],
+      ];
+      for (const promptTokens of turns) await submit(engine, lastRow, { promptTokens, conversation: 1 });
+      const outcome = await submit(engine, lastRow, { promptTokens: prompt, conversation: 1 });
+      assertSame(outcome, expected, 'the last turn');
+      assert.ok(outcome.cachedTokens > numFirst && outcome.cachedTokens <= numSecond, `${outcome.cachedTokens} cached`);
+      assert.equal(outcome.logits.size, prompt.length - outcome.cachedTokens);
+    });
+  });
+}
+
+for (const { backend, prompt } of BACKENDS) {
+  for (const kv of backend === 'wasm' ? FORMATS : ['f16', 'q4']) {
+    for (const { name, bytes } of MODELS) contractsOf(backend, kv, bytes, prompt, `${backend}, ${kv}, ${name}`);
+  }
+}
+
+const WASM_PROMPT = BACKENDS[1].prompt;
+
+for (const kv of FORMATS) {
+  for (const { name, bytes } of MODELS) {
+    test(`wasm, ${kv}, ${name}: same logits (===) for 1, 2 and 3 threads`, async () => {
+      const setup = { backend: 'wasm', kv } as const;
+      const expected = await runAlone(bytes, setup, WASM_PROMPT);
+      for (const threads of [2, 3]) {
+        for (const prefillChunk of [1, 500]) {
+          const found = await runAlone(bytes, { ...setup, threads, prefillChunk }, WASM_PROMPT);
+          assertSame(found, expected, `${threads} threads, chunks of ${prefillChunk}`);
+        }
+      }
+    });
+  }
+}
+
+test('wasm, q4, head size 64: same logits (===) alone and beside 39 others that are decoding', async () => {
+  const setup = { backend: 'wasm', kv: 'q4', threads: 2 } as const;
+  const prompt = WASM_PROMPT.slice(0, 700);
+  const others = Array.from({ length: 39 }, (_, i) => randomTokens(2 + i, 100 + i));
+  const expected = await runAlone(MODELS[0].bytes, setup, prompt);
+  const found = await runBeside(MODELS[0].bytes, { ...setup, prefillChunk: 1 }, prompt, others, prompt.length);
+  assertSame(found, expected, 'one of 40');
+});
+
+test('the formats differ in their logits, or the comparisons above would show nothing', async () => {
+  const last = await Promise.all(
+    FORMATS.map(async (kv) => {
+      const { logits } = await runAlone(MODELS[0].bytes, { backend: 'wasm', kv }, WASM_PROMPT.slice(0, 100));
+      return Buffer.from(logits.get(99)!).toString('hex');
+    }),
+  );
+  assert.equal(new Set(last).size, FORMATS.length);
+});
