@@ -6,7 +6,7 @@ import type { EngineRequest } from './request.ts';
 
 /** What turns options into token ids. */
 export interface PromptEncoder {
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: Pick<Tokenizer, 'encode' | 'addBos' | 'bosId'>;
   /** @throws KvantError MODEL_UNSUPPORTED if the model has no chat template, MODEL_INVALID if it cannot be parsed */
   chatTemplate(): ChatTemplate;
 }

@@ -30,6 +30,7 @@ export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> 
 export interface LoadedEngine extends PromptEncoder {
   readonly engine: Engine;
   readonly kernels: Kernels;
+  readonly tokenizer: Tokenizer;
   readonly info: ModelInfo;
 }
 

@@ -74,7 +74,7 @@ test('what does not fit is refused with what is needed, what there is, and conte
     (error: Error & { code: string }) => {
       assert.equal(error.code, 'OUT_OF_MEMORY');
       const numbers =
-        /^not enough memory: 2\.42 GB are needed \(weights 0\.10 GB, KV cache 2\.30 GB, scratch 0\.01 GB\) /;
+        /^not enough memory: 2\.43 GB are needed \(weights 0\.10 GB, KV cache 2\.30 GB, scratch 0\.03 GB\) /;
       assert.match(error.message, numbers);
       assert.match(
         error.message,

@@ -33,6 +33,8 @@ export interface MemoryPlan {
 
 /** Rows beyond this make a step long before they make it cheaper a token. */
 const MAX_STEP_ROWS = 256;
+/** Buffers for reading weights, the plan of a step, scratch of threads: more than they take with any model that was measured. */
+const FIXED_SCRATCH_BYTES = 2 ** 24;
 const FLOAT32_BYTES = 4;
 const MIN_CTX_WORTH_NAMING = 64;
 
@@ -73,7 +75,7 @@ function addUp({ hyperparameters, format, ctx, maxSequences, weightBytes }: Memo
   const sinkBytes = numSinkTokens > 0 ? f16PageLayout(numSinkTokens, hyperparameters).pageBytes : 0;
   const sealedBytes = sealedPageLayout(format, hyperparameters).pageBytes;
   const pageBytes = pageCounts.sealed * sealedBytes + pageCounts.open * (openBytes + sinkBytes);
-  const scratchBytes = maxRows * rowScratchBytes(hyperparameters);
+  const scratchBytes = FIXED_SCRATCH_BYTES + maxRows * rowScratchBytes(hyperparameters);
   return { maxRows, pageCounts, memory: { weightBytes, pageBytes, scratchBytes } };
 }
 

@@ -63,7 +63,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `stop`: the model's end of turn, or a stop string. `length`: `maxTokens` reached. `context`: the context is full. */
+/** Why an answer ended. `stop`: the model's end of turn, or a stop string. `length`: `maxTokens` reached. `context`: the context is full. */
 export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
 
 export interface TextChunk {
@@ -75,6 +75,7 @@ export interface TextChunk {
 
 export interface GenerateResult {
   readonly text: string;
+  /** Everything that was generated, the token that ended the turn and those of a stop string included. */
   readonly tokenIds: readonly number[];
   readonly promptTokens: number;
   /** Prompt tokens found in the cache, not computed again. */
@@ -89,17 +90,22 @@ export interface GenerateResult {
 /** What the sequence's cache holds when the generation ends. */
 export interface KvReport {
   readonly format: string;
-  /** Of everything that the sequence holds: sealed pages with metadata, the filled part of the open page and the sink tokens. */
+  /**
+   * Of everything that the sequence holds: sealed pages with metadata, the filled part of the open page and the sink tokens. 0 where
+   * it holds nothing.
+   */
   readonly bitsPerElement: number;
   readonly bytes: number;
   /** What the same tokens take in f16. */
   readonly bytesF16: number;
+  /** Tokens that are stored; the newest one of an answer is not, as nothing came after it. */
   readonly tokens: number;
 }
 
 export interface Timings {
+  /** From the call of `load` to a model that can generate. */
   readonly loadMs: number;
-  /** From the request to the first token. */
+  /** From the request to the first token, or to the end of the prompt where none was generated. */
   readonly ttftMs: number;
   /** Prompt tokens computed per second; undefined where none was. */
   readonly prefillTps: number | undefined;
@@ -124,18 +130,30 @@ export interface ModelInfo {
   readonly hasChatTemplate: boolean;
 }
 
-/** A running generation: iterate it for text as it comes, await `result` for the whole. */
+/**
+ * A running generation: iterate it for text as it comes, await `result` for the whole, or both. Every iteration begins with the first
+ * chunk; leaving one early (`break`) aborts the generation.
+ */
 export interface Generation extends AsyncIterable<TextChunk> {
-  /** Settles when the generation ends, also when nobody iterates. An abort resolves with `finishReason: 'aborted'`. */
+  /**
+   * Settles when the generation ends, also when nobody iterates. An abort resolves with `finishReason: 'aborted'`.
+   *
+   * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION, MODEL_UNSUPPORTED (no chat template), MODEL_INVALID, ENGINE_FAILED, ENGINE_CLOSED
+   */
   readonly result: Promise<GenerateResult>;
 }
 
 /** A conversation whose cache stays between turns, so that a turn computes only what is new. */
 export interface Chat {
   readonly messages: readonly ChatMessage[];
-  /** Adds a user message and answers it. Only one at a time. An aborted answer stays in the conversation as far as it came. */
+  /**
+   * Adds a user message and answers it. Only one at a time. An aborted answer stays in the conversation as far as it came; a message
+   * that could not be answered (the result rejects) does not.
+   *
+   * @throws KvantError INVALID_OPTION at once, also while another answer is under way
+   */
   send(content: string, options?: ChatSendOptions): Generation;
-  /** Forgets the conversation and lets its pages go. */
+  /** Aborts a running answer, forgets all messages but the system's, and lets the conversation's pages go. */
   clear(): Promise<void>;
 }
 
@@ -143,6 +161,7 @@ export type ChatSendOptions = Omit<GenerateOptions, 'prompt' | 'messages' | 'tok
 
 export interface Model {
   readonly info: ModelInfo;
+  /** @throws KvantError INVALID_OPTION at once for options that are wrong; everything else comes with the result */
   generate(options: GenerateOptions): Generation;
   /** Chats share `maxSequences` with generations. */
   chat(options?: { readonly system?: string }): Chat;
