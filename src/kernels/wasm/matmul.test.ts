@@ -61,7 +61,7 @@ function productCase(type: WeightType, rows: readonly Float32Array[]): ProductCa
   };
 }
 
-/** 1e-6 of sum |w x| and of what is added to it; for denormal products, which have a smallest step, one step a column. */
+/** 1e-6 of sum |w x| and of what is added to it, and for denormal products, which have a least step, a step a column. */
 function floatTolerance(x: Float32Array, { weights, bias, base }: ProductOutput, n: number): number {
   const added = Math.abs(bias?.[n] ?? 0) + Math.abs(base?.[n] ?? 0);
   const start = n * weights.numCols;
