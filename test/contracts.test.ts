@@ -11,8 +11,8 @@ import { uniformStream } from './random-data.ts';
 import { randomLlama } from './support/random-llama.ts';
 
 /**
- * Contracts 1 and 2 of the design: the logits at a position depend on the tokens before it, the model and the format alone. Every
- * comparison here is of raw bits.
+ * Contracts 1 and 2 of the design: the logits at a position depend on the tokens before it, the model and the format
+ * alone. Every comparison here is of raw bits.
  */
 
 interface Setup {

@@ -6,8 +6,9 @@ export class PageIntegrityError extends Error {
 }
 
 /**
- * Hands out the page indices [0, numPages) of one layout and counts how many owners each has. It knows nothing of the bytes
- * behind an index. The least recently freed page comes first, so that a stale index shows up late rather than never.
+ * Hands out the page indices [0, numPages) of one layout and counts how many owners each has. It knows nothing of the
+ * bytes behind an index. The least recently freed page comes first, so that a stale index shows up late rather than
+ * never.
  */
 export class PagePool {
   readonly name: string;

@@ -26,8 +26,8 @@ export function numSealedPages(geometry: PageGeometry, numTokens: number): numbe
 }
 
 /**
- * The block table of one sequence: which pages hold its first `numTokens` tokens. Tokens are added in three steps: `reserve`,
- * then a kernel step that writes what `segment` describes, then `commit`.
+ * The block table of one sequence: which pages hold its first `numTokens` tokens. Tokens are added in three steps:
+ * `reserve`, then a kernel step that writes what `segment` describes, then `commit`.
  */
 export class SequencePages {
   readonly #pools: PagePools;
@@ -98,8 +98,8 @@ export class SequencePages {
   }
 
   /**
-   * Goes back to the first `numTokens` tokens, or to fewer: the f16 values of a sealed page are gone, so a position inside one
-   * takes the sequence back to that page's start.
+   * Goes back to the first `numTokens` tokens, or to fewer: the f16 values of a sealed page are gone, so a position
+   * inside one takes the sequence back to that page's start.
    *
    * @returns the new number of tokens
    */
@@ -131,7 +131,9 @@ export class SequencePages {
     this.#numTokens = 0;
   }
 
-  /** Every page that the sequence owns, for `PagePool.check`. @throws PageIntegrityError if tokens and pages disagree */
+  /**
+   * Every page that the sequence owns, for `PagePool.check`. @throws PageIntegrityError if tokens and pages disagree
+   */
   ownedPages(): {
     readonly sealed: readonly number[];
     readonly open: readonly number[];

@@ -16,8 +16,8 @@ export class Admission {
   }
 
   /**
-   * Starts waiting sequences in the order in which they came, until one does not fit: one that needs much is not passed by others
-   * for ever. Caches of conversations go where their pages are needed.
+   * Starts waiting sequences in the order in which they came, until one does not fit: one that needs much is not passed
+   * by others for ever. Caches of conversations go where their pages are needed.
    *
    * @param waiting those that start are taken out
    * @param running by id; those that start are put in

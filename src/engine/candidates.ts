@@ -1,6 +1,8 @@
 import type { ResolvedSampling } from './options.ts';
 
-/** Which tokens are likely enough to be drawn. None of these functions sorts a whole vocabulary where a part will do. */
+/**
+ * Which tokens are likely enough to be drawn. None of these functions sorts a whole vocabulary where a part will do.
+ */
 
 type CandidateFilters = Pick<ResolvedSampling, 'topK' | 'topP' | 'minP'>;
 
@@ -21,8 +23,8 @@ export function argmax(logits: Float32Array): number | undefined {
 }
 
 /**
- * Ids that top-k, then top-p, then min-p leave. Each of them keeps the likeliest tokens down to some point, so that their order
- * matters only to the total that top-p counts against: that of top-k's tokens, min-p's included.
+ * Ids that top-k, then top-p, then min-p leave. Each of them keeps the likeliest tokens down to some point, so that
+ * their order matters only to the total that top-p counts against: that of top-k's tokens, min-p's included.
  *
  * @param max the largest logit
  * @returns ids, likeliest first where a filter is on, in order of the vocabulary where none is

@@ -5,8 +5,8 @@ import type { EngineRequest } from './request.ts';
  * Refuses a request that cannot be computed.
  *
  * @param ctx most tokens that a sequence may have
- * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for an empty prompt, a token outside the vocabulary or a position outside the
- *   prompt
+ * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for an empty prompt, a token outside the vocabulary or a position
+ *   outside the prompt
  */
 export function checkRequest({ promptTokens, logProbsAt }: EngineRequest, ctx: number, vocabularySize: number): void {
   const numTokens = promptTokens.length;

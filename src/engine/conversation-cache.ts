@@ -23,8 +23,9 @@ export class ConversationCache {
   }
 
   /**
-   * Takes a conversation out of the cache to go on with it. Its pages belong to the caller, cut back to what the prompt shares with
-   * them, short of the prompt's last token: that one has to be computed, since its logits say what comes next.
+   * Takes a conversation out of the cache to go on with it. Its pages belong to the caller, cut back to what the prompt
+   * shares with them, short of the prompt's last token: that one has to be computed, since its logits say what comes
+   * next.
    */
   take(conversation: number | undefined, prompt: readonly number[]): SequencePages | undefined {
     const cached = this.#get(conversation);

@@ -12,8 +12,8 @@ export interface PromptEncoder {
 }
 
 /**
- * A request for the engine. Raw text gets the model's BOS token, if it wants one, and its special tokens stay text; ids are taken
- * as they are.
+ * A request for the engine. Raw text gets the model's BOS token, if it wants one, and its special tokens stay text; ids
+ * are taken as they are.
  *
  * @param options checked already
  * @throws KvantError MODEL_UNSUPPORTED, MODEL_INVALID for messages that the model's template cannot take

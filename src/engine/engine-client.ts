@@ -46,7 +46,8 @@ export class EngineClient {
   }
 
   /**
-   * The result rejects with what the worker throws, with ENGINE_CLOSED, or, if the worker breaks down, with ENGINE_FAILED.
+   * The result rejects with what the worker throws, with ENGINE_CLOSED, or, if the worker breaks down, with
+   * ENGINE_FAILED.
    *
    * @param onEvent what it throws ends the call
    */

@@ -43,8 +43,9 @@ export interface SubmittedRequest {
 }
 
 /**
- * Generates text for many sequences at a time. Work is done in steps: the scheduler chooses tokens, the model computes them, the
- * sampler extends the sequences. The engine runs steps by itself as long as there is anything to do, and none otherwise.
+ * Generates text for many sequences at a time. Work is done in steps: the scheduler chooses tokens, the model computes
+ * them, the sampler extends the sequences. The engine runs steps by itself as long as there is anything to do, and none
+ * otherwise.
  */
 export class Engine {
   readonly #parts: EngineParts;
@@ -70,8 +71,8 @@ export class Engine {
   /**
    * Queues a request; it starts as soon as there is room.
    *
-   * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for a token outside the vocabulary or a position outside the prompt,
-   *   ENGINE_FAILED or ENGINE_CLOSED if the engine has ended
+   * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for a token outside the vocabulary or a position outside the
+   *   prompt, ENGINE_FAILED or ENGINE_CLOSED if the engine has ended
    */
   submit(request: EngineRequest, events: RequestEvents): SubmittedRequest {
     if (this.#end) throw this.#end;
@@ -98,13 +99,19 @@ export class Engine {
     this.#conversations.release(conversation);
   }
 
-  /** Rejects everything that runs or waits with ENGINE_CLOSED, and returns when the step that is under way has ended. */
+  /**
+   * Rejects everything that runs or waits with ENGINE_CLOSED, and returns when the step that is under way has ended.
+   */
   async close(): Promise<void> {
     this.#endAll(new KvantError('ENGINE_CLOSED', 'the model was closed: load it again to generate more'));
     await this.#loop;
   }
 
-  /** Checks that every page has exactly the owners that it counts. @throws PageIntegrityError with the sum that fails */
+  /**
+   * Checks that every page has exactly the owners that it counts.
+   *
+   * @throws PageIntegrityError with the sum that fails
+   */
   checkPages(): void {
     const running = [...this.#running.values()].map(({ sequence }) => pagesOf(sequence));
     this.#parts.memory.check([...running, ...this.#conversations.allPages()]);

@@ -9,11 +9,11 @@ import type { LoadOptions, Model } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /**
- * Loads a model into a worker of its own, which also starts the kernel threads. The program can end while nothing is being
- * generated, even if the model is not closed.
+ * Loads a model into a worker of its own, which also starts the kernel threads. The program can end while nothing is
+ * being generated, even if the model is not closed.
  *
- * @throws KvantError INVALID_OPTION, MODEL_NOT_FOUND, MODEL_NOT_GGUF, MODEL_TRUNCATED, MODEL_INVALID, MODEL_UNSUPPORTED,
- *   OUT_OF_MEMORY, FILE_ERROR, BACKEND_UNAVAILABLE, ENGINE_FAILED; the signal's reason if it aborts
+ * @throws KvantError INVALID_OPTION, MODEL_NOT_FOUND, MODEL_NOT_GGUF, MODEL_TRUNCATED, MODEL_INVALID,
+ *   MODEL_UNSUPPORTED, OUT_OF_MEMORY, FILE_ERROR, BACKEND_UNAVAILABLE, ENGINE_FAILED; the signal's reason if it aborts
  */
 export async function load(options: LoadOptions = {}): Promise<Model> {
   const { onProgress, signal, ...parsed } = parseLoadOptions(options);

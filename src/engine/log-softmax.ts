@@ -1,6 +1,6 @@
 /**
- * Natural logarithms of the probabilities that logits stand for. Sums run in float64, in the order of the vocabulary, so that
- * equal logits give equal bits.
+ * Natural logarithms of the probabilities that logits stand for. Sums run in float64, in the order of the vocabulary,
+ * so that equal logits give equal bits.
  *
  * @param logits [vocabulary]
  * @returns a new array, [vocabulary], rounded to float32 at the end

@@ -33,7 +33,10 @@ export interface MemoryPlan {
 
 /** Rows beyond this make a step long before they make it cheaper a token. */
 const MAX_STEP_ROWS = 256;
-/** Buffers for reading weights, the plan of a step, scratch of threads: more than they take with any model that was measured. */
+/**
+ * Buffers for reading weights, the plan of a step, scratch of threads: more than they take with any model that was
+ * measured.
+ */
 const FIXED_SCRATCH_BYTES = 2 ** 24;
 const FLOAT32_BYTES = 4;
 const MIN_CTX_WORTH_NAMING = 64;
@@ -99,8 +102,8 @@ function outOfMemory(demand: MemoryDemand, plan: MemoryPlan, limit: MemoryLimit)
   const needs =
     `${gigabytes(totalBytes(plan))} are needed (weights ${gigabytes(weightBytes)}, KV cache ${gigabytes(pageBytes)}, ` +
     `scratch ${gigabytes(scratchBytes)}) for a context of ${count(ctx)} tokens in ${format.name}${sequences}`;
-  const message = `not enough memory: ${needs}, but ${limit.name} has ${gigabytes(limit.bytes)} available; ${advice(demand, limit)}`;
-  return new KvantError('OUT_OF_MEMORY', message);
+  const has = `but ${limit.name} has ${gigabytes(limit.bytes)} available`;
+  return new KvantError('OUT_OF_MEMORY', `not enough memory: ${needs}, ${has}; ${advice(demand, limit)}`);
 }
 
 /** What would fit: a shorter context, or the default format where it is smaller than the one asked for. */

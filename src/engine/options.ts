@@ -3,7 +3,9 @@ import { KvantError } from '../errors.ts';
 import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
 import type { ChatSendOptions, GenerateOptions, LoadOptions, SamplingOptions } from './types.ts';
 
-/** The one schema of all options: what each may be, and the words that say so. The CLI checks its flags against it too. */
+/**
+ * The one schema of all options: what each may be, and the words that say so. The CLI checks its flags against it too.
+ */
 
 /** Longest context that is used when `ctx` is not given. */
 export const DEFAULT_MAX_CTX = 8192;

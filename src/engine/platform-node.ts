@@ -17,6 +17,6 @@ export const nodePlatform: EnginePlatform = {
     const machine = { bytes: process.availableMemory(), name: 'this machine' };
     return backend === 'wasm' ? [WASM_ADDRESS_SPACE, machine] : [machine];
   },
-  // A turn of the event loop, in which messages of other threads arrive; a promise that is resolved already gives them no chance.
+  // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),
 };

@@ -25,8 +25,8 @@ export function startEngineWorker(): EnginePort {
 }
 
 /**
- * A worker takes over the flags of its program. `--input-type`, which goes with `node -e`, is refused by every worker that has a
- * file; then it gets none, since a list that leaves this one out must not have any of V8's either.
+ * A worker takes over the flags of its program. `--input-type`, which goes with `node -e`, is refused by every worker
+ * that has a file; then it gets none, since a list that leaves this one out must not have any of V8's either.
  */
 function inheritedFlags(): { execArgv?: string[] } {
   return process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};

@@ -2,8 +2,8 @@ import type { Call } from './engine-client.ts';
 import type { Generation, GenerateResult, TextChunk } from './types.ts';
 
 /**
- * A generation whose chunks come from elsewhere. It may be iterated, awaited, both or neither; every iteration begins with the first
- * chunk, and leaving one early aborts the generation.
+ * A generation whose chunks come from elsewhere. It may be iterated, awaited, both or neither; every iteration begins
+ * with the first chunk, and leaving one early aborts the generation.
  */
 export class RemoteGeneration implements Generation {
   readonly result: Promise<GenerateResult>;

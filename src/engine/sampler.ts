@@ -7,15 +7,17 @@ import type { ResolvedSampling } from './options.ts';
 /**
  * Chooses the next token from its logits. The filters run in llama.cpp's order:
  *
- * 1. repetition penalty (CTRL, arXiv 1909.05858): the logit of every token that the sequence has is divided by it where it is
+ * 1. repetition penalty (CTRL, arXiv 1909.05858): the logit of every token that the sequence has is divided by it where
+ * it is
  *    positive, multiplied where it is negative
  * 2. top-k: the k likeliest tokens stay
  * 3. top-p (arXiv 1904.09751): the likeliest tokens stay whose probabilities, after 2, first add up to p
  * 4. min-p (arXiv 2407.01082): tokens at least `minP` times as likely as the likeliest stay
- * 5. temperature: the logits that are left are divided by it, and one token is drawn; at 0 the likeliest is taken after 1
+ * 5. temperature: the logits that are left are divided by it, and one token is drawn; at 0 the likeliest is taken after
+ * 1
  *
- * Of equal logits the lower id counts as the likelier. The draw depends on the seed and the position alone, so that what runs
- * beside a sequence, and what it was like before it was continued, do not matter.
+ * Of equal logits the lower id counts as the likelier. The draw depends on the seed and the position alone, so that
+ * what runs beside a sequence, and what it was like before it was continued, do not matter.
  *
  * @param logits [vocabulary]; not changed
  * @param tokens what the sequence has so far, for the repetition penalty
@@ -70,8 +72,8 @@ function draw(logits: Float32Array, max: number, candidates: Uint32Array, temper
 }
 
 /**
- * A number in [0, 1) that depends on seed and position alone. They are hashed before they become the generator's state, since the
- * generator is linear: states that differ in few bits would give correlated numbers for good.
+ * A number in [0, 1) that depends on seed and position alone. They are hashed before they become the generator's state,
+ * since the generator is linear: states that differ in few bits would give correlated numbers for good.
  */
 function uniform(seed: number, position: number): number {
   const state = [mix(seed)];

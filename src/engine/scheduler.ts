@@ -1,5 +1,6 @@
 /**
- * What runs in the next step: pure functions over plain data. A sequence appears here as counts of tokens and pages only.
+ * What runs in the next step: pure functions over plain data. A sequence appears here as counts of tokens and pages
+ * only.
  */
 
 /** A running sequence: it has tokens that are not computed yet. */
@@ -25,8 +26,9 @@ export interface PlannedSegment {
 }
 
 /**
- * Chooses the segments of the next step: first every sequence that waits for one token only (decodes), then prompts, in the
- * order given, as far as rows are left. Someone who reads an answer waits less that way than someone whose prompt is long.
+ * Chooses the segments of the next step: first every sequence that waits for one token only (decodes), then prompts, in
+ * the order given, as far as rows are left. Someone who reads an answer waits less that way than someone whose prompt
+ * is long.
  *
  * @returns at most one segment a sequence, together at most `maxRows` tokens; none only if nothing is pending
  */
@@ -46,7 +48,9 @@ export function planStep(sequences: readonly RunningSequence[], limits: StepLimi
   return plan;
 }
 
-/** What a sequence needs before it may start, beyond what it holds already (a conversation that goes on holds pages). */
+/**
+ * What a sequence needs before it may start, beyond what it holds already (a conversation that goes on holds pages).
+ */
 export interface AdmissionNeed {
   readonly openPages: number;
   /** Sealed pages that it fills if it becomes as long as it may. */
@@ -67,8 +71,8 @@ export interface EvictableCache {
 }
 
 /**
- * Decides whether the sequence at the head of the queue can start. It is given all pages that it may ever need, so that a
- * sequence that has started is never stopped for want of pages.
+ * Decides whether the sequence at the head of the queue can start. It is given all pages that it may ever need, so that
+ * a sequence that has started is never stopped for want of pages.
  *
  * @param evictable in the order in which they should go
  * @returns the caches that have to go first, or undefined if there is not room enough even without all of them

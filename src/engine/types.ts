@@ -1,6 +1,9 @@
 import type { BackendDescription, MemoryUsage } from '../kernels/kernels.ts';
 
-/** The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses threads. */
+/**
+ * The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses
+ * threads.
+ */
 
 export type BackendName = 'auto' | 'wasm' | 'reference';
 
@@ -55,7 +58,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
-  /** Prompt positions whose log-probabilities over the whole vocabulary are wanted, ascending; given by `onLogProbs` in order. */
+  /**
+   * Prompt positions whose log-probabilities over the whole vocabulary are wanted, ascending; given by `onLogProbs` in
+   * order.
+   */
   readonly logProbsAt?: readonly number[];
   readonly onLogProbs?: (position: number, logProbs: Float32Array) => void;
   /** Called as the prompt is computed. */
@@ -63,7 +69,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Why an answer ended. `stop`: the model's end of turn, or a stop string. `length`: `maxTokens` reached. `context`: the context is full. */
+/**
+ * Why an answer ended. `stop`: the model's end of turn, or a stop string. `length`: `maxTokens` reached. `context`: the
+ * context is full.
+ */
 export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
 
 export interface TextChunk {
@@ -91,8 +100,8 @@ export interface GenerateResult {
 export interface KvReport {
   readonly format: string;
   /**
-   * Of everything that the sequence holds: sealed pages with metadata, the filled part of the open page and the sink tokens. 0 where
-   * it holds nothing.
+   * Of everything that the sequence holds: sealed pages with metadata, the filled part of the open page and the sink
+   * tokens. 0 where it holds nothing.
    */
   readonly bitsPerElement: number;
   readonly bytes: number;
@@ -131,14 +140,15 @@ export interface ModelInfo {
 }
 
 /**
- * A running generation: iterate it for text as it comes, await `result` for the whole, or both. Every iteration begins with the first
- * chunk; leaving one early (`break`) aborts the generation.
+ * A running generation: iterate it for text as it comes, await `result` for the whole, or both. Every iteration begins
+ * with the first chunk; leaving one early (`break`) aborts the generation.
  */
 export interface Generation extends AsyncIterable<TextChunk> {
   /**
    * Settles when the generation ends, also when nobody iterates. An abort resolves with `finishReason: 'aborted'`.
    *
-   * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION, MODEL_UNSUPPORTED (no chat template), MODEL_INVALID, ENGINE_FAILED, ENGINE_CLOSED
+   * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION, MODEL_UNSUPPORTED (no chat template), MODEL_INVALID,
+   *   ENGINE_FAILED, ENGINE_CLOSED
    */
   readonly result: Promise<GenerateResult>;
 }
@@ -147,8 +157,8 @@ export interface Generation extends AsyncIterable<TextChunk> {
 export interface Chat {
   readonly messages: readonly ChatMessage[];
   /**
-   * Adds a user message and answers it. Only one at a time. An aborted answer stays in the conversation as far as it came; a message
-   * that could not be answered (the result rejects) does not.
+   * Adds a user message and answers it. Only one at a time. An aborted answer stays in the conversation as far as it
+   * came; a message that could not be answered (the result rejects) does not.
    *
    * @throws KvantError INVALID_OPTION at once, also while another answer is under way
    */

@@ -18,7 +18,7 @@ const server = new EngineServer({
 });
 
 port.on('message', (message: ToEngine) => {
-  // `receive` tells the host what goes wrong. Should even that fail, throwing here ends the worker, which the host hears of.
+  // `receive` tells the host what goes wrong. Should even that fail, an error ends the worker, which the host hears of.
   server.receive(message).catch((error: unknown) => {
     setImmediate(() => {
       throw error;

@@ -13,8 +13,8 @@ const VOCABULARY = 64;
 const CONTEXT_LENGTH = 2048;
 
 /**
- * A GGUF file of a llama with random quantized weights (Q8_0 and Q4_0). Its text makes no sense, but its logits depend on every
- * bit of every key and value, so that two of them are only equal if everything before was.
+ * A GGUF file of a llama with random quantized weights (Q8_0 and Q4_0). Its text makes no sense, but its logits depend
+ * on every bit of every key and value, so that two of them are only equal if everything before was.
  */
 export function randomLlama({ headDim, numHeads, numKvHeads }: RandomLlamaShape): Uint8Array {
   const width = headDim * numHeads;
@@ -57,7 +57,9 @@ function norm(name: string, length: number): GgufTensorSpec {
 }
 
 const BLOCK_ELEMENTS = 32;
-/** Bytes of codes in a block, and a scale that makes rows of some hundred random weights about as long as their input. */
+/**
+ * Bytes of codes in a block, and a scale that makes rows of some hundred random weights about as long as their input.
+ */
 const BLOCKS = {
   Q8_0: { codeBytes: 32, scaleF16: 0x1400 },
   Q4_0: { codeBytes: 16, scaleF16: 0x2400 },

@@ -19,7 +19,9 @@ const CONTEXT_LENGTH = 2048;
 
 const TEMPLATE = '{% for message in messages %}{{ message.content }}<|end|>{% endfor %}';
 
-/** A llama of random weights whose tokens are letters: its answers make no sense, and every bit of its logits counts. */
+/**
+ * A llama of random weights whose tokens are letters: its answers make no sense, and every bit of its logits counts.
+ */
 export function tinyGguf(): Uint8Array {
   const tokens = ['<|end|>', ...'abcdefghijklmnopqrstuvwxyz0123456789.,', 'ab'];
   if (tokens.length !== TINY.vocabulary) throw new RangeError(`${tokens.length} tokens`);
