@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
+import { assertWithin } from '../testing/assert-within.ts';
 import { FLOAT_DATA, floatRows, int8Rows } from '../testing/float-data.ts';
 import type { ProductCase, ProductOutput } from '../testing/product-bench.ts';
 import { ProductBench } from '../testing/product-bench.ts';
@@ -112,13 +113,10 @@ async function compareProducts(
   for (const kernels of builds) {
     const actual = await (await ProductBench.load(kernels, product)).run(ALL_ROWS);
     expected.forEach((output, o) =>
-      output.forEach((values, row) =>
-        values.forEach((value, n) => {
-          const error = Math.abs(actual[o][row][n] - value);
-          const where = `${buildName(kernels)}: ${rows[0].length} columns, output ${o}, row ${row}, feature ${n}`;
-          assert.ok(error <= tolerances[o][row][n], `${where}: ${actual[o][row][n]}, not ${value}`);
-        }),
-      ),
+      output.forEach((values, row) => {
+        const where = (): string => `${buildName(kernels)}: ${rows[0].length} columns, output ${o}, row ${row}`;
+        assertWithin(actual[o][row], values, (n) => tolerances[o][row][n], where);
+      }),
     );
   }
 }

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
+import { assertWithin } from '../testing/assert-within.ts';
 import { FLOAT_DATA, floatRows } from '../testing/float-data.ts';
 import { RowBench } from '../testing/row-bench.ts';
 import { buildName, BUILDS_TITLE, closeAll, createWasmBuilds } from '../testing/wasm-builds.ts';
@@ -32,27 +33,25 @@ after(async () => closeAll(builds));
 
 type Run = (bench: RowBench, rowIds: readonly number[]) => Promise<Float32Array[]>;
 
-/** Every value against the reference's, and the bits of rows in other batches. */
-async function compareRows(
-  load: (bench: RowBench) => Promise<Run>,
-  isClose: (actual: number, expected: number, row: number, column: number) => boolean,
-  what: string,
-): Promise<void> {
+type Tolerance = (expected: number, row: number, column: number) => number;
+
+/** Every value against the reference's, and the bits of rows in another batch. */
+async function compareRows(load: (bench: RowBench) => Promise<Run>, tolerance: Tolerance, what: string): Promise<void> {
   const reference = new RowBench(new ReferenceKernels(CONFIG));
   const expected = await (await load(reference))(reference, ALL_ROWS);
   for (const kernels of builds) {
     const bench = new RowBench(kernels);
     const run = await load(bench);
     const actual = await run(bench, ALL_ROWS);
-    actual.forEach((values, row) =>
-      values.forEach((value, column) => {
-        const message = `${buildName(kernels)}, ${what}, row ${row}, column ${column}: ${value}, not ${expected[row][column]}`;
-        assert.ok(isClose(value, expected[row][column], row, column), message);
-      }),
-    );
+    expected.forEach((values, row) => {
+      const where = (): string => `${buildName(kernels)}, ${what}, row ${row}`;
+      assertWithin(actual[row], values, (column) => tolerance(values[column], row, column), where);
+    });
     assert.deepEqual(await run(bench, [4, 16, 9]), [actual[4], actual[16], actual[9]], buildName(kernels));
   }
 }
+
+const normTolerance: Tolerance = (expected) => 1e-6 * Math.abs(expected) + DENORMAL_STEPS;
 
 function loadRmsNorm(rows: readonly Float32Array[], epsilon: number): (bench: RowBench) => Promise<Run> {
   const width = rows[0].length;
@@ -74,11 +73,7 @@ function loadRmsNorm(rows: readonly Float32Array[], epsilon: number): (bench: Ro
 for (const data of Object.keys(FLOAT_DATA)) {
   test(`rmsNorm of ${data} rows (relative error < 1e-6), ${BUILDS_TITLE}`, async () => {
     for (const width of WIDTHS) {
-      await compareRows(
-        loadRmsNorm(floatRows(data, NUM_ROWS, width), 1e-5),
-        (actual, expected) => Math.abs(actual - expected) <= 1e-6 * Math.abs(expected) + DENORMAL_STEPS,
-        `width ${width}`,
-      );
+      await compareRows(loadRmsNorm(floatRows(data, NUM_ROWS, width), 1e-5), normTolerance, `width ${width}`);
     }
   });
 }
@@ -89,13 +84,16 @@ test(`rmsNorm of one large value among small ones, from 1e-30 to 1e37 (relative 
       const unit = 10 ** Math.min(37, -30 + 5 * i);
       return row.map((value, c) => (c === i ? unit : value * unit * 1e-3));
     });
-    await compareRows(
-      loadRmsNorm(rows, 1e-6),
-      (actual, expected) => Math.abs(actual - expected) <= 1e-6 * Math.abs(expected) + DENORMAL_STEPS,
-      `width ${width}`,
-    );
+    await compareRows(loadRmsNorm(rows, 1e-6), normTolerance, `width ${width}`);
   }
 });
+
+function swiGluTolerance(gates: readonly Float32Array[], ups: readonly Float32Array[]): Tolerance {
+  return (expected, row, column) => {
+    const product = Math.abs(gates[row][column] * ups[row][column]);
+    return 3e-6 * Math.abs(expected) + 1e-38 * product + DENORMAL_STEPS;
+  };
+}
 
 function loadSwiGlu(gates: readonly Float32Array[], ups: readonly Float32Array[]): (bench: RowBench) => Promise<Run> {
   const width = gates[0].length;
@@ -119,13 +117,7 @@ for (const data of Object.keys(FLOAT_DATA)) {
       // Where up is huge the gate is not, so that products stay finite.
       const gates = floatRows(data === 'huge' ? 'outlier' : data, NUM_ROWS, width, 3);
       const ups = floatRows(data, NUM_ROWS, width, 4);
-      await compareRows(
-        loadSwiGlu(gates, ups),
-        (actual, expected, row, column) =>
-          Math.abs(actual - expected) <=
-          3e-6 * Math.abs(expected) + 1e-38 * Math.abs(gates[row][column] * ups[row][column]) + DENORMAL_STEPS,
-        `width ${width}`,
-      );
+      await compareRows(loadSwiGlu(gates, ups), swiGluTolerance(gates, ups), `width ${width}`);
     }
   });
 }
@@ -134,13 +126,7 @@ test(`swiGlu with gates from -1e4 to 1e4 (relative error < 3e-6, or 1e-38 of gat
   const values = [0, 1e-30, 0.5, 1, 8, 20, 80, 87, 88, 89, 100, 103.9, 126, 500, 1e4].flatMap((gate) => [gate, -gate]);
   const gates = ALL_ROWS.map(() => new Float32Array(32).map((_, c) => values[c] ?? 2));
   const ups = floatRows('Gaussian', NUM_ROWS, 32);
-  await compareRows(
-    loadSwiGlu(gates, ups),
-    (actual, expected, row, column) =>
-      Math.abs(actual - expected) <=
-      3e-6 * Math.abs(expected) + 1e-38 * Math.abs(gates[row][column] * ups[row][column]),
-    'width 32',
-  );
+  await compareRows(loadSwiGlu(gates, ups), swiGluTolerance(gates, ups), 'width 32');
 });
 
 test(`selected rows have the bits of their rows, ${BUILDS_TITLE}`, async () => {
