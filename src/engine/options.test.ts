@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  loadOptionShape,
-  parseChatSendOptions,
-  parseGenerateOptions,
-  parseLoadOptions,
-  parseOption,
-  resolveSampling,
-} from './options.ts';
+import { parseChatSendOptions, parseGenerateOptions, parseLoadOptions, resolveSampling } from './options.ts';
 
 function refused(run: () => unknown, message: RegExp): void {
   assert.throws(run, { name: 'KvantError', code: 'INVALID_OPTION', message });
@@ -102,14 +95,6 @@ test('exactly one kind of prompt is needed, and log-probabilities need someone w
   refused(
     () => parseGenerateOptions({ tokens: [1], logProbsAt: [1, 1], onLogProbs: () => undefined }),
     /ascending order; got \[1,1\]/,
-  );
-});
-
-test('one option can be checked by itself, under the name of a flag', () => {
-  assert.equal(parseOption(loadOptionShape.threads, '--threads', 3), 3);
-  refused(
-    () => parseOption(loadOptionShape.threads, '--threads', 0),
-    /^option "--threads" must be a whole number from 1/,
   );
 });
 

@@ -110,19 +110,6 @@ export function parseChatOptions(options: unknown): { readonly system?: string }
   return parse(chatOptionsSchema, options) as { readonly system?: string };
 }
 
-/**
- * Checks one option by itself, under the name that the user knows it by.
- *
- * @param schema from one of the shapes above, for instance `loadOptionShape.threads`
- * @param name for instance `--threads`
- * @throws KvantError INVALID_OPTION
- */
-export function parseOption<T>(schema: z.ZodType<T>, name: string, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw invalidOption(name, result.error.issues[0], value);
-}
-
 /** @param randomSeed taken where no seed was given */
 export function resolveSampling(options: SamplingOptions, randomSeed: number): ResolvedSampling {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
