@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { uniformStream } from '../../test/random-data.ts';
+import { readTokenizerCases, referenceFolder } from '../../test/support/reference.ts';
 import {
   byteLevelMetadata,
   EMOJI,
@@ -12,14 +12,7 @@ import {
 import { TOKEN_TYPE } from './tokenizer-metadata.ts';
 import { Tokenizer } from './tokenizer.ts';
 
-interface TokenizerCase {
-  readonly text: string;
-  readonly ids: number[];
-  readonly ids_special?: number[];
-}
-
-const reference = new URL('../../test/reference/smollm2/tokenizer_cases.json', import.meta.url);
-const { cases } = JSON.parse(readFileSync(reference, 'utf8')) as { cases: TokenizerCase[] };
+const cases = await readTokenizerCases(referenceFolder('smollm2'));
 const metadata = await smolLm2Metadata();
 const smolLm2 = new Tokenizer(metadata);
 
