@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
+import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { Kernels, KernelsConfig } from '../kernels.ts';
+import { PageBench } from '../testing/page-bench.ts';
+import { pageOfData, TILE_DATA } from '../testing/tile-data.ts';
+import { buildName, BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
+
+const DATA = Object.keys(TILE_DATA);
+
+function config(formatName: string, headDim: number): KernelsConfig {
+  return {
+    shape: { numLayers: 2, numKvHeads: 2, headDim },
+    numHeads: 2,
+    format: parseKvFormat(formatName, headDim),
+    ropeFrequencies: [1],
+    maxRows: DATA.length,
+    maxContext: 256,
+    numThreads: 1,
+  };
+}
+
+/** Full open pages, one of each kind of data, sealed in one step by the last tokens of as many sequences. */
+async function sealPages(kernels: Kernels, layers: readonly number[]): Promise<Uint8Array[]> {
+  const { format, shape } = kernels.config;
+  const { numSinkTokens, pageSize } = format;
+  const bench = new PageBench(kernels, DATA.length, DATA.length);
+  const openLayout = f16PageLayout(pageSize, shape);
+  DATA.forEach((data, page) => kernels.writePage(bench.pages.open, page, pageOfData(openLayout, data, page)));
+  const place = { firstPosition: numSinkTokens + pageSize - 1, numRows: 1, sealedPages: [] };
+  const sealInto = (page: number): number => DATA.length - 1 - page;
+  const placements = DATA.map((_, page) => ({ ...place, openPage: page, sealInto: sealInto(page) }));
+  await bench.step(placements, new Array<number>(DATA.length).fill(0), [], () => {
+    for (const layer of layers) kernels.sealTiles(layer);
+  });
+  return DATA.map((_, page) => kernels.readPage(bench.pages.sealed, sealInto(page)));
+}
+
+const CASES = [
+  ['q4', 16],
+  ['q4', 64],
+  ['q4', 80],
+  ['q4', 256],
+  ['q8', 16],
+  ['q8', 96],
+  ['q8', 128],
+  ['k8v4', 64],
+  ['k4v8', 80],
+  ['k16v4', 128],
+  ['k4v16', 96],
+  ['f16', 64],
+] as const;
+
+for (const [format, headDim] of CASES) {
+  test(`${format}, heads of ${headDim}: sealed pages are the oracle's, byte by byte, ${BUILDS_TITLE}`, async () => {
+    const settings = config(format, headDim);
+    const layout = sealedPageLayout(settings.format, settings.shape);
+    const expected = DATA.map((data, page) => pageOfData(layout, data, page));
+    await forEachWasmBuild(settings, async (kernels) => {
+      const sealed = await sealPages(kernels, [0, 1]);
+      DATA.forEach((data, page) => {
+        const at = sealed[page].findIndex((byte, i) => byte !== expected[page][i]);
+        const found = `byte ${at} is ${sealed[page][at]}, not ${expected[page][at]}`;
+        assert.equal(at, -1, `${buildName(kernels)}, ${data} data: ${found}`);
+      });
+    });
+  });
+}
+
+test(`a layer's sealing leaves the other layers' tiles as they are, ${BUILDS_TITLE}`, async () => {
+  await forEachWasmBuild(config('k8v4', 64), async (kernels) => {
+    const [first, second, both] = [
+      await sealPages(kernels, [0]),
+      await sealPages(kernels, [1]),
+      await sealPages(kernels, [0, 1]),
+    ];
+    both.forEach((page, index) => {
+      const together = page.map((_, i) => first[index][i] | second[index][i]);
+      assert.deepEqual(together, page, `${buildName(kernels)}, ${DATA[index]} data`);
+    });
+  });
+});
