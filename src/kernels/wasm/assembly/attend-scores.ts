@@ -1,5 +1,6 @@
+import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
 import { K_META_HEADER } from './seal';
-import { dot, loadF16x4, madd, maxLanes, step, sumLanes4, sumLanes4F32, widen } from './simd';
+import { dot, loadF16x4, madd, maxLanes, step, sumLanes4, sumLanes4F32, truncate4, widen } from './simd';
 import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
 import {
   channelScale,
@@ -126,8 +127,8 @@ function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
   store<f32>(s + QUERY_SCALE, largest / 8191);
   store<f32>(s + QUERY_ZERO, dotF32(q, channelZero, d));
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 8191 / largest);
-  const offset = i16x8.splat(8192);
-  const mask = i16x8.splat(127);
+  const offset = constant(WORDS_8192);
+  const mask = constant(LOW_7_BITS);
   let sum = i32x4.splat(0);
   for (let c: usize = 0; c < <usize>d; c += 16) {
     const a = i16x8.narrow_i32x4_s(product4(q, c, inverse), product4(q, c + 4, inverse));
@@ -158,7 +159,7 @@ function largestProduct(q: usize, d: i32): f32 {
 @inline
 function product4(q: usize, c: usize, inverse: v128): v128 {
   const product = f32x4.mul(v128.load(q + (c << 2)), v128.load(channelScale + (c << 2)));
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(product, inverse)));
+  return truncate4(f32x4.nearest(f32x4.mul(product, inverse)));
 }
 
 /** Bytes of a row between widenings: 8 steps of 16. */

@@ -1,6 +1,7 @@
+import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { dot, exp1, exp4, loadF16x4, madd, maxLanes, step, sumLanes, sumLanes4, widen } from './simd';
+import { dot, exp1, exp4, loadF16x4, madd, maxLanes, step, sumLanes, sumLanes4, truncate4, widen } from './simd';
 import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
 import {
   codes,
@@ -37,7 +38,7 @@ export function softmaxPage(numTokens: i32, numQueries: i32, d: i32): void {
 function softmaxRow(row: usize, count: i32, stride: i32, state: usize, s: usize): void {
   for (let t = count; t < stride; t++) store<f32>(row + (<usize>t << 2), -Infinity);
   const end = <usize>((count + 3) & ~3) << 2;
-  let largest = f32x4.splat(-Infinity);
+  let largest = constant(MINUS_INFINITY);
   for (let t: usize = 0; t < end; t += 16) largest = f32x4.max(largest, v128.load(row + t));
   const before = load<f32>(state);
   const maximum = max(before, maxLanes(largest));
@@ -46,7 +47,7 @@ function softmaxRow(row: usize, count: i32, stride: i32, state: usize, s: usize)
   for (let t: usize = 0; t < <usize>stride << 2; t += 16) {
     const x = v128.load(row + t);
     // Unseen tokens get exactly nothing.
-    const p = v128.and(exp4(f32x4.sub(x, m)), f32x4.ne(x, f32x4.splat(-Infinity)));
+    const p = v128.and(exp4(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
     v128.store(row + t, p);
     sum = f32x4.add(sum, p);
   }
@@ -126,7 +127,7 @@ function quantizeWeights8(p: usize, numTokens: i32, s: usize): void {
   const largest = scaleWeights(p, numTokens, s);
   store<f32>(s + QUERY_SCALE, largest / 255);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 255 / largest);
-  const sign = i8x16.splat(-128);
+  const sign = constant(BYTE_SIGNS);
   for (let t: usize = 0; t < <usize>numTokens; t += 16) {
     const packed = i8x16.narrow_i16x8_u(
       i16x8.narrow_i32x4_s(rounded4(p, t, inverse), rounded4(p, t + 4, inverse)),
@@ -140,7 +141,7 @@ function quantizeWeights14(p: usize, numTokens: i32, s: usize): void {
   const largest = scaleWeights(p, numTokens, s);
   store<f32>(s + QUERY_SCALE, largest / 16383);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 16383 / largest);
-  const mask = i16x8.splat(127);
+  const mask = constant(LOW_7_BITS);
   let sum = i32x4.splat(0);
   for (let t: usize = 0; t < <usize>numTokens; t += 16) {
     const a = i16x8.narrow_i32x4_s(rounded4(p, t, inverse), rounded4(p, t + 4, inverse));
@@ -170,7 +171,7 @@ function scaleWeights(p: usize, numTokens: i32, s: usize): f32 {
 // @ts-ignore: decorator
 @inline
 function rounded4(p: usize, t: usize, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p + (t << 2)), inverse)));
+  return truncate4(f32x4.nearest(f32x4.mul(v128.load(p + (t << 2)), inverse)));
 }
 
 /** Bytes of a row between widenings: 8 steps of 16. */

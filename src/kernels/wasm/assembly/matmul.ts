@@ -1,3 +1,4 @@
+import { constant, LOW_NIBBLES } from './constants';
 import {
   COMMAND_ARGUMENTS,
   STRIP_ROWS,
@@ -152,14 +153,42 @@ function sumsFit16Bits(type: i32): bool {
   return isNibble(type) || type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q5_K;
 }
 
-/** Sums over 16 columns: four vectors of codes with four of activations. */
+/** sum + products of 4 columns of 4 rows of weights with 4 activations. */
 // @ts-ignore: decorator
 @inline
-function sum16(type: i32, c0: v128, c1: v128, c2: v128, c3: v128, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
-  const zero = i32x4.splat(0);
-  if (type == TYPE_Q8_0) return dot(c3, v3, dot(c2, v2, dot(c1, v1, dot(c0, v0, zero))));
-  if (sumsFit16Bits(type)) return widen(step(v3, c3, step(v2, c2, step(v1, c1, step(v0, c0, zero)))));
-  return dot(v3, c3, dot(v2, c2, dot(v1, c1, dot(v0, c0, zero))));
+function multiply4(type: i32, codes: v128, x: v128, sum: v128): v128 {
+  // Signed weights are the signed operand; activations are then split by sign.
+  if (type == TYPE_Q8_0) return dot(codes, x, sum);
+  return sumsFit16Bits(type) ? step(x, codes, sum) : dot(x, codes, sum);
+}
+
+/** The sum of four of these, in 32 bits. */
+// @ts-ignore: decorator
+@inline
+function widen4(type: i32, sum: v128): v128 {
+  return sumsFit16Bits(type) ? widen(sum) : sum;
+}
+
+/** 4 activations of 16 in every lane. */
+// @ts-ignore: decorator
+@inline
+function lane0(x: v128): v128 {
+  return i8x16.shuffle(x, x, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+}
+// @ts-ignore: decorator
+@inline
+function lane1(x: v128): v128 {
+  return i8x16.shuffle(x, x, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+}
+// @ts-ignore: decorator
+@inline
+function lane2(x: v128): v128 {
+  return i8x16.shuffle(x, x, 8, 9, 10, 11, 8, 9, 10, 11, 8, 9, 10, 11, 8, 9, 10, 11);
+}
+// @ts-ignore: decorator
+@inline
+function lane3(x: v128): v128 {
+  return i8x16.shuffle(x, x, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
 }
 
 /** What makes up for codes that are stored with an offset, for half a group. */
@@ -176,7 +205,7 @@ function codes4(type: i32, w: usize, j: usize, quad: i32, half: i32): v128 {
   const address = w + (j << 5) + <usize>(quad << 4);
   if (!isNibble(type)) return v128.load(address + <usize>(half << 7));
   const bytes = v128.load(address);
-  return v128.and(half ? i16x8.shr_u(bytes, 4) : bytes, i8x16.splat(15));
+  return v128.and(half ? i16x8.shr_u(bytes, 4) : bytes, constant(LOW_NIBBLES));
 }
 
 /** Scales of rows 4 * quad to 4 * quad + 3 of a group; `top` is where its super-scales are. */
@@ -256,18 +285,31 @@ function multiplyHalf(
   const end = sums + <usize>(count * SUM_BYTES);
   for (let sum = sums; sum < end; sum += SUM_BYTES) {
     const p = type == TYPE_Q8_0 ? x + k : x;
-    let v0 = v128.load32_splat(p), v1 = v128.load32_splat(p, 4);
-    let v2 = v128.load32_splat(p, 8), v3 = v128.load32_splat(p, 12);
-    let a = sum16(type, c0, c1, c2, c3, v0, v1, v2, v3);
-    let b = sum16(type, e0, e1, e2, e3, v0, v1, v2, v3);
+    let v = v128.load(p);
+    let t = lane0(v);
+    let a = multiply4(type, c0, t, i32x4.splat(0)), b = multiply4(type, e0, t, i32x4.splat(0));
+    t = lane1(v);
+    a = multiply4(type, c1, t, a);
+    b = multiply4(type, e1, t, b);
+    t = lane2(v);
+    a = multiply4(type, c2, t, a);
+    b = multiply4(type, e2, t, b);
+    t = lane3(v);
+    a = widen4(type, multiply4(type, c3, t, a));
+    b = widen4(type, multiply4(type, e3, t, b));
     if (type == TYPE_Q8_0) {
-      const n = p + k;
-      v0 = v128.load32_splat(n);
-      v1 = v128.load32_splat(n, 4);
-      v2 = v128.load32_splat(n, 8);
-      v3 = v128.load32_splat(n, 12);
-      a = i32x4.sub(a, sum16(type, c0, c1, c2, c3, v0, v1, v2, v3));
-      b = i32x4.sub(b, sum16(type, e0, e1, e2, e3, v0, v1, v2, v3));
+      v = v128.load(p + k);
+      t = lane0(v);
+      let n = dot(c0, t, i32x4.splat(0)), m = dot(e0, t, i32x4.splat(0));
+      t = lane1(v);
+      n = dot(c1, t, n);
+      m = dot(e1, t, m);
+      t = lane2(v);
+      n = dot(c2, t, n);
+      m = dot(e2, t, m);
+      t = lane3(v);
+      a = i32x4.sub(a, dot(c3, t, n));
+      b = i32x4.sub(b, dot(e3, t, m));
     }
     if (codeOffset(type) > 0) {
       const offset = offsetOf(type, g, half);

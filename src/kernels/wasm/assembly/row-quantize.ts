@@ -1,4 +1,4 @@
-import { maxLanes } from './simd';
+import { maxLanes, truncate4 } from './simd';
 
 /** Fields that follow the codes, for each group of 32. */
 export const GROUP_BYTES = 32;
@@ -63,10 +63,10 @@ function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, 
 // @ts-ignore: decorator
 @inline
 function quantize16(x: usize, codes: usize, inverse: v128): v128 {
-  const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)));
-  const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + 16), inverse)));
-  const c = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + 32), inverse)));
-  const d = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + 48), inverse)));
+  const a = truncate4(f32x4.nearest(f32x4.mul(v128.load(x), inverse)));
+  const b = truncate4(f32x4.nearest(f32x4.mul(v128.load(x + 16), inverse)));
+  const c = truncate4(f32x4.nearest(f32x4.mul(v128.load(x + 32), inverse)));
+  const d = truncate4(f32x4.nearest(f32x4.mul(v128.load(x + 48), inverse)));
   const packed = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
   v128.store(codes, packed);
   return packed;

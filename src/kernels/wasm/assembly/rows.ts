@@ -1,3 +1,4 @@
+import { constant, ONE } from './constants';
 import { COMMAND_ARGUMENTS, ROW_BYTES, ROW_TOKEN } from './commands';
 import { dequantizeRow } from './packed-weights';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
@@ -67,7 +68,7 @@ export function swiGluRows(command: usize, begin: i32, end: i32): void {
     const gate = <usize>load<u32>(args) + offset;
     const up = <usize>load<u32>(args, 4) + offset;
     const out = <usize>load<u32>(args, 12) + offset;
-    const one = f32x4.splat(1);
+    const one = constant(ONE);
     for (let i: usize = 0; i < bytes; i += 16) {
       const x = v128.load(gate + i);
       const silu = f32x4.div(x, f32x4.add(one, exp4(f32x4.neg(x))));

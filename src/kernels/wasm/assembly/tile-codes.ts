@@ -1,3 +1,4 @@
+import { BYTE_ONES, BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
 import { dot, loadU8x4AsF32, madd } from './simd';
 
 /**
@@ -7,8 +8,8 @@ import { dot, loadU8x4AsF32, madd } from './simd';
  * @param rowCodes codes of a row, a multiple of 32
  */
 export function unpackPlane(plane: usize, numRows: i32, rowCodes: i32, out: usize, sums: usize): void {
-  const mask = i8x16.splat(15);
-  const ones = i8x16.splat(1);
+  const mask = constant(LOW_NIBBLES);
+  const ones = constant(BYTE_ONES);
   let target = out;
   let source = plane;
   for (let row = 0; row < numRows; row++) {
@@ -29,9 +30,9 @@ export function unpackPlane(plane: usize, numRows: i32, rowCodes: i32, out: usiz
 
 /** Puts two planes together to signed bytes (code - 128), and sums each row. */
 export function unpackPlanes(highPlane: usize, lowPlane: usize, numRows: i32, rowCodes: i32, out: usize, sums: usize): void {
-  const mask = i8x16.splat(15);
-  const sign = i8x16.splat(-128);
-  const ones = i8x16.splat(1);
+  const mask = constant(LOW_NIBBLES);
+  const sign = constant(BYTE_SIGNS);
+  const ones = constant(BYTE_ONES);
   let target = out;
   let offset: usize = 0;
   for (let row = 0; row < numRows; row++) {
@@ -39,7 +40,7 @@ export function unpackPlanes(highPlane: usize, lowPlane: usize, numRows: i32, ro
     for (let i = 0; i < rowCodes; i += 32) {
       const h = v128.load(highPlane + offset);
       const l = v128.load(lowPlane + offset);
-      const top = i8x16.splat(-16);
+      const top = constant(HIGH_NIBBLES);
       const a = v128.xor(v128.or(v128.and(i16x8.shl(h, 4), top), v128.and(l, mask)), sign);
       const b = v128.xor(v128.or(v128.and(h, top), v128.and(i16x8.shr_u(l, 4), mask)), sign);
       v128.store(target, a);
