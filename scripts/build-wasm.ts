@@ -15,16 +15,17 @@ const variants = [
 
 mkdirSync(`${root}build`, { recursive: true });
 for (const { name, features, dotPairs } of variants) {
-  const { error, stderr } = await asc.main([
+  const args = [
     'src/kernels/wasm/assembly/index.ts',
     ...['--baseDir', root, '--outFile', `build/${name}.wasm`, '-O3', '--noAssert', '--runtime', 'stub'],
     ...['--importMemory', '--sharedMemory', '--initialMemory', '2', '--maximumMemory', '65536'],
     ...['threads', 'simd', 'bulk-memory', ...features].flatMap((feature) => ['--enable', feature]),
     ...['--use', `DOT_PAIRS=${dotPairs}`],
     ...(process.argv.includes('--text') ? ['--textFile', `build/${name}.wat`] : []),
-  ]);
+  ];
+  const { error } = await asc.main(args, { stderr: process.stderr });
   if (error) {
-    process.stderr.write(`${stderr.toString()}${error.message}\n`);
+    process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
 }

@@ -24,7 +24,7 @@ interface PendingCall {
 export interface Call<Name extends CallName> {
   readonly result: Promise<EngineCalls[Name]['result']>;
   /** Asks the worker to end the call soon; it still has a result. */
-  abort(): void;
+  readonly abort: () => void;
 }
 
 /** Calls an engine in a worker, and sees to it that every call ends, also when the worker does not answer any more. */
@@ -62,7 +62,7 @@ export class EngineClient {
       return { result: promise, abort: () => undefined };
     }
     const id = this.#nextId++;
-    this.#pending.set(id, { onEvent, resolve: resolve as (value: unknown) => void, reject });
+    this.#pending.set(id, { onEvent, resolve: resolve, reject });
     this.#port.setBusy(true);
     this.#port.post({ kind: 'call', id, name, params } as CallMessage);
     return { result: promise, abort: () => this.#abort(id) };

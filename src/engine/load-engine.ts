@@ -18,7 +18,7 @@ export interface EnginePlatform {
   createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
   /** At least one; the smallest counts. */
   memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
-  yieldToEvents(): Promise<void>;
+  readonly yieldToEvents: () => Promise<void>;
 }
 
 export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> {

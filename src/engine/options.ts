@@ -79,7 +79,7 @@ export type ResolvedSampling = Required<SamplingOptions>;
  * @throws KvantError INVALID_OPTION naming the option, what it may be and what it was
  */
 export function parseLoadOptions(options: unknown): LoadOptions {
-  return parse(loadOptionsSchema, options) as LoadOptions;
+  return parse(loadOptionsSchema, options);
 }
 
 /**
@@ -102,12 +102,12 @@ export function parseGenerateOptions(options: unknown): GenerateOptions {
 
 /** Checks the options of `chat.send`. @throws KvantError INVALID_OPTION */
 export function parseChatSendOptions(options: unknown): ChatSendOptions {
-  return parse(chatSendOptionsSchema, options) as ChatSendOptions;
+  return parse(chatSendOptionsSchema, options);
 }
 
 /** Checks the options of `model.chat`. @throws KvantError INVALID_OPTION */
 export function parseChatOptions(options: unknown): { readonly system?: string } {
-  return parse(chatOptionsSchema, options) as { readonly system?: string };
+  return parse(chatOptionsSchema, options);
 }
 
 /** @param randomSeed taken where no seed was given */

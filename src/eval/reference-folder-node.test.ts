@@ -9,7 +9,9 @@ let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'kvant-reference-'))));
 afterEach(() => rm(folder, { recursive: true }));
 
-async function writeFiles(files: Readonly<Record<string, ArrayBufferView>>): Promise<void> {
+async function writeFiles(
+  files: Readonly<Record<string, Uint8Array | Uint16Array | Uint32Array | Float32Array>>,
+): Promise<void> {
   for (const [name, numbers] of Object.entries(files)) await writeFile(join(folder, name), numbers);
 }
 
@@ -44,7 +46,10 @@ describe('openReferenceFolder', () => {
     await writeFiles({ 'full_logprobs.u16': new Uint16Array(4), 'full_scale_min.f32': new Float32Array(3) });
     await assert.rejects(openReferenceFolder(folder), /holds 3 numbers, expected 2 for each of 2 positions/);
     await writeFiles({ 'full_logprobs.f32': new Float32Array(5) });
-    await assert.rejects(openReferenceFolder(folder), /holds 5 log-probabilities for 2 positions: no whole number each/);
+    await assert.rejects(
+      openReferenceFolder(folder),
+      /holds 5 log-probabilities for 2 positions: no whole number each/,
+    );
     await writeFiles({ 'full_logprobs.f32': new Uint8Array(6) });
     await assert.rejects(openReferenceFolder(folder), /has 6 bytes, no multiple of 4: it is cut off/);
   });

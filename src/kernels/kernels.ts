@@ -113,8 +113,7 @@ export interface TensorSource {
  * llama's GGUF has them, and are put as (i, i + ropeDim / 2).
  */
 export type RowOrder =
-  | { readonly kind: 'file' }
-  | { readonly kind: 'interleaved-rope'; readonly headDim: number; readonly ropeDim: number };
+  { readonly kind: 'file' } | { readonly kind: 'interleaved-rope'; readonly headDim: number; readonly ropeDim: number };
 
 /** Whether a buffer has a row per token of the step, or per output row. */
 export type RowSet = 'step' | 'output';

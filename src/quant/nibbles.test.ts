@@ -23,7 +23,7 @@ test('byte i holds element i low and element 16 + i high, and padding is zeros',
   for (let i = 0; i < 16; i++) assert.equal(plane[i], i + 16 * i);
   for (let i = 0; i < 8; i++) assert.equal(plane[16 + i], i);
   for (let i = 8; i < 16; i++) assert.equal(plane[16 + i], 0);
-  const second = packNibbles(Uint8Array.of(...new Array(16).fill(0), 9), 1, 17);
+  const second = packNibbles(Uint8Array.of(...new Array<number>(16).fill(0), 9), 1, 17);
   assert.equal(second[0], 9 * 16);
 });
 

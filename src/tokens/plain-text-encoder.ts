@@ -28,6 +28,7 @@ interface ModelConfig {
 export function createPlainTextEncoder(metadata: TokenizerMetadata, vocabulary: Vocabulary): PlainTextEncoder {
   const config =
     metadata.model === 'gpt2' ? byteLevelConfig(metadata, vocabulary) : sentencePieceConfig(metadata, vocabulary);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call -- its types lack extensions, so NodeNext finds none
   return new LibraryTokenizer(
     {
       added_tokens: userDefinedTokens(vocabulary),
@@ -123,7 +124,7 @@ function sentencePieceMerges(scores: Float64Array, { tokens, tokenTypes, idOf }:
   const isHalf = (text: string): boolean => {
     const id = idOf.get(text);
     if (id !== undefined && tokenTypes[id] === TOKEN_TYPE.normal) return true;
-    return text.length === 1 || (text.length === 2 && text.codePointAt(0)! > 0xffff);
+    return text.length === 1 || (text.length === 2 && (text.codePointAt(0) ?? 0) > 0xffff);
   };
   const ids = tokens.map((_, id) => id).filter((id) => tokenTypes[id] === TOKEN_TYPE.normal);
   ids.sort((a, b) => scores[b] - scores[a] || a - b);
@@ -145,7 +146,7 @@ function isEncodable(tokenType: number): boolean {
 
 /** Without a prototype, so that a token such as `__proto__` is a key like any other. */
 function encodableTokens({ tokens, tokenTypes }: Vocabulary, unknownToken: string | undefined): Record<string, number> {
-  const ids: Record<string, number> = Object.create(null);
+  const ids = Object.create(null) as Record<string, number>;
   tokens.forEach((token, id) => {
     if (isEncodable(tokenTypes[id]) || token === unknownToken) ids[token] = id;
   });

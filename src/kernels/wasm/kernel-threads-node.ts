@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { KernelThreadData } from './kernel-thread-node.ts';
 
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './kernel-thread-node.ts' : './kernel-thread-node.js', import.meta.url);
+const ENTRY = new URL(
+  import.meta.url.endsWith('.ts') ? './kernel-thread-node.ts' : './kernel-thread-node.js',
+  import.meta.url,
+);
 
 /** The threads beside the caller's own; each waits in wasm for command lists. */
 export class KernelThreads {

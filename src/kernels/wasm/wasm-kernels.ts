@@ -120,8 +120,9 @@ export class WasmKernels implements Kernels {
     const { memory, exports } = this.#runtime;
     const floats = memory.allocate(this.config.maxRows * width * 4, 'activations');
     const isQuantized = width % 32 === 0 && this.config.activations !== 'f32';
-    const quantized =
-      isQuantized ? memory.allocate(this.config.maxRows * exports.quantizedRowBytes(width), 'activations') : 0;
+    const quantized = isQuantized
+      ? memory.allocate(this.config.maxRows * exports.quantizedRowBytes(width), 'activations')
+      : 0;
     return this.#operands.add({ width, rows } as Operand, { floats, quantized });
   }
 
@@ -248,7 +249,8 @@ export class WasmKernels implements Kernels {
   readRow(activation: Activation, row: number): Float32Array {
     const address = this.#activations.get(activation);
     const numRows = this.#step ? numRowsOf(this.#step, activation.rows) : 0;
-    if (!Number.isInteger(row) || row < 0 || row >= numRows) throw new RangeError(`row ${row} is not in [0, ${numRows})`);
+    if (!Number.isInteger(row) || row < 0 || row >= numRows)
+      throw new RangeError(`row ${row} is not in [0, ${numRows})`);
     return this.#runtime.memory.floats(address + row * activation.width * 4, activation.width);
   }
 

@@ -26,7 +26,8 @@ export async function compileWasmModule(wanted?: WasmIsa): Promise<WasmModule> {
     if (WebAssembly.validate(bytes)) accepted.push({ isa, module: await WebAssembly.compile(bytes) });
   }
   if (accepted.length === 0) {
-    const message = 'this JavaScript engine lacks WebAssembly SIMD or threads: use Node 22 or later, or --backend reference';
+    const message =
+      'this JavaScript engine lacks WebAssembly SIMD or threads: use Node 22 or later, or --backend reference';
     throw new KvantError('BACKEND_UNAVAILABLE', message);
   }
   return accepted.length === 1 ? accepted[0] : fasterModule(accepted, () => performance.now());

@@ -2,7 +2,7 @@
 export interface KernelExports {
   runCommands(control: number): void;
   serve(control: number, thread: number): void;
-  stripBytes(type: number, numCols: number): number;
+  readonly stripBytes: (type: number, numCols: number) => number;
   quantizedRowBytes(width: number): number;
   timeDots(address: number, rounds: number): number;
 }

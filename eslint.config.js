@@ -1,0 +1,98 @@
+import tseslint from 'typescript-eslint';
+
+/**
+ * The layers: what the files of each folder of src/ may import from other folders (the own folder always). Everything else is
+ * refused, types included. src/index.ts, the public face, is not for use inside.
+ */
+const LAYERS = {
+  tokens: ['errors.ts'],
+  quant: ['errors.ts'],
+  cache: ['errors.ts', 'quant/'],
+  kernels: ['errors.ts', 'quant/', 'cache/'],
+  model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
+  engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/'],
+  cli: ['errors.ts', 'engine/'],
+  eval: ['errors.ts', 'quant/', 'kernels/', 'tokens/', 'model/', 'engine/'],
+};
+
+/** Entry files, which alone may use Node's modules and globals, and what never runs at a user's. */
+const ENTRY_FILES = ['src/cli/**/*.ts', 'src/**/*-node.ts'];
+const TEST_FILES = ['src/**/*.test.ts', 'src/**/testing/**/*.ts', 'test/**/*.ts'];
+
+/** Folders below src/LAYER/ in which sources may lie. */
+const DEPTHS = [1, 2, 3];
+
+const NODE_MODULES = { regex: '^node:', message: 'Only entry files (src/cli, *-node.ts) may use the modules of Node.' };
+const NODE_GLOBALS = ['process', 'Buffer', 'setImmediate', 'require', '__dirname', '__filename'];
+
+function restrictImports(files, ignores, patterns) {
+  return { files, ignores, rules: { 'no-restricted-imports': ['error', { patterns }] } };
+}
+
+/** Refuses every path that leaves the layer's folder, but for those into `allowed`; each depth has a pattern of its own. */
+function layerRules([layer, allowed]) {
+  return DEPTHS.flatMap((depth) => {
+    const files = [`src/${layer}/${'*/'.repeat(depth - 1)}*.ts`];
+    const refuseAllBut = (folders) => ({
+      regex: `^(\\.\\./){${depth}}(?!(${folders.join('|').replaceAll('.', '\\.')}))`,
+      message: `${layer}/ may import from ${allowed.join(', ')} only: the layers stand in eslint.config.js.`,
+    });
+    const entryOrTest = [...ENTRY_FILES, ...TEST_FILES];
+    return [
+      restrictImports(files, entryOrTest, [refuseAllBut(allowed), NODE_MODULES]),
+      ...ENTRY_FILES.map((entry) => restrictImports([[files[0], entry]], TEST_FILES, [refuseAllBut(allowed)])),
+      // Tests sit beside the source and obey the same arrows, but may use what helps tests.
+      ...TEST_FILES.map((test) => restrictImports([[files[0], test]], [], [refuseAllBut([...allowed, '(../)?test/'])])),
+    ];
+  });
+}
+
+export default tseslint.config(
+  { ignores: ['node_modules/', 'dist/', 'build/', 'shared/', 'src/kernels/wasm/assembly/', '**/*.js'] },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'no-var': 'error',
+      'prefer-const': 'error',
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      // Methods of an asynchronous interface need not all wait for something.
+      '@typescript-eslint/require-await': 'off',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: [...ENTRY_FILES, ...TEST_FILES],
+    rules: {
+      'no-restricted-globals': ['error', ...NODE_GLOBALS.map((name) => ({ name, message: NODE_MODULES.message }))],
+    },
+  },
+  {
+    files: TEST_FILES,
+    rules: {
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+      // node:test's own runner waits for these.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: 'node:test', name: ['describe', 'it', 'test', 'suite'] },
+          ],
+        },
+      ],
+    },
+  },
+  ...Object.entries(LAYERS).flatMap(layerRules),
+);

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ESLint } from 'eslint';
+import tseslint from 'typescript-eslint';
+
+/** The lint configuration refuses imports against the layers' arrows. Only the text counts: these files need not exist. */
+
+const eslint = new ESLint({
+  cwd: fileURLToPath(new URL('..', import.meta.url)),
+  overrideConfig: { ...tseslint.configs.disableTypeChecked } as NonNullable<ESLint.Options['overrideConfig']>,
+});
+
+async function complaints(file: string, code: string): Promise<string[]> {
+  const [{ messages }] = await eslint.lintText(`${code}\n`, { filePath: file });
+  return messages.map(({ ruleId, message }) => `${ruleId}: ${message}`);
+}
+
+const REFUSED = [
+  ['src/tokens/x.ts', "import { x } from '../engine/x.ts';"],
+  ['src/quant/x.ts', "import { x } from '../cache/x.ts';"],
+  ['src/cache/x.ts', "import type { X } from '../kernels/kernels.ts';"],
+  ['src/kernels/x.ts', "export { x } from '../model/x.ts';"],
+  ['src/kernels/wasm/x.ts', "import { x } from '../../engine/x.ts';"],
+  ['src/kernels/wasm/x-node.ts', "import { x } from '../../engine/x.ts';"],
+  ['src/model/x.ts', "import { x } from '../tokens/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../cli/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../a-new-folder/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../index.ts';"],
+  ['src/cli/x.ts', "import { x } from '../kernels/kernels.ts';"],
+  ['src/eval/x.ts', "import { x } from '../cli/x.ts';"],
+  ['src/quant/x.test.ts', "import { x } from '../engine/x.ts';"],
+  ['src/quant/x.ts', "import { x } from '../../test/support/x.ts';"],
+] as const;
+
+const ALLOWED = [
+  ['src/tokens/x.ts', "import { x } from '../errors.ts';"],
+  ['src/kernels/wasm/x.ts', "import { x } from '../kernels.ts';"],
+  ['src/kernels/wasm/x.ts', "import { x } from '../../cache/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../model/x.ts';"],
+  ['src/engine/x-node.ts', "import { x } from 'node:os';"],
+  ['src/cli/x.ts', "import { x } from '../engine/x.ts';\nimport { y } from 'node:fs';"],
+  ['src/quant/x.test.ts', "import { x } from '../../test/support/x.ts';\nimport { y } from 'node:test';"],
+  ['src/kernels/wasm/x.test.ts', "import { x } from '../../../test/support/x.ts';"],
+  ['src/kernels/testing/x.ts', "import { x } from 'node:assert/strict';"],
+] as const;
+
+describe('the layers', () => {
+  for (const [file, code] of REFUSED) {
+    it(`${file} must not: ${code}`, async () => {
+      const found = await complaints(file, code);
+      const folder = file.split('/')[1];
+      assert.ok(
+        found.some((text) => text.includes('no-restricted-imports') && text.includes(`${folder}/ may import from`)),
+      );
+    });
+  }
+
+  for (const [file, code] of ALLOWED) {
+    it(`${file} may: ${code.replace('\n', ' ')}`, async () => {
+      const found = await complaints(file, code);
+      assert.deepEqual(
+        found.filter((text) => text.includes('no-restricted')),
+        [],
+      );
+    });
+  }
+
+  it('only entry files may use the modules and globals of Node', async () => {
+    for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'engine', 'eval']) {
+      const [module] = await complaints(`src/${layer}/x.ts`, "import 'node:fs';");
+      assert.match(
+        module,
+        /no-restricted-imports: .* Only entry files \(src\/cli, \*-node\.ts\) may use the modules of Node/,
+      );
+      const [global] = await complaints(`src/${layer}/x.ts`, 'process.exit();');
+      assert.match(global, /no-restricted-globals: Unexpected use of 'process'/);
+    }
+    assert.deepEqual(await complaints('src/engine/x-node.ts', "import 'node:fs';\nprocess.exit();"), []);
+  });
+});
