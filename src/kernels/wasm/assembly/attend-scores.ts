@@ -1,7 +1,19 @@
 import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
 import { K_META_HEADER } from './seal';
-import { dot, loadF16x4, madd, maxLanes, step, sumLanes4, sumLanes4F32, truncate4, widen } from './simd';
-import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
+import { loadF16x4, madd, maxLanes, sumLanes, sumLanes4F32, truncate4 } from './simd';
+import {
+  addLanes,
+  addRest,
+  decodeMeta,
+  dotF32,
+  dotRows4,
+  dotRows4Planes,
+  MIDDLE_4_BITS,
+  MIDDLE_8_BITS,
+  sumBytes,
+  unpackPlane,
+  unpackPlanes,
+} from './tile-codes';
 import {
   channelScale,
   channelZero,
@@ -9,6 +21,7 @@ import {
   high,
   low,
   QUERY_BYTES,
+  QUERY_EXACT_SUM,
   QUERY_SCALE,
   QUERY_SUM,
   QUERY_ZERO,
@@ -105,26 +118,29 @@ export function scoreSealedPage(
 
 /** Writes u = q * s as int8 to `high`, its scale and q . z to the scalars. */
 function quantizeQuery8(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = largestProduct(q, d);
-  store<f32>(s + QUERY_SCALE, largest / 127);
+  const largest = largestProduct(q, d, s);
+  const scale = largest / 127;
+  store<f32>(s + QUERY_SCALE, scale);
   store<f32>(s + QUERY_ZERO, dotF32(q, channelZero, d));
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 127 / largest);
+  let sum = i32x4.splat(0);
   for (let c: usize = 0; c < <usize>d; c += 16) {
-    v128.store(
-      high + c,
-      i8x16.narrow_i16x8_s(
-        i16x8.narrow_i32x4_s(product4(q, c, inverse), product4(q, c + 4, inverse)),
-        i16x8.narrow_i32x4_s(product4(q, c + 8, inverse), product4(q, c + 12, inverse)),
-      ),
+    const u = i8x16.narrow_i16x8_s(
+      i16x8.narrow_i32x4_s(product4(q, c, inverse), product4(q, c + 4, inverse)),
+      i16x8.narrow_i32x4_s(product4(q, c + 8, inverse), product4(q, c + 12, inverse)),
     );
+    v128.store(high + c, u);
+    sum = i32x4.add(sum, sumBytes(u));
   }
   memory.fill(high + <usize>d, 0, <usize>(padded - d));
+  addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
 }
 
 /** The same with -8191..8191, offset by 8192 and cut into 7 high and 7 low bits. */
 function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = largestProduct(q, d);
-  store<f32>(s + QUERY_SCALE, largest / 8191);
+  const largest = largestProduct(q, d, s);
+  const scale = largest / 8191;
+  store<f32>(s + QUERY_SCALE, scale);
   store<f32>(s + QUERY_ZERO, dotF32(q, channelZero, d));
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 8191 / largest);
   const offset = constant(WORDS_8192);
@@ -141,17 +157,20 @@ function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
   // Padded channels: u = 0, which is 8192 with the offset. Their codes are 0, so -128 as signed bytes.
   memory.fill(high + <usize>d, 64, <usize>(padded - d));
   memory.fill(low + <usize>d, 0, <usize>(padded - d));
-  store<i32>(
-    s + QUERY_SUM,
-    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3),
-  );
+  store<i32>(s + QUERY_SUM, addLanes(sum));
+  addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
 }
 
-function largestProduct(q: usize, d: i32): f32 {
+/** The largest magnitude of u = q * s; the sum of u goes to the scalars. */
+function largestProduct(q: usize, d: i32, s: usize): f32 {
   let largest = f32x4.splat(0);
+  let sum = f32x4.splat(0);
   for (let i: usize = 0; i < <usize>d << 2; i += 16) {
-    largest = f32x4.max(largest, f32x4.abs(f32x4.mul(v128.load(q + i), v128.load(channelScale + i))));
+    const u = f32x4.mul(v128.load(q + i), v128.load(channelScale + i));
+    largest = f32x4.max(largest, f32x4.abs(u));
+    sum = f32x4.add(sum, u);
   }
+  store<f32>(s + QUERY_EXACT_SUM, sumLanes(sum));
   return maxLanes(largest);
 }
 
@@ -162,29 +181,13 @@ function product4(q: usize, c: usize, inverse: v128): v128 {
   return truncate4(f32x4.nearest(f32x4.mul(product, inverse)));
 }
 
-/** Bytes of a row between widenings: 8 steps of 16. */
-const WIDEN_AFTER: usize = 128;
-
 function score8(s: usize, padded: i32, numTokens: i32, out: usize): void {
   const n = <usize>padded;
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
+  const u0 = v128.load(high), u1 = v128.load(high, 16), u2 = v128.load(high, 32), u3 = v128.load(high, 48);
   for (let t = 0; t < numTokens; t += 4) {
-    const row = codes + <usize>t * n;
-    let total = i32x4.splat(0);
-    for (let first: usize = 0; first < n; first += WIDEN_AFTER) {
-      const end = min(first + WIDEN_AFTER, n);
-      let a = i32x4.splat(0), b = a, c = a, e = a;
-      for (let j = first; j < end; j += 16) {
-        const u = v128.load(high + j);
-        a = step(u, v128.load(row + j), a);
-        b = step(u, v128.load(row + n + j), b);
-        c = step(u, v128.load(row + 2 * n + j), c);
-        e = step(u, v128.load(row + 3 * n + j), e);
-      }
-      total = i32x4.add(total, sumLanes4(widen(a), widen(b), widen(c), widen(e)));
-    }
-    storeScores(total, scale, zero, t, out);
+    storeScores(dotRows4(codes + <usize>t * n, n, high, u0, u1, u2, u3), scale, zero, t, out);
   }
 }
 
@@ -193,28 +196,10 @@ function score14(s: usize, padded: i32, numTokens: i32, out: usize): void {
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   // sum u k = sum (u' - 8192)(k' + 128), u' = 128 high + low.
-  const constant = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
+  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
   for (let t = 0; t < numTokens; t += 4) {
-    const row = codes + <usize>t * n;
-    let a = i32x4.splat(0), b = a, c = a, e = a, f = a, g = a, h = a, k = a;
-    for (let j: usize = 0; j < n; j += 16) {
-      const u = v128.load(high + j);
-      const l = v128.load(low + j);
-      let r = v128.load(row + j);
-      a = dot(r, u, a);
-      f = dot(r, l, f);
-      r = v128.load(row + n + j);
-      b = dot(r, u, b);
-      g = dot(r, l, g);
-      r = v128.load(row + 2 * n + j);
-      c = dot(r, u, c);
-      h = dot(r, l, h);
-      r = v128.load(row + 3 * n + j);
-      e = dot(r, u, e);
-      k = dot(r, l, k);
-    }
-    const offset = i32x4.sub(constant, i32x4.shl(v128.load(rowSums + (<usize>t << 2)), 13));
-    const sum = i32x4.add(i32x4.shl(sumLanes4(a, b, c, e), 7), sumLanes4(f, g, h, k));
+    const offset = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + (<usize>t << 2)), 13));
+    const sum = dotRows4Planes(codes + <usize>t * n, n, high, low);
     storeScores(i32x4.add(sum, offset), scale, zero, t, out);
   }
 }

@@ -1,8 +1,19 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { dot, exp1, exp4, loadF16x4, madd, maxLanes, step, sumLanes, sumLanes4, truncate4, widen } from './simd';
-import { decodeMeta, dotF32, unpackPlane, unpackPlanes } from './tile-codes';
+import { exp1, exp4, loadF16x4, madd, maxLanes, sumLanes, truncate4 } from './simd';
+import {
+  addLanes,
+  addRest,
+  decodeMeta,
+  dotRows4,
+  dotRows4Planes,
+  MIDDLE_4_BITS,
+  MIDDLE_8_BITS,
+  sumBytes,
+  unpackPlane,
+  unpackPlanes,
+} from './tile-codes';
 import {
   codes,
   high,
@@ -11,6 +22,7 @@ import {
   QUERY_BYTES,
   QUERY_CORRECTION,
   QUERY_COUNT,
+  QUERY_EXACT_SUM,
   QUERY_SCALE,
   QUERY_SUM,
   QUERY_ZERO,
@@ -25,35 +37,45 @@ import {
   tokenZero,
 } from './tile-scratch';
 
-/** Turns scores into weights e^(score - maximum) in place, for the tokens that the query sees; 0 for the others. */
-export function softmaxPage(numTokens: i32, numQueries: i32, d: i32): void {
+/** Turns scores of f16 pages into weights e^(score - maximum) in place, for the tokens that a query sees; 0 for the others. */
+export function softmaxF16Page(numTokens: i32, numQueries: i32, d: i32): void {
   const stride = numTokensStride(numTokens);
   for (let i = 0; i < numQueries; i++) {
     const s = scalars + <usize>i * QUERY_BYTES;
     const row = scores + (<usize>(i * stride) << 2);
-    softmaxRow(row, load<i32>(s + QUERY_COUNT), stride, part + <usize>i * stateBytes(d), s);
+    const state = part + <usize>i * stateBytes(d);
+    const count = load<i32>(s + QUERY_COUNT);
+    for (let t = count; t < stride; t++) store<f32>(row + (<usize>t << 2), -Infinity);
+    const m = f32x4.splat(raiseMaximum(row, stride, state, s));
+    let sum = f32x4.splat(0);
+    for (let t: usize = 0; t < <usize>stride << 2; t += 16) {
+      const x = v128.load(row + t);
+      // Unseen tokens get exactly nothing.
+      const p = v128.and(exp4(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
+      v128.store(row + t, p);
+      sum = f32x4.add(sum, p);
+    }
+    addToSum(state, s, sum);
   }
 }
 
-function softmaxRow(row: usize, count: i32, stride: i32, state: usize, s: usize): void {
-  for (let t = count; t < stride; t++) store<f32>(row + (<usize>t << 2), -Infinity);
-  const end = <usize>((count + 3) & ~3) << 2;
-  let largest = constant(MINUS_INFINITY);
-  for (let t: usize = 0; t < end; t += 16) largest = f32x4.max(largest, v128.load(row + t));
+/** The state's maximum with the scores of a page. What was summed so far is to be multiplied by the correction. */
+// @ts-ignore: decorator
+@inline
+function raiseMaximum(row: usize, count: i32, state: usize, s: usize): f32 {
+  let largest = v128.load(row);
+  for (let t: usize = 16; t < <usize>count << 2; t += 16) largest = f32x4.max(largest, v128.load(row + t));
   const before = load<f32>(state);
   const maximum = max(before, maxLanes(largest));
-  const m = f32x4.splat(maximum);
-  let sum = f32x4.splat(0);
-  for (let t: usize = 0; t < <usize>stride << 2; t += 16) {
-    const x = v128.load(row + t);
-    // Unseen tokens get exactly nothing.
-    const p = v128.and(exp4(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
-    v128.store(row + t, p);
-    sum = f32x4.add(sum, p);
-  }
-  const correction = exp1(before - maximum);
-  store<f32>(s + QUERY_CORRECTION, correction);
   store<f32>(state, maximum);
+  store<f32>(s + QUERY_CORRECTION, exp1(before - maximum));
+  return maximum;
+}
+
+// @ts-ignore: decorator
+@inline
+function addToSum(state: usize, s: usize, sum: v128): void {
+  const correction = load<f32>(s + QUERY_CORRECTION);
   store<f32>(state + STATE_SUM, load<f32>(state + STATE_SUM) * correction + sumLanes(sum));
 }
 
@@ -92,8 +114,9 @@ export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: 
 }
 
 /**
- * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t] for a quantized tile: w[t] = p[t] s[t] becomes integers with one
- * scale. 4-bit codes: w has 8 bits, stored less 128, which the sums of the codes make up for. 8-bit codes: w has 14, in two planes of 7.
+ * Softmax and values of a quantized tile, all of whose tokens every query sees: p[t] = e^(score - maximum), then
+ * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t]. w[t] = p[t] s[t] becomes integers with one scale. 4-bit codes: w has 8
+ * bits, stored less 128, which the sums of the codes make up for. 8-bit codes: w has 14, in two planes of 7.
  */
 export function accumulateSealedPage(
   bits: i32,
@@ -111,119 +134,100 @@ export function accumulateSealedPage(
   else unpackPlanes(plane0, plane1, d, numTokens, codes, rowSums);
   for (let i = 0; i < numQueries; i++) {
     const s = scalars + <usize>i * QUERY_BYTES;
-    const weights = scores + (<usize>(i * numTokens) << 2);
-    const values = part + <usize>i * stateBytes(d) + STATE_VALUES;
+    const row = scores + (<usize>(i * numTokens) << 2);
+    const state = part + <usize>i * stateBytes(d);
+    const largest = weighTokens(row, numTokens, state, s);
     if (bits == 4) {
-      quantizeWeights8(weights, numTokens, s);
-      accumulate8(s, d, numTokens, values);
+      quantizeWeights8(row, numTokens, s, largest);
+      accumulate8(s, d, numTokens, state + STATE_VALUES);
     } else {
-      quantizeWeights14(weights, numTokens, s);
-      accumulate14(s, d, numTokens, values);
+      quantizeWeights14(row, numTokens, s, largest);
+      accumulate14(s, d, numTokens, state + STATE_VALUES);
     }
   }
 }
 
-function quantizeWeights8(p: usize, numTokens: i32, s: usize): void {
-  const largest = scaleWeights(p, numTokens, s);
-  store<f32>(s + QUERY_SCALE, largest / 255);
-  const inverse = f32x4.splat(largest < 1e-30 ? 0 : 255 / largest);
-  const sign = constant(BYTE_SIGNS);
-  for (let t: usize = 0; t < <usize>numTokens; t += 16) {
-    const packed = i8x16.narrow_i16x8_u(
-      i16x8.narrow_i32x4_s(rounded4(p, t, inverse), rounded4(p, t + 4, inverse)),
-      i16x8.narrow_i32x4_s(rounded4(p, t + 8, inverse), rounded4(p, t + 12, inverse)),
-    );
-    v128.store(high + t, v128.xor(packed, sign));
+/** Scores become w in place; their softmax goes to the state and p . z to the scalars. Returns the largest w; none is negative. */
+function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): f32 {
+  const m = f32x4.splat(raiseMaximum(row, numTokens, state, s));
+  let sum = f32x4.splat(0);
+  let zero = f32x4.splat(0);
+  let weights = f32x4.splat(0);
+  let largest = f32x4.splat(0);
+  for (let i: usize = 0; i < <usize>numTokens << 2; i += 16) {
+    const p = exp4(f32x4.sub(v128.load(row + i), m));
+    sum = f32x4.add(sum, p);
+    zero = madd(p, v128.load(tokenZero + i), zero);
+    const w = f32x4.mul(p, v128.load(tokenScale + i));
+    v128.store(row + i, w);
+    largest = f32x4.max(largest, w);
+    weights = f32x4.add(weights, w);
   }
+  addToSum(state, s, sum);
+  store<f32>(s + QUERY_EXACT_SUM, sumLanes(weights));
+  store<f32>(s + QUERY_ZERO, sumLanes(zero));
+  return maxLanes(largest);
 }
 
-function quantizeWeights14(p: usize, numTokens: i32, s: usize): void {
-  const largest = scaleWeights(p, numTokens, s);
-  store<f32>(s + QUERY_SCALE, largest / 16383);
+function quantizeWeights8(w: usize, numTokens: i32, s: usize, largest: f32): void {
+  const scale = largest / 255;
+  store<f32>(s + QUERY_SCALE, scale);
+  const inverse = f32x4.splat(largest < 1e-30 ? 0 : 255 / largest);
+  const sign = constant(BYTE_SIGNS);
+  let sum = i32x4.splat(128 / 4 * numTokens);
+  for (let t: usize = 0; t < <usize>numTokens; t += 16) {
+    const packed = i8x16.narrow_i16x8_u(
+      i16x8.narrow_i32x4_s(rounded4(w, t, inverse), rounded4(w, t + 4, inverse)),
+      i16x8.narrow_i32x4_s(rounded4(w, t + 8, inverse), rounded4(w, t + 12, inverse)),
+    );
+    const signed = v128.xor(packed, sign);
+    v128.store(high + t, signed);
+    sum = i32x4.add(sum, sumBytes(signed));
+  }
+  addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
+}
+
+function quantizeWeights14(w: usize, numTokens: i32, s: usize, largest: f32): void {
+  const scale = largest / 16383;
+  store<f32>(s + QUERY_SCALE, scale);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 16383 / largest);
   const mask = constant(LOW_7_BITS);
   let sum = i32x4.splat(0);
   for (let t: usize = 0; t < <usize>numTokens; t += 16) {
-    const a = i16x8.narrow_i32x4_s(rounded4(p, t, inverse), rounded4(p, t + 4, inverse));
-    const b = i16x8.narrow_i32x4_s(rounded4(p, t + 8, inverse), rounded4(p, t + 12, inverse));
+    const a = i16x8.narrow_i32x4_s(rounded4(w, t, inverse), rounded4(w, t + 4, inverse));
+    const b = i16x8.narrow_i32x4_s(rounded4(w, t + 8, inverse), rounded4(w, t + 12, inverse));
     sum = i32x4.add(sum, i32x4.add(i32x4.extadd_pairwise_i16x8_s(a), i32x4.extadd_pairwise_i16x8_s(b)));
     v128.store(high + t, i8x16.narrow_i16x8_s(i16x8.shr_u(a, 7), i16x8.shr_u(b, 7)));
     v128.store(low + t, i8x16.narrow_i16x8_s(v128.and(a, mask), v128.and(b, mask)));
   }
-  store<i32>(
-    s + QUERY_SUM,
-    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3),
-  );
-}
-
-/** p becomes p * s; p . z goes to the scalars. Returns the largest p * s; none is negative. */
-function scaleWeights(p: usize, numTokens: i32, s: usize): f32 {
-  store<f32>(s + QUERY_ZERO, dotF32(p, tokenZero, numTokens));
-  let largest = f32x4.splat(0);
-  for (let i: usize = 0; i < <usize>numTokens << 2; i += 16) {
-    const w = f32x4.mul(v128.load(p + i), v128.load(tokenScale + i));
-    v128.store(p + i, w);
-    largest = f32x4.max(largest, w);
-  }
-  return maxLanes(largest);
+  store<i32>(s + QUERY_SUM, addLanes(sum));
+  addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
 }
 
 // @ts-ignore: decorator
 @inline
-function rounded4(p: usize, t: usize, inverse: v128): v128 {
-  return truncate4(f32x4.nearest(f32x4.mul(v128.load(p + (t << 2)), inverse)));
+function rounded4(w: usize, t: usize, inverse: v128): v128 {
+  return truncate4(f32x4.nearest(f32x4.mul(v128.load(w + (t << 2)), inverse)));
 }
-
-/** Bytes of a row between widenings: 8 steps of 16. */
-const WIDEN_AFTER: usize = 128;
 
 function accumulate8(s: usize, d: i32, numTokens: i32, values: usize): void {
   const n = <usize>numTokens;
+  const w0 = v128.load(high), w1 = v128.load(high, 16), w2 = v128.load(high, 32), w3 = v128.load(high, 48);
   for (let channel = 0; channel < d; channel += 4) {
-    const row = codes + <usize>channel * n;
     // w = w' + 128
-    let total = i32x4.shl(v128.load(rowSums + (<usize>channel << 2)), 7);
-    for (let first: usize = 0; first < n; first += WIDEN_AFTER) {
-      const end = min(first + WIDEN_AFTER, n);
-      let a = i32x4.splat(0), b = a, c = a, e = a;
-      for (let j = first; j < end; j += 16) {
-        const w = v128.load(high + j);
-        a = step(w, v128.load(row + j), a);
-        b = step(w, v128.load(row + n + j), b);
-        c = step(w, v128.load(row + 2 * n + j), c);
-        e = step(w, v128.load(row + 3 * n + j), e);
-      }
-      total = i32x4.add(total, sumLanes4(widen(a), widen(b), widen(c), widen(e)));
-    }
-    addValues(total, s, values + (<usize>channel << 2));
+    const offset = i32x4.shl(v128.load(rowSums + (<usize>channel << 2)), 7);
+    const sum = dotRows4(codes + <usize>channel * n, n, high, w0, w1, w2, w3);
+    addValues(i32x4.add(sum, offset), s, values + (<usize>channel << 2));
   }
 }
 
 function accumulate14(s: usize, d: i32, numTokens: i32, values: usize): void {
   const n = <usize>numTokens;
   // v = v' + 128, w = 128 high + low
-  const constant = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
+  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
   for (let channel = 0; channel < d; channel += 4) {
-    const row = codes + <usize>channel * n;
-    let a = i32x4.splat(0), b = a, c = a, e = a, f = a, g = a, h = a, k = a;
-    for (let j: usize = 0; j < n; j += 16) {
-      const u = v128.load(high + j);
-      const l = v128.load(low + j);
-      let r = v128.load(row + j);
-      a = dot(r, u, a);
-      f = dot(r, l, f);
-      r = v128.load(row + n + j);
-      b = dot(r, u, b);
-      g = dot(r, l, g);
-      r = v128.load(row + 2 * n + j);
-      c = dot(r, u, c);
-      h = dot(r, l, h);
-      r = v128.load(row + 3 * n + j);
-      e = dot(r, u, e);
-      k = dot(r, l, k);
-    }
-    const sum = i32x4.add(i32x4.shl(sumLanes4(a, b, c, e), 7), sumLanes4(f, g, h, k));
-    addValues(i32x4.add(sum, constant), s, values + (<usize>channel << 2));
+    const sum = dotRows4Planes(codes + <usize>channel * n, n, high, low);
+    addValues(i32x4.add(sum, constant128), s, values + (<usize>channel << 2));
   }
 }
 

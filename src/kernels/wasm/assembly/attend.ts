@@ -1,5 +1,5 @@
 import { scoreF16Page, scoreSealedPage } from './attend-scores';
-import { accumulateF16Page, accumulateSealedPage, softmaxPage } from './attend-values';
+import { accumulateF16Page, accumulateSealedPage, softmaxF16Page } from './attend-values';
 import {
   ATTN_HEAD_DIM,
   ATTN_K_BITS,
@@ -129,9 +129,9 @@ function sealedPage(
   setCounts(numQueries, numTokens);
   if (kBits == 16) scoreF16Page(plane0, d, numTokens, queries, rowBytes, group, numQueries);
   else scoreSealedPage(kBits, meta, plane0, plane1, d, numTokens, queries, rowBytes, group, numQueries);
-  softmaxPage(numTokens, numQueries, d);
   const v0 = plane0 + <usize>load<i32>(params, ATTN_PLANE0_V);
   if (vBits == 16) {
+    softmaxF16Page(numTokens, numQueries, d);
     accumulateF16Page(v0, d, numTokens, numQueries);
   } else {
     const v1 = plane1 + <usize>load<i32>(params, ATTN_PLANE1_V);
@@ -186,7 +186,7 @@ function f16Page(
   const tileBytes = <usize>(pageTokens * d) << 1;
   const k = page + <usize>tile * 2 * tileBytes;
   scoreF16Page(k, d, most, queries, rowBytes, group, numQueries);
-  softmaxPage(most, numQueries, d);
+  softmaxF16Page(most, numQueries, d);
   accumulateF16Page(k + tileBytes, d, most, numQueries);
 }
 

@@ -1,5 +1,6 @@
 import { BYTE_ONES, BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
-import { dot, loadU8x4AsF32, madd } from './simd';
+import { dot, loadU8x4AsF32, madd, step, sumLanes4, widen } from './simd';
+import { QUERY_EXACT_SUM, QUERY_ZERO } from './tile-scratch';
 
 /**
  * Unpacks a 4-bit plane to a byte a code (0..15), and sums each row.
@@ -55,8 +56,15 @@ export function unpackPlanes(highPlane: usize, lowPlane: usize, numRows: i32, ro
 
 // @ts-ignore: decorator
 @inline
-function addLanes(v: v128): i32 {
+export function addLanes(v: v128): i32 {
   return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + (i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3));
+}
+
+/** Sum of 16 signed bytes, in four lanes. */
+// @ts-ignore: decorator
+@inline
+export function sumBytes(bytes: v128): v128 {
+  return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(bytes));
 }
 
 /** Decodes `count` metadata bytes (a multiple of 4): lo + step * m. */
@@ -78,4 +86,118 @@ export function dotF32(a: usize, b: usize, count: i32): f32 {
   return (
     f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
   );
+}
+
+/** Middle of the codes. */
+export const MIDDLE_4_BITS: f32 = 7.5;
+export const MIDDLE_8_BITS: f32 = 127.5;
+
+/**
+ * Adds to a query's scalar term what rounding took from its integers, times the middle of the codes m: sum u k = sum u (k - m) + m sum u,
+ * where only the first sum needs rounded u. Codes are all positive, so that rounding errors would add up otherwise; and what all channels of
+ * V have in common is gathered in one channel when the rotation is undone. (4 bits, 64 channels: a ninth of the largest error.)
+ *
+ * @param sum of the integers; the exact sum is among the scalars
+ */
+// @ts-ignore: decorator
+@inline
+export function addRest(sum: i32, scale: f32, middle: f32, s: usize): void {
+  const rest = load<f32>(s + QUERY_EXACT_SUM) - scale * <f32>sum;
+  store<f32>(s + QUERY_ZERO, load<f32>(s + QUERY_ZERO) + middle * rest);
+}
+
+// ---- integer dot products of rows of codes with one vector of n bytes ----
+
+/**
+ * Lane i: row i of four, n apart, times the vector; codes 0..15 and signed bytes. `n` is a multiple of 32. The first 64 bytes of the
+ * vector come in registers, since most heads and all pages have 64.
+ */
+// @ts-ignore: decorator
+@inline
+export function dotRows4(row: usize, n: usize, vector: usize, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  let total: v128;
+  if (n >= 64) {
+    total = sumLanes4(
+      widen(step64(row, v0, v1, v2, v3)),
+      widen(step64(row + n, v0, v1, v2, v3)),
+      widen(step64(row + 2 * n, v0, v1, v2, v3)),
+      widen(step64(row + 3 * n, v0, v1, v2, v3)),
+    );
+    if (n == 64) return total;
+  } else {
+    return dotRows32(row, n, vector);
+  }
+  let first: usize = 64;
+  for (; first + 64 <= n; first += 64) {
+    const u0 = v128.load(vector + first), u1 = v128.load(vector + first, 16);
+    const u2 = v128.load(vector + first, 32), u3 = v128.load(vector + first, 48);
+    const r = row + first;
+    total = i32x4.add(
+      total,
+      sumLanes4(
+        widen(step64(r, u0, u1, u2, u3)),
+        widen(step64(r + n, u0, u1, u2, u3)),
+        widen(step64(r + 2 * n, u0, u1, u2, u3)),
+        widen(step64(r + 3 * n, u0, u1, u2, u3)),
+      ),
+    );
+  }
+  return first < n ? i32x4.add(total, dotRows32(row + first, n, vector + first)) : total;
+}
+
+// @ts-ignore: decorator
+@inline
+function step64(row: usize, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  let sum = step(v0, v128.load(row), i32x4.splat(0));
+  sum = step(v1, v128.load(row, 16), sum);
+  sum = step(v2, v128.load(row, 32), sum);
+  return step(v3, v128.load(row, 48), sum);
+}
+
+/** The last 32 bytes. */
+function dotRows32(row: usize, n: usize, vector: usize): v128 {
+  const v0 = v128.load(vector), v1 = v128.load(vector, 16);
+  return sumLanes4(
+    widen(step32(row, v0, v1)),
+    widen(step32(row + n, v0, v1)),
+    widen(step32(row + 2 * n, v0, v1)),
+    widen(step32(row + 3 * n, v0, v1)),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function step32(row: usize, v0: v128, v1: v128): v128 {
+  return step(v1, v128.load(row, 16), step(v0, v128.load(row), i32x4.splat(0)));
+}
+
+/** The same for signed codes and a vector of two 7-bit planes: 128 * high + low. */
+// @ts-ignore: decorator
+@inline
+export function dotRows4Planes(row: usize, n: usize, high: usize, low: usize): v128 {
+  let a = i32x4.splat(0), b = a, c = a, e = a, f = a, g = a, h = a, k = a;
+  for (let j: usize = 0; j < n; j += 32) {
+    const u0 = v128.load(high + j), u1 = v128.load(high + j, 16);
+    const l0 = v128.load(low + j), l1 = v128.load(low + j, 16);
+    let p = row + j;
+    let r0 = v128.load(p), r1 = v128.load(p, 16);
+    a = dot(r1, u1, dot(r0, u0, a));
+    f = dot(r1, l1, dot(r0, l0, f));
+    p += n;
+    r0 = v128.load(p);
+    r1 = v128.load(p, 16);
+    b = dot(r1, u1, dot(r0, u0, b));
+    g = dot(r1, l1, dot(r0, l0, g));
+    p += n;
+    r0 = v128.load(p);
+    r1 = v128.load(p, 16);
+    c = dot(r1, u1, dot(r0, u0, c));
+    h = dot(r1, l1, dot(r0, l0, h));
+    p += n;
+    r0 = v128.load(p);
+    r1 = v128.load(p, 16);
+    e = dot(r1, u1, dot(r0, u0, e));
+    k = dot(r1, l1, dot(r0, l0, k));
+  }
+  return i32x4.add(i32x4.shl(sumLanes4(a, b, c, e), 7), sumLanes4(f, g, h, k));
 }

@@ -26,6 +26,7 @@ export const QUERY_ZERO: usize = 4;
 export const QUERY_SUM: usize = 8;
 export const QUERY_CORRECTION: usize = 12;
 export const QUERY_COUNT: usize = 16;
+export const QUERY_EXACT_SUM: usize = 20;
 export const QUERY_BYTES: usize = 32;
 
 /** Softmax state: maximum, sum, 8 bytes unused, then d accumulators, all float32. */
