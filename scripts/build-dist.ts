@@ -1,0 +1,21 @@
+/** Compiles src/ to dist/, what the published package holds: JavaScript, declarations, and the kernels from build/. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const kernels = readdirSync(`${root}build`).filter((name) => name.endsWith('.wasm'));
+if (kernels.length === 0) {
+  process.stderr.write('build/ holds no kernels: run "npm run build:wasm" first\n');
+  process.exit(1);
+}
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+const compiler = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+const { status } = spawnSync(process.execPath, [compiler, '--project', `${root}tsconfig.build.json`], {
+  stdio: 'inherit',
+});
+if (status !== 0) process.exit(1);
+
+mkdirSync(`${root}dist/wasm`, { recursive: true });
+for (const name of kernels) copyFileSync(`${root}build/${name}`, `${root}dist/wasm/${name}`);

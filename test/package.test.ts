@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { tinyModel } from './support/reference.ts';
+
+/** What `npm publish` would send: built here, listed, and used as a program of somebody else would use it. */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const TYPESCRIPT = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+const MAX_BYTES = 5_000_000;
+
+const run = promisify(execFile);
+
+interface Packed {
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+/** A folder in which `kvant` is installed. */
+let folder: string;
+
+before(async () => {
+  await run(process.execPath, [join(ROOT, 'scripts/build-dist.ts')]);
+  folder = await mkdtemp(join(tmpdir(), 'kvant-package-'));
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(ROOT, join(folder, 'node_modules/kvant'), 'junction');
+});
+
+after(() => rm(folder, { recursive: true }));
+
+describe('the published package', () => {
+  it(`takes less than ${MAX_BYTES / 1e6} MB unpacked, and holds neither models nor tests`, async (t) => {
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: ROOT,
+      shell: process.platform === 'win32',
+    });
+    const [{ size, unpackedSize, files }] = JSON.parse(stdout) as [Packed];
+    t.diagnostic(`${files.length} files, ${size} bytes packed, ${unpackedSize} unpacked`);
+    assert.ok(unpackedSize < MAX_BYTES, `${unpackedSize} bytes`);
+    const paths = files.map(({ path }) => path);
+    assert.deepEqual(
+      paths.filter((path) => /\.gguf$|\.test\.|\/testing\/|^(src|test|models|tools|shared)\//.test(path)),
+      [],
+    );
+    const kernels = ['kvant-relaxed', 'kvant-relaxed-pairs', 'kvant-simd'].map((name) => `dist/wasm/${name}.wasm`);
+    for (const path of [...kernels, 'dist/index.js', 'dist/index.d.ts', 'LICENSE']) {
+      assert.ok(paths.includes(path), `${path} is missing`);
+    }
+  });
+
+  it('generates on the wasm kernels when a program imports it', async () => {
+    const program = `
+      import { load } from 'kvant';
+      const model = await load({ model: ${JSON.stringify(tinyModel('llama-d64.Q8_0.gguf'))}, threads: 2 });
+      const { tokenIds } = await model.generate({ prompt: 'The ', maxTokens: 5, temperature: 0 }).result;
+      console.log(JSON.stringify({ backend: model.info.backend.name, count: tokenIds.length }));
+      await model.close();`;
+    await writeFile(join(folder, 'program.mjs'), program);
+    const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: folder });
+    assert.deepEqual(JSON.parse(stdout), { backend: 'wasm', count: 5 });
+  });
+
+  it('has declarations that a strict TypeScript program compiles against', async () => {
+    const program = `
+      import { load, KvantError } from 'kvant';
+      import type { ErrorCode, GenerateResult, Model } from 'kvant';
+      export async function answer(): Promise<GenerateResult> {
+        const model: Model = await load({ kv: 'k8v4' });
+        return model.generate({ prompt: 'x' }).result;
+      }
+      export const code: ErrorCode = new KvantError('FILE_ERROR', '').code;
+      // @ts-expect-error: declarations that do not resolve would let this pass
+      await load({ kv: 4 });`;
+    await writeFile(join(folder, 'program.mts'), program);
+    const flags = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023'];
+    await run(process.execPath, [TYPESCRIPT, ...flags, '--lib', 'ES2024,ESNext.Disposable,DOM', 'program.mts'], {
+      cwd: folder,
+    });
+  });
+});
