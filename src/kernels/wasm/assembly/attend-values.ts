@@ -1,7 +1,7 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { exp1, exp4, loadF16x4, madd, maxLanes, sumLanes, truncate4 } from './simd';
+import { exp1NotAbove0, expNotAbove0, loadF16x4, madd, maxLanes, sumLanes, truncate4 } from './simd';
 import {
   addLanes,
   addRest,
@@ -51,7 +51,7 @@ export function softmaxF16Page(numTokens: i32, numQueries: i32, d: i32): void {
     for (let t: usize = 0; t < <usize>stride << 2; t += 16) {
       const x = v128.load(row + t);
       // Unseen tokens get exactly nothing.
-      const p = v128.and(exp4(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
+      const p = v128.and(expNotAbove0(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
       v128.store(row + t, p);
       sum = f32x4.add(sum, p);
     }
@@ -68,7 +68,7 @@ function raiseMaximum(row: usize, count: i32, state: usize, s: usize): f32 {
   const before = load<f32>(state);
   const maximum = max(before, maxLanes(largest));
   store<f32>(state, maximum);
-  store<f32>(s + QUERY_CORRECTION, exp1(before - maximum));
+  store<f32>(s + QUERY_CORRECTION, exp1NotAbove0(before - maximum));
   return maximum;
 }
 
@@ -155,7 +155,7 @@ function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): f32 {
   let weights = f32x4.splat(0);
   let largest = f32x4.splat(0);
   for (let i: usize = 0; i < <usize>numTokens << 2; i += 16) {
-    const p = exp4(f32x4.sub(v128.load(row + i), m));
+    const p = expNotAbove0(f32x4.sub(v128.load(row + i), m));
     sum = f32x4.add(sum, p);
     zero = madd(p, v128.load(tokenZero + i), zero);
     const w = f32x4.mul(p, v128.load(tokenScale + i));

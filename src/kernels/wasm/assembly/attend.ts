@@ -41,7 +41,7 @@ import {
 } from './commands';
 import { rotateHead } from './rotate';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
-import { exp1, madd } from './simd';
+import { exp1NotAbove0, madd } from './simd';
 import {
   EMPTY_MAXIMUM,
   layScratch,
@@ -213,8 +213,8 @@ function mergeState(into: usize, from: usize, d: i32): void {
   const a = load<f32>(into);
   const b = load<f32>(from);
   const m = max(a, b);
-  const scaleA = exp1(a - m);
-  const scaleB = exp1(b - m);
+  const scaleA = exp1NotAbove0(a - m);
+  const scaleB = exp1NotAbove0(b - m);
   store<f32>(into, m);
   store<f32>(into + STATE_SUM, load<f32>(into + STATE_SUM) * scaleA + load<f32>(from + STATE_SUM) * scaleB);
   const va = f32x4.splat(scaleA);

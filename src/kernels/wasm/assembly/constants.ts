@@ -15,14 +15,13 @@ const TABLE: usize = memory.data<u32>(
     0x3fb8aa3b, 0x3fb8aa3b, 0x3fb8aa3b, 0x3fb8aa3b, // log2(e)
     0xc2fc0000, 0xc2fc0000, 0xc2fc0000, 0xc2fc0000, // -126
     0x42fe0000, 0x42fe0000, 0x42fe0000, 0x42fe0000, // 127
-    0x0000007f, 0x0000007f, 0x0000007f, 0x0000007f, // 127 as an integer
+    0x4b40007f, 0x4b40007f, 0x4b40007f, 0x4b40007f, // 1.5 * 2^23 + 127
     0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, // 1
-    0x3f317218, 0x3f317218, 0x3f317218, 0x3f317218, // ln(2)
-    0x3e75fdf0, 0x3e75fdf0, 0x3e75fdf0, 0x3e75fdf0, // ln(2)^2 / 2!
-    0x3d635847, 0x3d635847, 0x3d635847, 0x3d635847, // ln(2)^3 / 3!
-    0x3c1d955b, 0x3c1d955b, 0x3c1d955b, 0x3c1d955b, // ln(2)^4 / 4!
-    0x3aaec3ff, 0x3aaec3ff, 0x3aaec3ff, 0x3aaec3ff, // ln(2)^5 / 5!
-    0x39218489, 0x39218489, 0x39218489, 0x39218489, // ln(2)^6 / 6!
+    0x3f317218, 0x3f317218, 0x3f317218, 0x3f317218, // coefficients of 2^r, see simd.ts
+    0x3e75fd26, 0x3e75fd26, 0x3e75fd26, 0x3e75fd26,
+    0x3d6357f7, 0x3d6357f7, 0x3d6357f7, 0x3d6357f7,
+    0x3c1e5fb0, 0x3c1e5fb0, 0x3c1e5fb0, 0x3c1e5fb0,
+    0x3aaf6433, 0x3aaf6433, 0x3aaf6433, 0x3aaf6433,
     0xff800000, 0xff800000, 0xff800000, 0xff800000, // -infinity
   ],
   16,
@@ -39,15 +38,14 @@ export const TWO_TO_112 = 7;
 export const LOG2_E = 8;
 export const MINUS_126 = 9;
 export const PLUS_127 = 10;
-export const INTEGER_127 = 11;
+export const ROUNDER = 11;
 export const ONE = 12;
-export const LN2 = 13;
-export const LN2_2 = 14;
-export const LN2_3 = 15;
-export const LN2_4 = 16;
-export const LN2_5 = 17;
-export const LN2_6 = 18;
-export const MINUS_INFINITY = 19;
+export const EXP2_1 = 13;
+export const EXP2_2 = 14;
+export const EXP2_3 = 15;
+export const EXP2_4 = 16;
+export const EXP2_5 = 17;
+export const MINUS_INFINITY = 18;
 
 // @ts-ignore: decorator
 @inline

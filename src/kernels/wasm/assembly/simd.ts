@@ -1,17 +1,16 @@
 import {
   constant,
+  EXP2_1,
+  EXP2_2,
+  EXP2_3,
+  EXP2_4,
+  EXP2_5,
   HALF_FIELDS,
-  INTEGER_127,
-  LN2,
-  LN2_2,
-  LN2_3,
-  LN2_4,
-  LN2_5,
-  LN2_6,
   LOG2_E,
   MINUS_126,
   ONE,
   PLUS_127,
+  ROUNDER,
   TWO_TO_112,
 } from './constants';
 
@@ -136,30 +135,43 @@ export function minLanes(a: v128): f32 {
   );
 }
 
-/**
- * e^x, relative error below 2e-6 for x in [-87, 0] and growing with |x|; exactly 1 at 0, which merging of partial softmaxes relies
- * on. Taylor series of 2^r about 0 for r in [-0.5, 0.5], to the sixth power. Below -87 it stays at 2^-126, above 88 at 2^127.
- */
+/** e^x for any x; below -87 it stays at 2^-126, above 88 at 2^127. */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const y = f32x4.min(f32x4.max(f32x4.mul(x, constant(LOG2_E)), constant(MINUS_126)), constant(PLUS_127));
-  const n = f32x4.nearest(y);
-  const r = f32x4.sub(y, n);
-  let p = madd(constant(LN2_6), r, constant(LN2_5));
-  p = madd(p, r, constant(LN2_4));
-  p = madd(p, r, constant(LN2_3));
-  p = madd(p, r, constant(LN2_2));
-  p = madd(p, r, constant(LN2));
+  return exp2(f32x4.min(f32x4.mul(x, constant(LOG2_E)), constant(PLUS_127)));
+}
+
+/** e^x for x <= 0; below -87 it stays at 2^-126. */
+// @ts-ignore: decorator
+@inline
+export function expNotAbove0(x: v128): v128 {
+  return exp2(f32x4.mul(x, constant(LOG2_E)));
+}
+
+/**
+ * 2^y for y <= 127, relative error below 3e-7 (times 1 + |y| / 5 for e^x, whose exponent is rounded); exactly 1 at 0, which merging of partial
+ * softmaxes relies on. Adding 1.5 * 2^23 + 127 rounds y to an integer n and leaves n + 127 in the lowest bits; 2^r for r in [-0.5, 0.5] is 1 + r times a
+ * polynomial through the Chebyshev nodes.
+ */
+// @ts-ignore: decorator
+@inline
+function exp2(y: v128): v128 {
+  const clamped = f32x4.max(y, constant(MINUS_126));
+  const shifted = f32x4.add(clamped, constant(ROUNDER));
+  const r = f32x4.sub(clamped, f32x4.sub(shifted, constant(ROUNDER)));
+  let p = madd(constant(EXP2_5), r, constant(EXP2_4));
+  p = madd(p, r, constant(EXP2_3));
+  p = madd(p, r, constant(EXP2_2));
+  p = madd(p, r, constant(EXP2_1));
   p = madd(p, r, constant(ONE));
-  const e = i32x4.shl(i32x4.add(truncate4(n), constant(INTEGER_127)), 23);
-  return f32x4.mul(p, e);
+  return f32x4.mul(p, i32x4.shl(shifted, 23));
 }
 
 // @ts-ignore: decorator
 @inline
-export function exp1(x: f32): f32 {
-  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+export function exp1NotAbove0(x: f32): f32 {
+  return f32x4.extract_lane(expNotAbove0(f32x4.splat(x)), 0);
 }
 
 /** Four bytes at an address as float32. */
