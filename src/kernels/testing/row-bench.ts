@@ -88,7 +88,8 @@ export class RowBench {
   async reader(width: number): Promise<{ weights: Matrix; out: Activation }> {
     let identity = this.#identities.get(width);
     if (!identity) {
-      const values = Array.from({ length: width ** 2 }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
+      const values = new Float32Array(width ** 2);
+      for (let i = 0; i < width; i++) values[i * (width + 1)] = 1;
       identity = this.kernels.loadMatrix(f32Tensor(width, width, values), FILE);
       this.#identities.set(width, identity);
     }

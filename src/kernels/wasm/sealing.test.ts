@@ -5,7 +5,7 @@ import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { PageBench } from '../testing/page-bench.ts';
 import { pageOfData, TILE_DATA } from '../testing/tile-data.ts';
-import { buildName, BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
+import { buildName, FEWER_BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
 
 const DATA = Object.keys(TILE_DATA);
 
@@ -53,7 +53,7 @@ const CASES = [
 ] as const;
 
 for (const [format, headDim] of CASES) {
-  test(`${format}, heads of ${headDim}: sealed pages are the oracle's, byte by byte, ${BUILDS_TITLE}`, async () => {
+  test(`${format}, heads of ${headDim}: sealed pages are the oracle's, byte by byte, ${FEWER_BUILDS_TITLE}`, async () => {
     const settings = config(format, headDim);
     const layout = sealedPageLayout(settings.format, settings.shape);
     const expected = DATA.map((data, page) => pageOfData(layout, data, page));
@@ -68,7 +68,7 @@ for (const [format, headDim] of CASES) {
   });
 }
 
-test(`a layer's sealing leaves the other layers' tiles as they are, ${BUILDS_TITLE}`, async () => {
+test(`a layer's sealing leaves the other layers' tiles as they are, ${FEWER_BUILDS_TITLE}`, async () => {
   await forEachWasmBuild(config('k8v4', 64), async (kernels) => {
     const [first, second, both] = [
       await sealPages(kernels, [0]),

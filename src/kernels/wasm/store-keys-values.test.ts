@@ -9,7 +9,7 @@ import { FLOAT_DATA, floatRows } from '../testing/float-data.ts';
 import type { Placement } from '../testing/page-bench.ts';
 import { PageBench } from '../testing/page-bench.ts';
 import { RowBench } from '../testing/row-bench.ts';
-import { buildName, BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
+import { buildName, FEWER_BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
 
 const SHAPE = { numLayers: 2, numKvHeads: 2 };
 const NUM_HEADS = 6;
@@ -127,7 +127,7 @@ const CASES = [
 
 for (const [format, headDim, ropeDim] of CASES) {
   const what = `${format}, heads of ${headDim} turned by ${ropeDim}`;
-  test(`${what}: values stored to the bit, keys within a step of f16 or 1e-6 of their head, q within 1e-6, ${BUILDS_TITLE}`, async () => {
+  test(`${what}: values stored to the bit, keys within a step of f16 or 1e-6 of their head, q within 1e-6, ${FEWER_BUILDS_TITLE}`, async () => {
     const settings = config(format, headDim, ropeDim);
     const expected = new Map<string, Stored>();
     for (const data of Object.keys(FLOAT_DATA)) expected.set(data, await store(new ReferenceKernels(settings), data));
@@ -142,7 +142,7 @@ for (const [format, headDim, ropeDim] of CASES) {
   });
 }
 
-test(`keys and values beyond the largest half are stored as 65504, ${BUILDS_TITLE}`, async () => {
+test(`keys and values beyond the largest half are stored as 65504, ${FEWER_BUILDS_TITLE}`, async () => {
   await forEachWasmBuild(config('f16', 64, 2), async (kernels) => {
     const { pages } = await store(kernels, 'huge');
     const magnitudes = new Set([...pages[0].subarray(-128)].map((half) => half & 0x7fff));

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { Kernels, KernelsConfig } from '../kernels.ts';
+import { ReferenceKernels } from '../reference/reference-kernels.ts';
+import { largestMagnitude } from '../testing/assert-within.ts';
+import type { AttentionCase, QueryRun } from '../testing/attention-bench.ts';
+import { AttentionBench, createAttentionCase } from '../testing/attention-bench.ts';
+import { TILE_DATA } from '../testing/tile-data.ts';
+import {
+  buildName,
+  BUILDS_TITLE,
+  closeAll,
+  createWasmBuilds,
+  FEWER_BUILDS_TITLE,
+  forEachWasmBuild,
+} from '../testing/wasm-builds.ts';
+
+function config(formatName: string, headDim: number, numHeads: number, numKvHeads: number): KernelsConfig {
+  const format = parseKvFormat(formatName, headDim);
+  return {
+    shape: { numLayers: 2, numKvHeads, headDim },
+    numHeads,
+    format,
+    ropeFrequencies: [1],
+    maxRows: 160,
+    maxContext: format.numSinkTokens + 41 * format.pageSize,
+    numThreads: 1,
+  };
+}
+
+/** Bounds on errors, as parts of the largest value in the pages: of any output, and of all their root mean square. */
+interface Tolerance {
+  readonly most: number;
+  readonly rms: number;
+}
+
+/** About twice what is measured; queries and softmax weights have 14 bits over codes of 8, and 8 bits over codes of 4. */
+const TOLERANCES: Readonly<Record<16 | 8 | 4, Tolerance>> = {
+  16: { most: 4e-6, rms: 2e-7 },
+  8: { most: 5e-4, rms: 2e-5 },
+  4: { most: 3e-2, rms: 1.2e-3 },
+};
+/** Channels of keys that are 40 times as large make scores that are, and the errors of scores with them. */
+const OUTLIER_FACTOR = 3;
+
+function toleranceOf({ format }: KernelsConfig, data = 'Gaussian'): Tolerance {
+  const { most, rms } = TOLERANCES[Math.min(format.k.bits, format.v.bits) as 16 | 8 | 4];
+  const factor = data === 'outlier' && format.k.bits < 16 ? OUTLIER_FACTOR : 1;
+  return { most: factor * most, rms: factor * rms };
+}
+
+function title({ most, rms }: Tolerance): string {
+  return `error < ${most.toExponential()} of the largest value, RMS < ${rms.toExponential()}`;
+}
+
+async function attendAll(kernels: Kernels, attention: AttentionCase): Promise<Float32Array[]> {
+  return (await AttentionBench.load(kernels, attention)).runAll();
+}
+
+function assertClose(
+  actual: readonly Float32Array[],
+  expected: readonly Float32Array[],
+  largestValue: number,
+  { most, rms }: Tolerance,
+  where: string,
+): void {
+  const errors = actual.map((row, i) => row.map((value, c) => value - expected[i][c]));
+  errors.forEach((row, i) => {
+    const error = largestMagnitude(row);
+    assert.ok(error <= most * largestValue, `${where}, row ${i}: off by ${error} where values go to ${largestValue}`);
+  });
+  const numValues = errors.length * errors[0].length;
+  const squares = errors.reduce((sum, row) => row.reduce((total, error) => total + error * error, sum), 0);
+  const found = Math.sqrt(squares / numValues);
+  assert.ok(found <= rms * largestValue, `${where}: root mean square ${found} where values go to ${largestValue}`);
+}
+
+/** Rows of decode at the start and the end of an open page, and runs of prefill, one of them in the sinks if there are any. */
+function queryRuns({ format }: KernelsConfig, sealedCounts: readonly number[]): QueryRun[] {
+  const decode = sealedCounts.flatMap((numSealed) =>
+    [0, 63].map((firstIndex) => ({ numSealed, firstIndex, numRows: 1 })),
+  );
+  const start = format.numSinkTokens === 0 ? 0 : -format.numSinkTokens;
+  return [
+    ...decode,
+    { numSealed: 2, firstIndex: 10, numRows: 3 },
+    { numSealed: 9, firstIndex: 41, numRows: 18 },
+    { numSealed: 0, firstIndex: start, numRows: 7 },
+  ];
+}
+
+const WHOLE_PAGE: QueryRun = { numSealed: 1, firstIndex: 0, numRows: 64 };
+
+for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4']) {
+  describe(`${format}, 3 query heads of 64 channels to a KV head`, () => {
+    const settings = config(format, 64, 3, 1);
+    const { v } = settings.format;
+    let builds: readonly Kernels[];
+    before(async () => {
+      builds = await createWasmBuilds(settings);
+    });
+    after(async () => closeAll(builds));
+
+    const compare = async (data: string, runs: readonly QueryRun[]): Promise<void> => {
+      const attention = createAttentionCase(settings, data, runs);
+      const expected = await attendAll(new ReferenceKernels(settings), attention);
+      for (const kernels of builds) {
+        const actual = await attendAll(kernels, attention);
+        assertClose(actual, expected, attention.largestValue, toleranceOf(settings, data), buildName(kernels));
+      }
+    };
+
+    test(`0 to 40 sealed pages, 1 to 64 tokens of the open page (${title(toleranceOf(settings))}), ${BUILDS_TITLE}`, async () => {
+      await compare('Gaussian', [...queryRuns(settings, [0, 1, 7, 8, 9, 17, 40]), WHOLE_PAGE]);
+    });
+
+    for (const data of Object.keys(TILE_DATA)) {
+      if (data === 'Gaussian' || data === 'huge') continue;
+      test(`${data} keys and values (${title(toleranceOf(settings, data))}), ${BUILDS_TITLE}`, async () => {
+        await compare(data, queryRuns(settings, [0, 9]));
+      });
+    }
+
+    test(`huge keys and values: outputs are no larger than values can be, ${BUILDS_TITLE}`, async () => {
+      const attention = createAttentionCase(settings, 'huge', queryRuns(settings, [0, 9]));
+      // Undoing the rotation of 64 values of one magnitude may put all of it into one channel.
+      const most = (v.rotate ? Math.sqrt(64) : 1) * attention.largestValue * 1.01;
+      for (const kernels of builds) {
+        for (const row of await attendAll(kernels, attention)) {
+          assert.ok(
+            row.every((value) => Math.abs(value) <= most),
+            `${buildName(kernels)}: ${row.join(' ')}`,
+          );
+        }
+      }
+    });
+  });
+}
+
+const SHAPES = [
+  ['f16', 16, 4, 4],
+  ['q4', 16, 3, 1],
+  ['q4', 80, 4, 1],
+  ['q8', 80, 6, 2],
+  ['f16', 96, 8, 2],
+  ['k8v4', 96, 4, 1],
+  ['q4', 128, 8, 2],
+  ['k4v8', 128, 3, 3],
+  ['q8', 256, 4, 1],
+  ['k16v4', 256, 3, 1],
+] as const;
+
+for (const [format, headDim, numHeads, numKvHeads] of SHAPES) {
+  const settings = config(format, headDim, numHeads, numKvHeads);
+  const shape = `${numHeads} heads of ${headDim} over ${numKvHeads} KV heads`;
+  test(`${format}, ${shape}: attention equals the reference (${title(toleranceOf(settings))}), ${FEWER_BUILDS_TITLE}`, async () => {
+    const attention = createAttentionCase(settings, 'Gaussian', queryRuns(settings, [0, 9]));
+    const expected = await attendAll(new ReferenceKernels(settings), attention);
+    await forEachWasmBuild(settings, async (kernels) => {
+      const actual = await attendAll(kernels, attention);
+      assertClose(actual, expected, attention.largestValue, toleranceOf(settings), buildName(kernels));
+    });
+  });
+}
