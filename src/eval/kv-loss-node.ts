@@ -69,7 +69,8 @@ for (const kv of values.kv.split(',')) {
 }
 
 function showProgress(done: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\rwindow ${done} of ${windows.length}${done === windows.length ? '\r\n' : ''}`);
+  if (process.stderr.isTTY)
+    process.stderr.write(`\rwindow ${done} of ${windows.length}${done === windows.length ? '\r\n' : ''}`);
 }
 
 async function readWindows(): Promise<number[][]> {

@@ -64,9 +64,9 @@ function productCase(type: WeightType, rows: readonly Float32Array[]): ProductCa
 
 /** 1e-6 of sum |w x| and of what is added to it, and for denormal products, which have a least step, a step a column. */
 function floatTolerance(x: Float32Array, { weights, bias, base }: ProductOutput, n: number): number {
-  const added = Math.abs(bias?.[n] ?? 0) + Math.abs(base?.[n] ?? 0);
+  let sum = Math.abs(bias?.[n] ?? 0) + Math.abs(base?.[n] ?? 0);
   const start = n * weights.numCols;
-  const sum = x.reduce((total, value, c) => total + Math.abs(value * weights.values[start + c]), added);
+  for (let c = 0; c < x.length; c++) sum += Math.abs(x[c] * weights.values[start + c]);
   return 1e-6 * sum + weights.numCols * LEAST_FLOAT;
 }
 
@@ -77,10 +77,12 @@ function floatTolerance(x: Float32Array, { weights, bias, base }: ProductOutput,
 function roundingBound(x: Float32Array, { weights }: ProductOutput, n: number): number {
   let bound = 0;
   for (let first = 0; first < x.length; first += ACTIVATION_GROUP) {
-    const group = x.subarray(first, first + ACTIVATION_GROUP);
-    const largest = group.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const start = n * weights.numCols + first;
-    const sum = weights.values.subarray(start, start + group.length).reduce((total, w) => total + Math.abs(w), 0);
+    let [largest, sum] = [0, 0];
+    for (let i = 0; i < ACTIVATION_GROUP; i++) {
+      largest = Math.max(largest, Math.abs(x[first + i]));
+      sum += Math.abs(weights.values[start + i]);
+    }
     bound += sum * (largest < LEAST_SCALED ? largest : (0.5005 * largest) / 127);
   }
   return bound;
