@@ -108,13 +108,14 @@ describe('the embedded model with an f16 cache', () => {
   });
 });
 
-describe('the embedded model with other caches', () => {
-  for (const { kv, limit } of [
-    { kv: 'q8', limit: 0.0016 },
-    { kv: 'q4', limit: 0.0048 },
+// Which way activations round is chance: measured over and over, the mean at 16 positions varies by a quarter.
+describe('the embedded model with other caches, at 16 positions', () => {
+  for (const { kv, limit, meaning } of [
+    { kv: 'q8', limit: 0.00245, meaning: "llama.cpp's with an f16 cache" },
+    { kv: 'q4', limit: 0.0047, meaning: 'half as much again as measured' },
   ]) {
-    it(`${kv}: mean KLD to float32 at most ${limit}, half as much again as measured, at 8 positions`, async (t) => {
-      const { mean } = await compareOnce(t, { kv }, 'smollm2', 1536);
+    it(`${kv}: mean KLD to float32 at most ${limit}, ${meaning}`, async (t) => {
+      const { mean } = await compareOnce(t, { kv }, 'smollm2');
       assert.ok(mean <= limit, `mean KLD ${mean}`);
     });
   }
@@ -122,7 +123,7 @@ describe('the embedded model with other caches', () => {
 
 describe('the tiny models with an f16 cache', () => {
   for (const { name, file, limit, llamaCpp } of [
-    { name: 'llama-d64', file: 'llama-d64.Q8_0.gguf', limit: 0.00026, llamaCpp: 0.00025 },
+    { name: 'llama-d64', file: 'llama-d64.Q8_0.gguf', limit: 0.0003, llamaCpp: 0.00025 },
     { name: 'llama-d96', file: 'llama-d96.Q4_0.gguf', limit: 0.00029, llamaCpp: 0.00029 },
     { name: 'llama-d256', file: 'llama-d256.Q4_K_M.gguf', limit: 0.00048, llamaCpp: 0.00048 },
   ]) {
