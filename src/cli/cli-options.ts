@@ -1,0 +1,62 @@
+import type * as z from 'zod';
+import { KvantError } from '../errors.ts';
+import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
+
+const FLAGS = { ...MODEL_FLAGS, ...SAMPLING_FLAGS, ...CONTEXT_FLAGS, ...GENERATE_FLAGS };
+
+/** Checked values of the flags that were given. */
+export type CliOptions = { readonly [Name in keyof typeof FLAGS]?: z.infer<(typeof FLAGS)[Name]['schema']> };
+
+/** The text of a flag, before it is checked. */
+export interface GivenFlag {
+  readonly value: unknown;
+  readonly source: 'cli' | 'env';
+}
+
+/**
+ * Checks flags against the schemas of their options.
+ *
+ * @param given by field name
+ * @throws KvantError INVALID_OPTION naming the flag, or the environment variable, and what it may be
+ */
+export function parseCliOptions(given: Readonly<Record<string, GivenFlag>>): CliOptions {
+  const options = Object.entries(FLAGS).flatMap(([name, flag]) => {
+    return Object.hasOwn(given, name) ? [[name, parseFlag(flag, given[name])] as const] : [];
+  });
+  checkCombinations(Object.fromEntries(options), given);
+  return Object.fromEntries(options);
+}
+
+/** The flag's name alone: `--threads`. */
+export function flagName(flag: Flag): string {
+  return flag.usage.split(' ')[0];
+}
+
+function parseFlag(flag: Flag, { value, source }: GivenFlag): unknown {
+  const result = flag.schema.safeParse(flag.kind === 'number' ? toNumber(String(value)) : value);
+  if (result.success) return result.data;
+  const name = source === 'env' ? `${flag.environmentVariable}=` : `${flagName(flag)} `;
+  const { message, path } = result.error.issues[0];
+  const refused = path.length > 0 ? (value as readonly unknown[])[path[0] as number] : value;
+  throw new KvantError('INVALID_OPTION', `${name}${String(refused) || '""'}: ${message}`);
+}
+
+/** NaN, which every schema refuses, for what is no number; `Number('')` would be 0. */
+function toNumber(text: string): number {
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+/** Refuses what would otherwise be dropped in silence. */
+function checkCombinations(options: CliOptions, given: Readonly<Record<string, GivenFlag>>): void {
+  const { raw, tokens, logits, logitsAt, file } = options;
+  const system = given['system']?.source === 'cli';
+  const withoutTemplate = raw ? '--raw' : tokens ? '--tokens' : logits ? '--logits' : undefined;
+  if (logitsAt && !logits) throw refused('--logits-at', 'needs --logits FILE, where the log-probabilities go');
+  if (system && withoutTemplate)
+    throw refused('--system', `has no place with ${withoutTemplate}: it is part of the template`);
+  if (tokens && file) throw refused('--file', 'cannot be put before --tokens: give the whole prompt as tokens');
+}
+
+function refused(flag: string, why: string): KvantError {
+  return new KvantError('INVALID_OPTION', `${flag} ${why}`);
+}

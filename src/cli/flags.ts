@@ -1,0 +1,192 @@
+import * as z from 'zod';
+import {
+  DEFAULT_KV_FORMAT,
+  DEFAULT_MAX_CTX,
+  DEFAULT_MAX_THREADS,
+  KV_FORMAT_HELP,
+  SAMPLING_DEFAULTS,
+  chatSendOptionShape,
+  loadOptionShape,
+} from '../engine/options.ts';
+import { positionRangeSchema } from './position-range.ts';
+
+/** How the text after a flag becomes a value. A `list` flag may be repeated; a `switch` has no text. */
+export type FlagKind = 'text' | 'number' | 'list' | 'switch';
+
+export interface Flag<T = unknown> {
+  /** As in the help, for instance `--threads <number>`. The camel-cased name is the field of `CliOptions`. */
+  readonly usage: string;
+  readonly kind: FlagKind;
+  /** What the value may be. */
+  readonly schema: z.ZodType<T>;
+  readonly description: string;
+  /** Taken where the flag is not given. */
+  readonly environmentVariable?: string;
+}
+
+const filePath = z.string().min(1, 'must be the path of a file');
+const switchedOn = z.literal(true);
+
+/** What a model is loaded with. */
+export const MODEL_FLAGS = {
+  model: {
+    usage: '--model <file>',
+    kind: 'text',
+    schema: loadOptionShape.model,
+    description: 'GGUF file of the llama architecture (default: the embedded SmolLM2-135M-Instruct)',
+    environmentVariable: 'KVANT_MODEL',
+  },
+  kv: {
+    usage: '--kv <format>',
+    kind: 'text',
+    schema: loadOptionShape.kv,
+    description: `format of the KV cache: ${KV_FORMAT_HELP} (default: ${DEFAULT_KV_FORMAT})`,
+    environmentVariable: 'KVANT_KV',
+  },
+  ctx: {
+    usage: '--ctx <tokens>',
+    kind: 'number',
+    schema: loadOptionShape.ctx,
+    description: `tokens of context (default: the model's own, at most ${DEFAULT_MAX_CTX})`,
+    environmentVariable: 'KVANT_CTX',
+  },
+  threads: {
+    usage: '--threads <number>',
+    kind: 'number',
+    schema: loadOptionShape.threads,
+    description: `kernel threads (default: one per core, at most ${DEFAULT_MAX_THREADS})`,
+    environmentVariable: 'KVANT_THREADS',
+  },
+  backend: {
+    usage: '--backend <name>',
+    kind: 'text',
+    schema: loadOptionShape.backend,
+    description: 'auto, wasm, or reference (float64, exact and slow) (default: auto)',
+    environmentVariable: 'KVANT_BACKEND',
+  },
+} satisfies Record<string, Flag>;
+
+/** How an answer is chosen and where it ends. */
+export const SAMPLING_FLAGS = {
+  maxTokens: {
+    usage: '--max-tokens <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.maxTokens,
+    description: 'most tokens of an answer; 0 generates nothing (default: until it ends or the context is full)',
+    environmentVariable: 'KVANT_MAX_TOKENS',
+  },
+  temperature: {
+    usage: '--temperature <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.temperature,
+    description: `0 always takes the likeliest token (default: ${SAMPLING_DEFAULTS.temperature})`,
+    environmentVariable: 'KVANT_TEMPERATURE',
+  },
+  topK: {
+    usage: '--top-k <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.topK,
+    description: `keep the k likeliest tokens, 0 keeps all (default: ${SAMPLING_DEFAULTS.topK})`,
+    environmentVariable: 'KVANT_TOP_K',
+  },
+  topP: {
+    usage: '--top-p <share>',
+    kind: 'number',
+    schema: chatSendOptionShape.topP,
+    description: `keep the likeliest tokens that make up this share (default: ${SAMPLING_DEFAULTS.topP})`,
+    environmentVariable: 'KVANT_TOP_P',
+  },
+  minP: {
+    usage: '--min-p <share>',
+    kind: 'number',
+    schema: chatSendOptionShape.minP,
+    description: `drop tokens below this share of the likeliest one (default: ${SAMPLING_DEFAULTS.minP})`,
+    environmentVariable: 'KVANT_MIN_P',
+  },
+  repetitionPenalty: {
+    usage: '--repetition-penalty <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.repetitionPenalty,
+    description: `divides the logits of tokens already seen, 1 is off (default: ${SAMPLING_DEFAULTS.repetitionPenalty})`,
+    environmentVariable: 'KVANT_REPETITION_PENALTY',
+  },
+  seed: {
+    usage: '--seed <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.seed,
+    description: 'same seed, same answer (default: a random one)',
+    environmentVariable: 'KVANT_SEED',
+  },
+  stop: {
+    usage: '--stop <text>',
+    kind: 'list',
+    schema: chatSendOptionShape.stop,
+    description: 'ends the answer and is not part of it; may be repeated',
+    environmentVariable: 'KVANT_STOP',
+  },
+} satisfies Record<string, Flag>;
+
+/** What stands before a prompt. */
+export const CONTEXT_FLAGS = {
+  system: {
+    usage: '--system <text>',
+    kind: 'text',
+    schema: z.string(),
+    description: "system message, in place of the chat template's own",
+    environmentVariable: 'KVANT_SYSTEM',
+  },
+  file: {
+    usage: '--file <file>',
+    kind: 'text',
+    schema: filePath,
+    description: 'UTF-8 text that is put before the prompt',
+  },
+} satisfies Record<string, Flag>;
+
+/** Of `generate` alone: prompts and results as programs want them. */
+export const GENERATE_FLAGS = {
+  raw: {
+    usage: '--raw',
+    kind: 'switch',
+    schema: switchedOn,
+    description: 'give the prompt to the model as it is, without the chat template',
+  },
+  tokens: {
+    usage: '--tokens <file>',
+    kind: 'text',
+    schema: filePath,
+    description: 'prompt as token ids: a JSON array, or 16-bit little-endian numbers in a .u16 file (implies --raw)',
+  },
+  logits: {
+    usage: '--logits <file>',
+    kind: 'text',
+    schema: filePath,
+    description: 'write log-probabilities over the vocabulary: float32 [positions, vocabulary] (implies --raw)',
+  },
+  logitsAt: {
+    usage: '--logits-at <start:end:step>',
+    kind: 'text',
+    schema: positionRangeSchema,
+    description: 'prompt positions of --logits, END not included (default: the last position)',
+  },
+  json: {
+    usage: '--json',
+    kind: 'switch',
+    schema: switchedOn,
+    description: 'print one JSON object instead of the text as it comes',
+  },
+} satisfies Record<string, Flag>;
+
+export const CHAT_FLAG_GROUPS: FlagGroups = {
+  'Model:': MODEL_FLAGS,
+  'Sampling:': SAMPLING_FLAGS,
+  'Prompt:': CONTEXT_FLAGS,
+};
+
+export const GENERATE_FLAG_GROUPS: FlagGroups = {
+  ...CHAT_FLAG_GROUPS,
+  'Input and output (generate only):': GENERATE_FLAGS,
+};
+
+/** Flags by the heading under which the help shows them. */
+export type FlagGroups = Readonly<Record<string, Readonly<Record<string, Flag>>>>;

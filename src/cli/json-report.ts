@@ -1,0 +1,62 @@
+import type { GenerateResult, ModelInfo } from '../engine/types.ts';
+
+/** What `--json` prints. Names are in snake case; what was not measured is null. */
+export interface JsonReport {
+  readonly model: string;
+  readonly backend: { readonly name: string; readonly threads: number; readonly isa: string };
+  readonly kv: {
+    readonly format: string;
+    /** Metadata counted. */
+    readonly bits_per_element: number | null;
+    readonly bytes: number;
+    readonly bytes_f16: number;
+    readonly tokens: number;
+  };
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  readonly completion_tokens: number;
+  readonly token_ids: readonly number[];
+  readonly text: string;
+  readonly finish_reason: GenerateResult['finishReason'];
+  readonly seed: number;
+  readonly timings: {
+    readonly load_ms: number;
+    readonly ttft_ms: number | null;
+    readonly prefill_tps: number | null;
+    readonly decode_tps: number | null;
+  };
+}
+
+/** The report of one answer. Figures that are not finite (a ratio over nothing) become null, as JSON has no such numbers. */
+export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport {
+  const { kv, timings } = result;
+  const { name, threads, isa } = info.backend;
+  return {
+    model: info.name,
+    backend: { name, threads, isa },
+    kv: {
+      format: kv.format,
+      bits_per_element: finiteOrNull(kv.bitsPerElement),
+      bytes: kv.bytes,
+      bytes_f16: kv.bytesF16,
+      tokens: kv.tokens,
+    },
+    prompt_tokens: result.promptTokens,
+    cached_tokens: result.cachedTokens,
+    completion_tokens: result.completionTokens,
+    token_ids: [...result.tokenIds],
+    text: result.text,
+    finish_reason: result.finishReason,
+    seed: result.seed,
+    timings: {
+      load_ms: timings.loadMs,
+      ttft_ms: finiteOrNull(timings.ttftMs),
+      prefill_tps: finiteOrNull(timings.prefillTps),
+      decode_tps: finiteOrNull(timings.decodeTps),
+    },
+  };
+}
+
+function finiteOrNull(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
+}

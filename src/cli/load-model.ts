@@ -1,0 +1,36 @@
+import type { Model } from '../engine/types.ts';
+import type { CliContext } from './cli-context.ts';
+import type { CliOptions } from './cli-options.ts';
+import { formatBytes } from './format.ts';
+import { ProgressLine } from './progress-line.ts';
+
+/** Loads the model that the options name, with progress on a terminal. @throws what `load` throws */
+export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
+  const line = new ProgressLine(context.stderr, context.env['TERM']);
+  const { model, kv, ctx, threads, backend } = options;
+  try {
+    return await context.load({
+      ...definedOnly({ model, kv, ctx, threads, backend }),
+      signal,
+      onProgress: ({ loadedBytes, totalBytes }) => {
+        const percent = Math.floor((100 * loadedBytes) / totalBytes);
+        line.show(() => `loading the model: ${percent}% of ${formatBytes(totalBytes)}`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+}
+
+/** Options as the library takes them, for every answer. */
+export function samplingOf(options: CliOptions) {
+  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
+  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
+}
+
+type DefinedOnly<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+
+function definedOnly<T extends object>(options: T): DefinedOnly<T> {
+  const defined = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as DefinedOnly<T>;
+}

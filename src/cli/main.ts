@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+/** The command `kvant`. */
+import { load } from '../engine/load-node.ts';
+import { processInterrupts } from './interrupts.ts';
+import { runProgram } from './program.ts';
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  load,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  interrupts: processInterrupts,
+});
