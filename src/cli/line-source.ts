@@ -66,9 +66,11 @@ export class LineSource {
       this.#onInterrupt();
       return;
     }
-    // Clears what has been typed.
-    this.#reader.write(null, { ctrl: true, name: 'e' });
-    this.#reader.write(null, { ctrl: true, name: 'u' });
+    if (this.#reader.terminal) {
+      // To the end of the line, and delete to its start.
+      this.#reader.write(null, { ctrl: true, name: 'e' });
+      this.#reader.write(null, { ctrl: true, name: 'u' });
+    }
     this.#deliver({ kind: 'interrupt' });
   }
 

@@ -6,6 +6,7 @@ import { type CliOptions, type GivenFlag, parseCliOptions } from './cli-options.
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
 import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
+import { Output } from './output.ts';
 
 const DESCRIPTION = `Language models on a quantized KV cache.
 
@@ -50,6 +51,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
 }
 
 function createProgram(version: string, context: CliContext, exit: (code: number) => void): Command {
+  const help = new Output(context.stdout);
   const program = new Command('kvant')
     .description(DESCRIPTION)
     .version(version, '-V, --version', 'print the version')
@@ -57,7 +59,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => context.stdout.write(text),
+      writeOut: (text) => void help.write(text),
       writeErr: (text) => context.stderr.write(text),
       outputError: (text, write) => write(`${errorReport(text.replace(/^error: /, ''), false)}\n`),
     })
