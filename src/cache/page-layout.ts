@@ -89,7 +89,13 @@ export function metaOffsetBytes(layout: PageLayout, layer: number, head: number,
 }
 
 /** Where a plane of a tile starts in its page. */
-export function planeOffsetBytes(layout: PageLayout, plane: number, layer: number, head: number, kind: TileKind): number {
+export function planeOffsetBytes(
+  layout: PageLayout,
+  plane: number,
+  layer: number,
+  head: number,
+  kind: TileKind,
+): number {
   const { offsetBytes, strideBytes, vOffsetBytes } = layout.planes[plane];
   const tile = layer * layout.shape.numKvHeads + head;
   return offsetBytes + tile * strideBytes + (kind === 'v' ? vOffsetBytes : 0);
