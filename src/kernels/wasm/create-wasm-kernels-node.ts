@@ -7,8 +7,14 @@ import type { WasmIsa } from './wasm-module.ts';
  * Starts the wasm backend: compiles the kernels and the threads that share one memory.
  *
  * @param isa a particular build of the kernels, for tests and comparisons; the best one otherwise
- * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY
+ * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY; RangeError if the configuration contradicts itself
  */
 export async function createWasmKernels(config: KernelsConfig, isa?: WasmIsa): Promise<WasmKernels> {
-  return new WasmKernels(config, await KernelRuntime.start(config, isa));
+  const runtime = await KernelRuntime.start(config, isa);
+  try {
+    return new WasmKernels(config, runtime);
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
 }

@@ -25,6 +25,7 @@ export class KernelRuntime {
   readonly isa: WasmIsa;
   readonly #control: number;
   readonly #threads: KernelThreads;
+  #closed = false;
 
   private constructor(
     parts: { memory: SharedMemory; program: Program; exports: KernelExports; isa: WasmIsa },
@@ -55,8 +56,18 @@ export class KernelRuntime {
     return new KernelRuntime({ memory, program, exports, isa }, control, threads);
   }
 
-  /** Runs the program on all threads, the caller's included. @throws KvantError ENGINE_FAILED if a kernel traps */
+  /** @throws KvantError ENGINE_CLOSED after `close`: whoever waited for the threads would wait in vain */
+  checkOpen(): void {
+    if (this.#closed) throw new KvantError('ENGINE_CLOSED', 'the wasm kernels have been closed');
+  }
+
+  /**
+   * Runs the program on all threads, the caller's included.
+   *
+   * @throws KvantError ENGINE_FAILED if a kernel traps, ENGINE_CLOSED after `close`
+   */
   run(): void {
+    this.checkOpen();
     if (this.program.length === 0) return;
     this.program.end();
     this.#words()[CONTROL_NUM_COMMANDS / 4] = this.program.length;
@@ -68,6 +79,7 @@ export class KernelRuntime {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const words = new Int32Array(this.memory.memory.buffer, this.#control, CONTROL_BYTES / 4);
     Atomics.store(words, CONTROL_STOP / 4, 1);
     Atomics.add(words, CONTROL_GENERATION / 4, 1);
