@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ESLint } from 'eslint';
@@ -6,8 +8,10 @@ import tseslint from 'typescript-eslint';
 
 /** The lint configuration refuses imports against the layers' arrows. Only the text counts: these files need not exist. */
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
 const eslint = new ESLint({
-  cwd: fileURLToPath(new URL('..', import.meta.url)),
+  cwd: ROOT,
   overrideConfig: { ...tseslint.configs.disableTypeChecked } as NonNullable<ESLint.Options['overrideConfig']>,
 });
 
@@ -40,6 +44,7 @@ const ALLOWED = [
   ['src/engine/x.ts', "import { x } from '../model/x.ts';"],
   ['src/engine/x-node.ts', "import { x } from 'node:os';"],
   ['src/cli/x.ts', "import { x } from '../engine/x.ts';\nimport { y } from 'node:fs';"],
+  ['src/cli/x.ts', "import { x } from '../index.ts';"],
   ['src/quant/x.test.ts', "import { x } from '../../test/support/x.ts';\nimport { y } from 'node:test';"],
   ['src/kernels/wasm/x.test.ts', "import { x } from '../../../test/support/x.ts';"],
   ['src/kernels/testing/x.ts', "import { x } from 'node:assert/strict';"],
@@ -65,6 +70,17 @@ describe('the layers', () => {
       );
     });
   }
+
+  it('every folder of src/ has a row in the table', async () => {
+    for (const entry of await readdir(join(ROOT, 'src'), { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      const found = await complaints(`src/${entry.name}/x.ts`, "import { x } from '../no-such-layer/x.ts';");
+      assert.ok(
+        found.some((text) => text.includes(`${entry.name}/ may import from`)),
+        `src/${entry.name}/ has no row in LAYERS of eslint.config.js`,
+      );
+    }
+  });
 
   it('only entry files may use the modules and globals of Node', async () => {
     for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'engine', 'eval']) {
