@@ -153,7 +153,7 @@ test('goes on after an error that only one message ran into', async () => {
   });
   const exitCode = chatCommand({}, scene.context);
   scene.stdin.end('long\nshort\n');
-  assert.equal(await exitCode, 0);
+  assert.equal(await exitCode, 1, 'where lines are piped in, the exit code tells that an answer is missing');
   assert.match(scene.stderr, /kvant: the prompt has 99 tokens/);
   assert.equal(scene.stdout, 'fine\n');
 });

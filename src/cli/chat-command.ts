@@ -1,30 +1,24 @@
-import { KvantError } from '../errors.ts';
-import type { Chat, GenerateResult, Model } from '../engine/types.ts';
-import { dim, showPrefill, streamAnswer, writeSummary } from './answer.ts';
+import { type ErrorCode, KvantError } from '../errors.ts';
+import type { Model } from '../engine/types.ts';
+import { dim } from './answer.ts';
+import { ChatSession } from './chat-session.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
 import { errorReport, EXIT } from './exit-code.ts';
 import { Interruptible } from './interrupts.ts';
-import { LineSource } from './line-source.ts';
-import { loadModel, samplingOf } from './load-model.ts';
-import { Output } from './output.ts';
-import { ProgressLine } from './progress-line.ts';
-import { joinDocument } from './prompt-input.ts';
-import { summaryLine } from './summary-line.ts';
+import { loadModel } from './load-model.ts';
+import type { MessageEvent, MessageSource } from './message-source.ts';
+import { PipedMessages } from './piped-messages.ts';
+import { TerminalMessages } from './terminal-messages.ts';
 import { readTextFile } from './text-file.ts';
 
-const HELP = `/help     this list
-/clear    forget the conversation
-/stats    what the last answer took
-/exit     leave (also Ctrl-D, or Ctrl-C twice)
-Ctrl-C stops an answer and keeps the chat.
-`;
+/** What only one message can run into: the chat goes on. */
+const TURN_ERRORS: ReadonlySet<ErrorCode> = new Set(['PROMPT_TOO_LONG', 'INVALID_OPTION']);
 
 /**
- * A chat: a turn for each line of the standard input, on a terminal with a prompt, until the input ends. The KV cache stays between
- * turns, so that each computes only what is new.
+ * A chat: a turn for each message, until there are no more. The KV cache stays between turns, so that each computes only what is new.
  *
- * @returns the exit code
+ * @returns the exit code: 1 if a message of those that were piped in could not be answered
  * @throws KvantError, and what `load` throws
  */
 export async function chatCommand(options: CliOptions, context: CliContext): Promise<number> {
@@ -40,108 +34,90 @@ export async function chatCommand(options: CliOptions, context: CliContext): Pro
     loading.end();
   }
   try {
-    return await new ChatLoop(model, document, options, context).run();
+    return await converse(model, document, options, context);
   } finally {
     await model.close();
   }
 }
 
-class ChatLoop {
-  readonly #model: Model;
-  readonly #options: CliOptions;
-  readonly #context: CliContext;
-  readonly #chat: Chat;
-  readonly #lines: LineSource;
-  readonly #output: Output;
-  /** Put before the next message, once. */
-  #document: string | undefined;
-  #lastResult: GenerateResult | undefined;
+async function converse(
+  model: Model,
+  document: string | undefined,
+  options: CliOptions,
+  context: CliContext,
+): Promise<number> {
+  const { stdin, stdout, stderr } = context;
+  const session = new ChatSession(model, document, options, context);
+  const interactive = isInteractive(context);
+  if (interactive) stderr.write(`${dim(session.greeting, stderr)}\n`);
+  const messages = interactive ? new TerminalMessages(stdin, stdout) : new PipedMessages(stdin);
+  try {
+    return await new ChatLoop(session, messages, context).run();
+  } finally {
+    messages.close();
+  }
+}
 
-  constructor(model: Model, document: string | undefined, options: CliOptions, context: CliContext) {
-    this.#model = model;
-    this.#document = document;
-    this.#options = options;
+/** Takes messages until they end, or until the second Ctrl-C in a row that has nothing to stop. */
+class ChatLoop {
+  readonly #session: ChatSession;
+  readonly #messages: MessageSource;
+  readonly #context: CliContext;
+  /** What the source was asked for and has not given yet. */
+  #asked: Promise<MessageEvent> | undefined;
+  #exitCode: number = EXIT.ok;
+
+  constructor(session: ChatSession, messages: MessageSource, context: CliContext) {
+    this.#session = session;
+    this.#messages = messages;
     this.#context = context;
-    this.#chat = model.chat(options.system === undefined ? {} : { system: options.system });
-    this.#output = new Output(context.stdout);
-    this.#lines = new LineSource(context, '> ');
   }
 
   async run(): Promise<number> {
-    const { stderr } = this.#context;
-    if (isInteractive(this.#context)) stderr.write(`${dim(this.#greeting(), stderr)}\n`);
-    let interrupts = 0;
+    let wasInterrupted = false;
+    for (;;) {
+      const event = await this.#next();
+      if (event.kind === 'end') return this.#exitCode;
+      if (event.kind === 'terminated') return EXIT.SIGTERM;
+      if (event.kind === 'interrupt') {
+        if (wasInterrupted) return EXIT.SIGINT;
+        this.#context.stderr.write('(Ctrl-C again, or Ctrl-D, leaves)\n');
+      } else if ((await this.#take(event.text)) === 'leave') return this.#exitCode;
+      wasInterrupted = event.kind === 'interrupt';
+    }
+  }
+
+  async #next(): Promise<MessageEvent | { readonly kind: 'terminated' }> {
+    const waiting = new Interruptible(this.#context.interrupts);
+    const interrupted = Promise.withResolvers<undefined>();
+    waiting.signal.addEventListener('abort', () => interrupted.resolve(undefined), { once: true });
     try {
-      while (!this.#output.closed.aborted) {
-        const event = await this.#lines.next();
-        if (event.kind === 'end') break;
-        if (event.kind === 'interrupt') {
-          interrupts += 1;
-          if (interrupts === 2) return EXIT.SIGINT;
-          stderr.write('\n(Ctrl-C again, or Ctrl-D, leaves)\n');
-          continue;
-        }
-        interrupts = 0;
-        if ((await this.#handle(event.text)) === 'leave') break;
-      }
-      return EXIT.ok;
+      this.#asked ??= this.#messages.next();
+      const event = await Promise.race([this.#asked, interrupted.promise]);
+      if (event === undefined) return { kind: waiting.exitCode === EXIT.SIGTERM ? 'terminated' : 'interrupt' };
+      this.#asked = undefined;
+      return event;
     } finally {
-      this.#lines.close();
+      waiting.end();
     }
   }
 
-  #greeting(): string {
-    const { name, kvFormat, ctx } = this.#model.info;
-    return `${name}, kv ${kvFormat}, ${ctx.toLocaleString('en-US')} tokens of context. /help lists the commands.`;
-  }
-
-  async #handle(line: string): Promise<'go on' | 'leave'> {
-    const text = line.trim();
-    if (text === '') return 'go on';
-    if (!text.startsWith('/')) {
-      await this.#answer(text);
-      return 'go on';
-    }
-    if (text === '/exit' || text === '/quit') return 'leave';
-    await this.#command(text);
-    return 'go on';
-  }
-
-  async #command(text: string): Promise<void> {
-    const { stderr } = this.#context;
-    if (text === '/help') stderr.write(HELP);
-    else if (text === '/clear') {
-      await this.#chat.clear();
-      stderr.write('the conversation is forgotten\n');
-    } else if (text === '/stats') {
-      const { backend } = this.#model.info;
-      stderr.write(this.#lastResult ? `${summaryLine(this.#lastResult, backend)}\n` : 'nothing was answered yet\n');
-    } else stderr.write(`kvant: unknown command ${text.split(' ')[0]}: /help lists the commands\n`);
-  }
-
-  async #answer(text: string): Promise<void> {
-    const { stderr, env } = this.#context;
-    const prefill = new ProgressLine(stderr, env['TERM']);
-    const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, this.#output.closed]);
+  async #take(message: string): Promise<'stay' | 'leave'> {
+    const turn = new Interruptible(this.#context.interrupts);
     try {
-      const generation = this.#chat.send(joinDocument(this.#document, text) ?? text, {
-        ...samplingOf(this.#options),
-        onPrefillProgress: showPrefill(prefill),
-        signal,
-      });
-      const result = await this.#lines.during(streamAnswer(generation, this.#output, prefill), () => abort.abort());
-      this.#document = undefined;
-      this.#lastResult = result;
-      await this.#output.flush();
-      if (!this.#output.closed.aborted) {
-        writeSummary(stderr, result, this.#model.info, { contextFull: '/clear starts over; --ctx makes it larger' });
-      }
+      const outcome = await this.#session.take(message, turn.signal);
+      if (turn.exitCode !== EXIT.SIGTERM) return outcome;
+      this.#exitCode = turn.exitCode;
+      return 'leave';
     } catch (error) {
-      // The chat goes on after what only this message ran into.
-      if (!(error instanceof KvantError) || error.code === 'ENGINE_FAILED' || error.code === 'ENGINE_CLOSED')
-        throw error;
+      if (!(error instanceof KvantError) || !TURN_ERRORS.has(error.code)) throw error;
+      const { stderr, env } = this.#context;
       stderr.write(`${errorReport(error, Boolean(env['KVANT_DEBUG']))}\n`);
+      // Nobody reads along where lines are piped in: the exit code has to say that an answer is missing.
+      if (!isInteractive(this.#context)) this.#exitCode = EXIT.failure;
+      return 'stay';
+    } finally {
+      turn.end();
     }
   }
 }

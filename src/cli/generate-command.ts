@@ -1,5 +1,4 @@
-import { KvantError } from '../errors.ts';
-import type { GenerateOptions, GenerateResult, Model } from '../engine/types.ts';
+import type { ChatMessage, GenerateOptions, GenerateResult, Model } from '../engine/types.ts';
 import { showPrefill, streamAnswer, writeSummary } from './answer.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
@@ -95,15 +94,12 @@ async function promptOf(model: Model, { prompt, options, logits }: Request): Pro
     return { prompt: { tokens }, recorder: new LogitsRecorder(logits, positionsOf(options.logitsAt, tokens.length)) };
   }
   if (prompt.kind === 'tokens') return { prompt: { tokens: prompt.tokenIds } };
-  return { prompt: options.raw ? { prompt: prompt.text } : { messages: messagesOf(model, prompt.text, options) } };
+  return { prompt: options.raw ? { prompt: prompt.text } : { messages: messagesOf(prompt.text, options) } };
 }
 
-function messagesOf(model: Model, content: string, { system }: CliOptions) {
-  if (!model.info.hasChatTemplate) {
-    throw new KvantError('INVALID_OPTION', `${model.info.name} has no chat template: give the prompt with --raw`);
-  }
+function messagesOf(content: string, { system }: CliOptions): readonly ChatMessage[] {
   const user = { role: 'user', content } as const;
-  return system === undefined ? [user] : [{ role: 'system', content: system } as const, user];
+  return system === undefined ? [user] : [{ role: 'system', content: system }, user];
 }
 
 function isAbort(error: unknown): boolean {

@@ -1,6 +1,10 @@
-/** Where a chat's messages come from: somebody at a terminal, or a file of lines. */
+/** What somebody does who is asked for a message: gives one, presses Ctrl-C where there is nothing to take back, or leaves. */
+export type MessageEvent =
+  { readonly kind: 'message'; readonly text: string } | { readonly kind: 'interrupt' } | { readonly kind: 'end' };
+
+/** Where a chat's messages come from: somebody at a terminal, or lines that are piped in. */
 export interface MessageSource {
-  /** The next message; undefined at the end. While it waits, the terminal is the source's; otherwise it is the chat's. */
-  next(): Promise<string | undefined>;
+  /** Waits for what comes next. Meanwhile the terminal is the source's; otherwise it is the chat's. */
+  next(): Promise<MessageEvent>;
   close(): void;
 }

@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { InputStream } from './cli-context.ts';
 import { MessageLines } from './message-lines.ts';
-import type { MessageSource } from './message-source.ts';
+import type { MessageEvent, MessageSource } from './message-source.ts';
 
 /** Messages from lines that are piped in; empty lines are passed over. */
 export class PipedMessages implements MessageSource {
@@ -14,11 +14,12 @@ export class PipedMessages implements MessageSource {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  async next(): Promise<string | undefined> {
+  async next(): Promise<MessageEvent> {
     for (;;) {
       const line = await this.#lines.next();
-      const message = line.done ? this.#message.end() : this.#message.push(line.value);
-      if (line.done || message?.trim()) return message;
+      const text = line.done ? this.#message.end() : this.#message.push(line.value);
+      if (text?.trim()) return { kind: 'message', text };
+      if (line.done) return { kind: 'end' };
     }
   }
 

@@ -1,41 +1,49 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
+import { KvantError } from '../errors.ts';
 import { chatCommand } from './chat-command.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
-import { type CliOptions, type GivenFlag, parseCliOptions } from './cli-options.ts';
+import { type CliOptions, flagName, type GivenFlag, parseCliOptions } from './cli-options.ts';
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
-import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS } from './flags.ts';
+import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS, GENERATE_FLAGS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
 import { Output } from './output.ts';
 
 const DESCRIPTION = `Language models on a quantized KV cache.
 
-With a prompt, answers it; without one, on a terminal, chats. Answers go to stdout, everything else to stderr.
-"kvant generate --help" and "kvant chat --help" tell their options; those of generate may follow "kvant" directly.`;
+With a prompt, answers it; without one, on a terminal, chats. Answers go to stdout, everything else to stderr.`;
+
+const ROOT_EXAMPLES = `
+Examples:
+  kvant                                       chat with the embedded model
+  kvant "Why is the sky blue?"                answer once
+  kvant --file book.txt "Who is the hero?"    put a document before the prompt
+  echo "Why is the sky blue?" | kvant --json  read the prompt from stdin, print one JSON object
+  kvant --kv k8v4 --model other.gguf chat     chat with another model, K at 8 bits and V at 4
+
+An option with (env: NAME) can also be set by that environment variable.`;
 
 const GENERATE_EXAMPLES = `
 Examples:
-  kvant "Why is the sky blue?"
-  kvant --file book.txt "Who tells the story?"
-  kvant --kv f16 --temperature 0.7 --seed 1 --max-tokens 100 "Write a short poem"
-  echo "Name three colours" | kvant --json
-  kvant --tokens ids.json --logits out.f32 --logits-at 1024:2048:16 --max-tokens 0
-  kvant chat --model model.gguf --kv k8v4 --ctx 4096
-`;
+  kvant generate "Why is the sky blue?" --max-tokens 100
+  kvant generate --temperature 0.8 --top-p 0.95 --seed 7 "Tell me a story."
+  kvant generate --raw "Once upon a time" --stop "The end"
+  kvant generate --tokens prompt.u16 --logits out.f32 --logits-at 1024:2048:8 --max-tokens 0`;
 
 const CHAT_EXAMPLES = `
-In the chat, /help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves. Without a terminal, each line of stdin is a turn.
+In the chat, /help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves. Where stdin is no terminal, each line of
+it is a message.
 
 Examples:
-  kvant chat --system "You answer in one sentence."
-  kvant chat --file book.txt --kv q4
-`;
+  kvant chat --system "Answer in one sentence."
+  kvant chat --ctx 4096 --kv q8 --temperature 0.7
+  kvant chat < questions.txt`;
 
 /**
- * Runs the command line.
+ * Runs the program.
  *
- * @param args without the program's own name
- * @returns the exit code; errors have been written to stderr
+ * @param args without the names of node and the script
+ * @returns the exit code; errors have been reported on stderr
  */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   let exitCode: number = EXIT.ok;
@@ -44,6 +52,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
+    // commander has written its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     context.stderr.write(`${errorReport(error, Boolean(context.env['KVANT_DEBUG']))}\n`);
     return exitCodeOf(error);
@@ -58,59 +67,91 @@ function createProgram(version: string, context: CliContext, exit: (code: number
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => void help.write(text),
       writeErr: (text) => context.stderr.write(text),
       outputError: (text, write) => write(`${errorReport(text.replace(/^error: /, ''), false)}\n`),
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+      getErrHelpWidth: () => context.stderr.columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
     })
-    .addHelpText('after', GENERATE_EXAMPLES);
-  const generate = program
-    .command('generate', { isDefault: true })
-    .summary('answer a prompt (the default with one)')
-    .description('Answers one prompt: the words given, or what is piped in, after the --file if there is one.')
-    .argument('[prompt...]', 'the prompt; - reads it from stdin')
-    .addHelpText('after', GENERATE_EXAMPLES)
-    .action(async (words: string[]) => {
-      const options = optionsOf(generate, GENERATE_FLAG_GROUPS);
-      const isNamed = program.args[0] === 'generate';
-      const hasPrompt = words.length > 0 || options.tokens !== undefined || options.file !== undefined;
-      if (!isNamed && !hasPrompt && isInteractive(context)) exit(await chatCommand(options, context));
-      else exit(await generateCommand({ words, allowDefault: !isNamed && !hasPrompt }, options, context));
+    .argument('[prompt...]', 'what to answer; - reads it from stdin')
+    .action(async (words: string[], _values: object, command: Command) => {
+      const options = parseCliOptions(givenFlags(command));
+      const hasPrompt = words.length > 0 || options.file !== undefined || options.tokens !== undefined;
+      if (hasPrompt || !isInteractive(context)) {
+        exit(await generateCommand({ words, allowDefault: true }, options, context));
+      } else {
+        exit(await chatCommand(chatOptions(options), context));
+      }
     });
-  const chat = program
+  addFlags(program, GENERATE_FLAG_GROUPS);
+  addGenerate(program, context, exit);
+  addChat(program, context, exit);
+  return program.addHelpText('after', ROOT_EXAMPLES);
+}
+
+function addGenerate(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('generate')
+    .description('answer one prompt; the default where there is one')
+    .argument('[prompt...]', 'what to answer; - reads it from stdin')
+    .action(async (words: string[], _values: object, command: Command) => {
+      const options = parseCliOptions(givenFlags(command));
+      exit(await generateCommand({ words, allowDefault: false }, options, context));
+    });
+  addFlags(command, GENERATE_FLAG_GROUPS).addHelpText('after', GENERATE_EXAMPLES);
+}
+
+function addChat(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
     .command('chat')
-    .summary('chat (the default on a terminal)')
-    .description('Chats with the model; the KV cache stays between turns.')
-    .addHelpText('after', CHAT_EXAMPLES)
-    .action(async () => exit(await chatCommand(optionsOf(chat, CHAT_FLAG_GROUPS), context)));
-  addFlags(generate, GENERATE_FLAG_GROUPS);
-  addFlags(chat, CHAT_FLAG_GROUPS);
-  return program;
+    .description('talk in turns; the default on a terminal')
+    .action(async (_values: object, command: Command) => {
+      exit(await chatCommand(chatOptions(parseCliOptions(givenFlags(command))), context));
+    });
+  addFlags(command, CHAT_FLAG_GROUPS).addHelpText('after', CHAT_EXAMPLES);
 }
 
-function addFlags(command: Command, groups: FlagGroups): void {
+function addFlags(command: Command, groups: FlagGroups): Command {
   for (const [heading, flags] of Object.entries(groups)) {
-    for (const flag of Object.values(flags)) command.addOption(createOption(flag).helpGroup(heading));
+    for (const flag of Object.values(flags)) command.addOption(toOption(flag).helpGroup(heading));
   }
+  return command;
 }
 
-function createOption({ usage, kind, description, environmentVariable }: Flag): Option {
-  const option = new Option(usage, description);
-  if (environmentVariable !== undefined) option.env(environmentVariable);
+function toOption(flag: Flag): Option {
+  const option = new Option(flag.usage, flag.description);
+  if (flag.environmentVariable !== undefined) option.env(flag.environmentVariable);
   // The first value of a list comes without a list, and so does an environment variable's.
-  if (kind === 'list') option.argParser((text, earlier: string[] | undefined) => [...(earlier ?? []), text]);
+  if (flag.kind === 'list') option.argParser((value, previous?: string[]) => [...(previous ?? []), value]);
   return option;
 }
 
-/** @throws KvantError INVALID_OPTION naming the flag or the environment variable */
-function optionsOf(command: Command, groups: FlagGroups): CliOptions {
+/** Flags of the command and of those above it; a nearer one wins, and the command line over the environment. */
+function givenFlags(command: Command): Record<string, GivenFlag> {
   const given: Record<string, GivenFlag> = {};
-  for (const name of Object.values(groups).flatMap((flags) => Object.keys(flags))) {
-    const source = command.getOptionValueSource(name);
-    if (source === 'cli') given[name] = { value: command.getOptionValue(name), source: 'cli' };
-    if (source === 'env') given[name] = { value: command.getOptionValue(name), source: 'env' };
+  for (let level: Command | null = command; level; level = level.parent) {
+    for (const [name, value] of Object.entries(level.opts<Record<string, unknown>>())) {
+      const source = level.getOptionValueSource(name) === 'env' ? 'env' : 'cli';
+      const isUnset = source === 'env' && String(value) === '';
+      if (!isUnset && (given[name] === undefined || (given[name].source === 'env' && source === 'cli'))) {
+        given[name] = { value, source };
+      }
+    }
   }
-  return parseCliOptions(given);
+  return given;
+}
+
+/** Refuses flags that mean nothing in a chat. @throws KvantError INVALID_OPTION */
+function chatOptions(options: CliOptions): CliOptions {
+  for (const [name, flag] of Object.entries(GENERATE_FLAGS)) {
+    if (options[name as keyof CliOptions] === undefined) continue;
+    throw new KvantError('INVALID_OPTION', `${flagName(flag)} needs a prompt: chat does not know it`);
+  }
+  return options;
 }
 
 async function readVersion(): Promise<string> {

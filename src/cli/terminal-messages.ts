@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { InputStream, OutputStream } from './cli-context.ts';
 import { MessageLines } from './message-lines.ts';
-import type { MessageSource } from './message-source.ts';
+import type { MessageEvent, MessageSource } from './message-source.ts';
 
 const PROMPT = '> ';
 const CONTINUED_PROMPT = '. ';
@@ -10,7 +10,7 @@ const PASTE_MARKS_OFF = '\u001b[?2004l';
 
 /**
  * Messages that somebody types, with line editing and history. Lines that are pasted at once stay together: the terminal is asked to
- * mark where a paste begins and ends. Ctrl-C empties the line; on an empty one, the second Ctrl-C ends the chat, as Ctrl-D does.
+ * mark where a paste begins and ends. Ctrl-C takes back what has been typed of a message; Ctrl-D ends.
  *
  * Between messages the terminal is left in its usual mode, so that Ctrl-C reaches the process as a signal while an answer comes.
  */
@@ -22,10 +22,9 @@ export class TerminalMessages implements MessageSource {
   readonly #onKeypress: (text: string | undefined, key: { readonly name?: string }) => void;
   /** Messages that were typed ahead, while an answer came. */
   readonly #waiting: string[] = [];
-  #deliver: ((message: string | undefined) => void) | undefined;
+  #wanted: ((event: MessageEvent) => void) | undefined;
   #pasted: string[] = [];
   #isPasting = false;
-  #isInterrupted = false;
   #isClosed = false;
 
   constructor(stdin: InputStream, stdout: OutputStream) {
@@ -37,18 +36,17 @@ export class TerminalMessages implements MessageSource {
     this.#reader.on('close', () => this.#onClose());
     this.#onKeypress = (_text, key) => {
       if (key.name === 'paste-start' || key.name === 'paste-end') this.#isPasting = key.name === 'paste-start';
-      else if (!(key.name === 'c')) this.#isInterrupted = false;
     };
     stdin.on('keypress', this.#onKeypress);
     this.#release();
   }
 
-  next(): Promise<string | undefined> {
-    const waiting = this.#waiting.shift();
-    if (waiting !== undefined || this.#isClosed) return Promise.resolve(waiting);
+  next(): Promise<MessageEvent> {
+    const text = this.#waiting.shift();
+    if (text !== undefined) return Promise.resolve({ kind: 'message', text });
+    if (this.#isClosed) return Promise.resolve({ kind: 'end' });
     return new Promise((resolve) => {
-      this.#deliver = resolve;
-      this.#isInterrupted = false;
+      this.#wanted = resolve;
       this.#stdin.setRawMode?.(true);
       this.#stdout.write(PASTE_MARKS_ON);
       this.#reader.resume();
@@ -61,52 +59,51 @@ export class TerminalMessages implements MessageSource {
   }
 
   #onLine(line: string): void {
-    this.#isInterrupted = false;
     if (this.#isPasting) {
       this.#pasted.push(line);
       return;
     }
-    const text = [...this.#pasted, line].join('\n');
-    const wasPasted = this.#pasted.length > 0;
+    const lines = [...this.#pasted, line];
     this.#pasted = [];
-    const message = wasPasted && !this.#message.isOpen ? text : this.#message.push(text);
-    if (message?.trim()) this.#complete(message);
-    else if (this.#deliver) this.#prompt();
+    // A paste is a message as it is, unless it goes on with one that has begun.
+    const isWhole = lines.length > 1 && !this.#message.isOpen;
+    const messages = isWhole ? [lines.join('\n')] : lines.map((text) => this.#message.push(text));
+    for (const text of messages) {
+      if (text?.trim()) this.#take(text);
+    }
+    if (this.#wanted) this.#prompt();
   }
 
-  #complete(message: string): void {
-    const deliver = this.#deliver;
-    this.#deliver = undefined;
-    if (!deliver) {
-      this.#waiting.push(message);
-      return;
-    }
-    this.#release();
-    deliver(message);
+  #take(text: string): void {
+    if (this.#wanted) this.#deliver({ kind: 'message', text });
+    else this.#waiting.push(text);
   }
 
   #onInterrupt(): void {
     const isEmpty = this.#reader.line === '' && !this.#message.isOpen && this.#pasted.length === 0;
-    if (isEmpty && this.#isInterrupted) {
-      this.#reader.close();
-      return;
-    }
-    this.#isInterrupted = isEmpty;
     this.#message.clear();
     this.#pasted = [];
-    // Ctrl-U and Ctrl-K: the reader offers no other way to empty its line.
+    // To the end of the line, and delete to its start: the reader has no other way to empty it.
     this.#reader.write(null, { ctrl: true, name: 'e' });
     this.#reader.write(null, { ctrl: true, name: 'u' });
-    this.#stdout.write(isEmpty ? '\n(Ctrl-C again, or Ctrl-D, to leave)\n' : '\n');
-    this.#prompt();
+    this.#stdout.write('\n');
+    if (isEmpty) this.#deliver({ kind: 'interrupt' });
+    else this.#prompt();
   }
 
   #onClose(): void {
     this.#isClosed = true;
     this.#stdin.off('keypress', this.#onKeypress);
-    this.#stdout.write(`${PASTE_MARKS_OFF}\n`);
-    this.#deliver?.(undefined);
-    this.#deliver = undefined;
+    this.#stdout.write(PASTE_MARKS_OFF);
+    if (this.#wanted) this.#stdout.write('\n');
+    this.#deliver({ kind: 'end' });
+  }
+
+  #deliver(event: MessageEvent): void {
+    const wanted = this.#wanted;
+    this.#wanted = undefined;
+    if (!this.#isClosed) this.#release();
+    wanted?.(event);
   }
 
   /** Gives the terminal back until the next message is wanted. */

@@ -1,0 +1,109 @@
+import type { Chat, GenerateResult, Model } from '../engine/types.ts';
+import { showPrefill, streamAnswer, writeSummary } from './answer.ts';
+import type { CliContext } from './cli-context.ts';
+import type { CliOptions } from './cli-options.ts';
+import { formatBytes, formatCount } from './format.ts';
+import { samplingOf } from './load-model.ts';
+import { Output } from './output.ts';
+import { ProgressLine } from './progress-line.ts';
+import { joinDocument } from './prompt-input.ts';
+import { summaryLine } from './summary-line.ts';
+
+const HELP = `/help     this list
+/clear    forget the conversation and free its cache
+/stats    the model, its memory, and what the last answer took
+/exit     leave (also Ctrl-D, or Ctrl-C twice)
+Ctrl-C stops an answer and keeps the chat. A line that ends in \\ goes on in the next one; lines between two lines of """
+are one message.
+`;
+
+/** A word after a slash, alone or before an argument; `/etc/passwd` is a message. */
+const COMMAND = /^\/(\w+)(?:\s|$)/;
+
+/** A conversation, and the commands that its messages may be. Answers go to stdout, everything else to stderr. */
+export class ChatSession {
+  readonly #model: Model;
+  readonly #chat: Chat;
+  readonly #options: CliOptions;
+  readonly #context: CliContext;
+  readonly #output: Output;
+  readonly #document: string | undefined;
+  #documentIsNext = true;
+  #lastResult: GenerateResult | undefined;
+
+  /** @param document is put before the first message, and before the first one after /clear */
+  constructor(model: Model, document: string | undefined, options: CliOptions, context: CliContext) {
+    this.#model = model;
+    this.#chat = model.chat(options.system === undefined ? {} : { system: options.system });
+    this.#document = document;
+    this.#options = options;
+    this.#context = context;
+    this.#output = new Output(context.stdout);
+  }
+
+  get greeting(): string {
+    const { name, kvFormat, ctx } = this.#model.info;
+    return `${name}, kv ${kvFormat}, ${formatCount(ctx)} tokens of context. /help lists the commands.`;
+  }
+
+  /** Answers a message or obeys it, if it is a command. @throws what the generation or the output throws */
+  async take(message: string, signal: AbortSignal): Promise<'stay' | 'leave'> {
+    const command = COMMAND.exec(message)?.[1];
+    if (command === 'exit' || command === 'quit') return 'leave';
+    if (command === undefined) await this.#answer(message, signal);
+    else this.#context.stderr.write(await this.#obey(command));
+    return this.#output.closed.aborted ? 'leave' : 'stay';
+  }
+
+  async #answer(message: string, signal: AbortSignal): Promise<void> {
+    const { stderr, env } = this.#context;
+    const prefill = new ProgressLine(stderr, env['TERM']);
+    const content = (this.#documentIsNext ? joinDocument(this.#document, message) : undefined) ?? message;
+    const generation = this.#chat.send(content, {
+      ...samplingOf(this.#options),
+      onPrefillProgress: showPrefill(prefill),
+      signal: AbortSignal.any([signal, this.#output.closed]),
+    });
+    const result = await streamAnswer(generation, this.#output, prefill);
+    this.#documentIsNext = false;
+    this.#lastResult = result;
+    await this.#output.flush();
+    if (this.#output.closed.aborted) return;
+    writeSummary(stderr, result, this.#model.info, { contextFull: '/clear starts over; --ctx makes it larger' });
+  }
+
+  async #obey(command: string): Promise<string> {
+    switch (command) {
+      case 'help':
+        return HELP;
+      case 'clear':
+        await this.#chat.clear();
+        this.#documentIsNext = true;
+        this.#lastResult = undefined;
+        return 'the conversation is forgotten\n';
+      case 'stats':
+        return this.#stats();
+      default:
+        return `kvant: unknown command /${command}: /help lists the commands (a space before the slash sends it)\n`;
+    }
+  }
+
+  #stats(): string {
+    const { info } = this.#model;
+    const { weightBytes, pageBytes, scratchBytes } = info.memory;
+    const memory = [
+      `weights ${formatBytes(weightBytes)}`,
+      `cache ${formatBytes(pageBytes)}`,
+      `scratch ${formatBytes(scratchBytes)}`,
+    ];
+    const tokens = `${formatCount(this.#lastResult?.kv.tokens ?? 0)} of ${formatCount(info.ctx)} tokens`;
+    const answer = this.#lastResult ? summaryLine(this.#lastResult, info.backend) : 'nothing was answered yet';
+    return [
+      `${info.name}: ${info.architecture}, ${formatCount(info.numParameters / 1e6)} M parameters, ${info.path}`,
+      `memory: ${memory.join(', ')}`,
+      `context: ${tokens} in ${formatCount(this.#chat.messages.length)} messages`,
+      answer,
+      '',
+    ].join('\n');
+  }
+}
