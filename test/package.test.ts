@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -49,7 +49,7 @@ describe('the published package', () => {
       [],
     );
     const kernels = ['kvant-relaxed', 'kvant-relaxed-pairs', 'kvant-simd'].map((name) => `dist/wasm/${name}.wasm`);
-    for (const path of [...kernels, 'dist/index.js', 'dist/index.d.ts', 'LICENSE']) {
+    for (const path of [...kernels, 'dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'LICENSE']) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
   });
@@ -64,6 +64,15 @@ describe('the published package', () => {
     await writeFile(join(folder, 'program.mjs'), program);
     const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: folder });
     assert.deepEqual(JSON.parse(stdout), { backend: 'wasm', count: 5 });
+  });
+
+  it('runs as the command kvant', async () => {
+    const main = join(folder, 'node_modules/kvant/dist/cli/main.js');
+    assert.match(await readFile(main, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+    const args = ['--model', tinyModel('llama-d64.Q8_0.gguf'), '--max-tokens', '3', '--raw', '--json', 'The '];
+    const { stdout } = await run(process.execPath, [main, 'generate', ...args], { cwd: folder });
+    const { completion_tokens: count } = JSON.parse(stdout) as { readonly completion_tokens: number };
+    assert.equal(count, 3);
   });
 
   it('has declarations that a strict TypeScript program compiles against', async () => {
