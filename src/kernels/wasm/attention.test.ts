@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { KvShape } from '../../cache/page-layout.ts';
 import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
@@ -16,10 +17,10 @@ import {
   forEachWasmBuild,
 } from '../testing/wasm-builds.ts';
 
-function config(formatName: string, headDim: number, numHeads: number, numKvHeads: number): KernelsConfig {
-  const format = parseKvFormat(formatName, headDim);
+function config(formatName: string, shape: KvShape, numHeads: number): KernelsConfig {
+  const format = parseKvFormat(formatName, shape.headDim);
   return {
-    shape: { numLayers: 2, numKvHeads, headDim },
+    shape,
     numHeads,
     format,
     ropeFrequencies: [1],
@@ -94,7 +95,7 @@ const WHOLE_PAGE: QueryRun = { numSealed: 1, firstIndex: 0, numRows: 64 };
 
 for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4']) {
   describe(`${format}, 3 query heads of 64 channels to a KV head`, () => {
-    const settings = config(format, 64, 3, 1);
+    const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim: 64 }, 3);
     const { v } = settings.format;
     let builds: readonly Kernels[];
     before(async () => {
@@ -152,7 +153,7 @@ const SHAPES = [
 ] as const;
 
 for (const [format, headDim, numHeads, numKvHeads] of SHAPES) {
-  const settings = config(format, headDim, numHeads, numKvHeads);
+  const settings = config(format, { numLayers: 2, numKvHeads, headDim }, numHeads);
   const shape = `${numHeads} heads of ${headDim} over ${numKvHeads} KV heads`;
   test(`${format}, ${shape}: attention equals the reference (${title(toleranceOf(settings))}), ${FEWER_BUILDS_TITLE}`, async () => {
     const attention = createAttentionCase(settings, 'Gaussian', queryRuns(settings, [0, 9]));

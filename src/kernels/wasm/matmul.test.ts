@@ -145,7 +145,7 @@ for (const type of TYPES) {
     // Float weights are multiplied with float32 activations either way.
     const builds = QUANTIZED.includes(type) ? f32Builds : int8Builds;
     for (const data of Object.keys(FLOAT_DATA)) {
-      for (const numCols of columnsOf(type)) {
+      for (const numCols of data === 'Gaussian' ? columnsOf(type) : columnsOf(type).slice(0, 1)) {
         await compareProducts(builds, type, floatRows(data, NUM_ROWS, numCols), floatTolerance);
       }
     }
