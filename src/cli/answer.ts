@@ -1,6 +1,8 @@
 import { styleText } from 'node:util';
 import type { Generation, GenerateResult, ModelInfo } from '../engine/types.ts';
 import type { CliContext, OutputStream } from './cli-context.ts';
+import type { CliOptions } from './cli-options.ts';
+import { DEFAULT_MAX_TOKENS } from './flags.ts';
 import { formatCount } from './format.ts';
 import type { Output } from './output.ts';
 import type { ProgressLine } from './progress-line.ts';
@@ -43,16 +45,21 @@ export function showPrefill(line: ProgressLine): (progress: { computedTokens: nu
   };
 }
 
-/** The summary of an answer; before it, why it is cut where the context was too small. */
+/** Why an answer is cut, where the user did not ask for that, and what helps. */
+export function cutHint({ finishReason }: GenerateResult, options: CliOptions, { ctx }: ModelInfo): string | undefined {
+  if (finishReason === 'context') return `the context of ${formatCount(ctx)} tokens is full; --ctx makes it larger`;
+  if (finishReason !== 'length' || options.maxTokens !== undefined) return undefined;
+  return `the answer is cut after ${formatCount(DEFAULT_MAX_TOKENS)} tokens; --max-tokens allows more`;
+}
+
+/** The summary of an answer, with a hint before it if there is one. */
 export function writeSummary(
   stderr: OutputStream,
   result: GenerateResult,
   info: ModelInfo,
-  hints: { readonly contextFull: string },
+  hint: string | undefined,
 ): void {
-  if (result.finishReason === 'context') {
-    stderr.write(`kvant: the context of ${formatCount(info.ctx)} tokens is full: ${hints.contextFull}\n`);
-  }
+  if (hint !== undefined) stderr.write(`kvant: ${hint}\n`);
   stderr.write(`${dim(summaryLine(result, info.backend), stderr)}\n`);
 }
 

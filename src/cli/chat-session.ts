@@ -1,7 +1,8 @@
 import type { Chat, GenerateResult, Model } from '../engine/types.ts';
-import { showPrefill, streamAnswer, writeSummary } from './answer.ts';
+import { cutHint, showPrefill, streamAnswer, writeSummary } from './answer.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
+import { CHAT_REPETITION_PENALTY } from './flags.ts';
 import { formatBytes, formatCount } from './format.ts';
 import { samplingOf } from './load-model.ts';
 import { Output } from './output.ts';
@@ -60,7 +61,7 @@ export class ChatSession {
     const prefill = new ProgressLine(stderr, env['TERM']);
     const content = (this.#documentIsNext ? joinDocument(this.#document, message) : undefined) ?? message;
     const generation = this.#chat.send(content, {
-      ...samplingOf(this.#options),
+      ...samplingOf({ repetitionPenalty: CHAT_REPETITION_PENALTY, ...this.#options }),
       onPrefillProgress: showPrefill(prefill),
       signal: AbortSignal.any([signal, this.#output.closed]),
     });
@@ -69,7 +70,9 @@ export class ChatSession {
     this.#lastResult = result;
     await this.#output.flush();
     if (this.#output.closed.aborted) return;
-    writeSummary(stderr, result, this.#model.info, { contextFull: '/clear starts over; --ctx makes it larger' });
+    const hint = cutHint(result, this.#options, this.#model.info);
+    const more = result.finishReason === 'context' ? ', /clear starts over' : '';
+    writeSummary(stderr, result, this.#model.info, hint && hint + more);
   }
 
   async #obey(command: string): Promise<string> {

@@ -24,6 +24,11 @@ export interface Flag<T = unknown> {
   readonly environmentVariable?: string;
 }
 
+/** Small models under greedy choice may repeat themselves for ever: an answer ends somewhere unless the user says where. */
+export const DEFAULT_MAX_TOKENS = 1024;
+/** Keeps a greedy chat from going round in circles. `generate` has none, so that its answers compare with other engines'. */
+export const CHAT_REPETITION_PENALTY = 1.1;
+
 const filePath = z.string().min(1, 'must be the path of a file');
 const switchedOn = z.literal(true);
 
@@ -72,7 +77,7 @@ export const SAMPLING_FLAGS = {
     usage: '--max-tokens <number>',
     kind: 'number',
     schema: chatSendOptionShape.maxTokens,
-    description: 'most tokens of an answer; 0 generates nothing (default: until it ends or the context is full)',
+    description: `most tokens of an answer; 0 generates nothing (default: ${DEFAULT_MAX_TOKENS})`,
     environmentVariable: 'KVANT_MAX_TOKENS',
   },
   temperature: {
@@ -107,7 +112,7 @@ export const SAMPLING_FLAGS = {
     usage: '--repetition-penalty <number>',
     kind: 'number',
     schema: chatSendOptionShape.repetitionPenalty,
-    description: `divides the logits of tokens already seen, 1 is off (default: ${SAMPLING_DEFAULTS.repetitionPenalty})`,
+    description: `divides the logits of tokens already seen, 1 is off (default: ${SAMPLING_DEFAULTS.repetitionPenalty}, in chat ${CHAT_REPETITION_PENALTY})`,
     environmentVariable: 'KVANT_REPETITION_PENALTY',
   },
   seed: {

@@ -1,5 +1,5 @@
 import type { ChatMessage, GenerateOptions, GenerateResult, Model } from '../engine/types.ts';
-import { showPrefill, streamAnswer, writeSummary } from './answer.ts';
+import { cutHint, showPrefill, streamAnswer, writeSummary } from './answer.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
 import { EXIT } from './exit-code.ts';
@@ -59,7 +59,7 @@ async function loadAndAnswer(request: Request, context: CliContext): Promise<voi
     if (options.json) await output.write(`${JSON.stringify(jsonReport(result, model.info))}\n`);
     await output.flush();
     if (options.json || output.closed.aborted) return;
-    writeSummary(context.stderr, result, model.info, { contextFull: 'the answer is cut; --ctx makes it larger' });
+    writeSummary(context.stderr, result, model.info, cutHint(result, options, model.info));
   } finally {
     await model.close();
   }

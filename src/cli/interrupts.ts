@@ -8,22 +8,46 @@ export interface Interrupts {
   listen(handler: (signal: InterruptSignal) => void): () => void;
 }
 
+/** npm passes a Ctrl-C on to the program, which has had it from the terminal already: what follows so soon is the same. */
+const SAME_SIGNAL_MS = 100;
+
 /** The signals of this process. A second one, while the first is still being handled, ends the process at once. */
-export const processInterrupts: Interrupts = {
-  listen(handler) {
-    let handled = false;
-    const onSignal = (signal: NodeJS.Signals): void => {
-      const known = signal === 'SIGTERM' ? 'SIGTERM' : 'SIGINT';
-      if (handled) process.exit(EXIT[known]);
-      handled = true;
-      handler(known);
+export class ProcessInterrupts implements Interrupts {
+  readonly #exit: (code: number) => void;
+  readonly #now: () => number;
+  #lastMs: number | undefined;
+
+  constructor(
+    exit: (code: number) => void = (code) => process.exit(code),
+    now: () => number = () => performance.now(),
+  ) {
+    this.#exit = exit;
+    this.#now = now;
+  }
+
+  listen(handler: (signal: InterruptSignal) => void): () => void {
+    let isHandled = false;
+    const handle = (signal: InterruptSignal): void => {
+      if (this.#isRepetition()) return;
+      if (isHandled) this.#exit(EXIT[signal]);
+      else handler(signal);
+      isHandled = true;
     };
-    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    const onInterrupt = (): void => handle('SIGINT');
+    const onTerminate = (): void => handle('SIGTERM');
+    process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
     return () => {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
     };
-  },
-};
+  }
+
+  #isRepetition(): boolean {
+    const nowMs = this.#now();
+    const sinceLastMs = this.#lastMs === undefined ? Number.POSITIVE_INFINITY : nowMs - this.#lastMs;
+    this.#lastMs = nowMs;
+    return sinceLastMs < SAME_SIGNAL_MS;
+  }
+}
 
 /** A stretch of work that a signal aborts. End it when the work is done. */
 export class Interruptible {

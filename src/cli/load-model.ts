@@ -1,6 +1,7 @@
 import type { Model } from '../engine/types.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
+import { DEFAULT_MAX_TOKENS } from './flags.ts';
 import { formatBytes } from './format.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -22,9 +23,9 @@ export async function loadModel(options: CliOptions, context: CliContext, signal
   }
 }
 
-/** Options as the library takes them, for every answer. */
+/** Options of an answer as the library takes them. */
 export function samplingOf(options: CliOptions) {
-  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
+  const { maxTokens = DEFAULT_MAX_TOKENS, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
   return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command `kvant`. */
 import { load } from '../engine/load-node.ts';
-import { processInterrupts } from './interrupts.ts';
+import { ProcessInterrupts } from './interrupts.ts';
 import { runProgram } from './program.ts';
 
 // Nobody is left to be told when stderr is closed, too; stdout is watched where it is written.
@@ -13,5 +13,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
-  interrupts: processInterrupts,
+  interrupts: new ProcessInterrupts(),
 });
