@@ -1,5 +1,5 @@
 import { addAbortSignal } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import timers from 'node:timers/promises';
 import { KvantError } from '../errors.ts';
 import type { InputStream } from './cli-context.ts';
 import { decodeText, fileErrorReason } from './text-file.ts';
@@ -28,7 +28,7 @@ export async function readPipedInput(
   try {
     const iterator = stdin[Symbol.asyncIterator]() as AsyncIterator<string | Uint8Array>;
     const first = iterator.next();
-    const silent = patienceMs === undefined ? first : delay(patienceMs, undefined, { signal: patience.signal });
+    const silent = patienceMs === undefined ? first : timers.setTimeout(patienceMs, undefined, { signal: patience.signal });
     let item = await Promise.race([first, silent]);
     if (item === undefined) {
       stdin.destroy();

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GenerateResult } from '../engine/types.ts';
+import { jsonReport } from './json-report.ts';
+import { FAKE_INFO } from './testing/fake-model.ts';
+
+const RESULT: GenerateResult = {
+  text: 'Paris.',
+  tokenIds: [5, 2],
+  promptTokens: 31,
+  cachedTokens: 0,
+  completionTokens: 2,
+  finishReason: 'stop',
+  seed: 9,
+  kv: { format: 'k8v4', bitsPerElement: 6.25, bytes: 1000, bytesF16: 2560, tokens: 32 },
+  timings: { loadMs: 300.5, ttftMs: 20, prefillTps: 900, decodeTps: 110 },
+};
+
+test('everything that was measured, in snake case', () => {
+  assert.deepEqual(jsonReport(RESULT, FAKE_INFO), {
+    model: 'Fake',
+    backend: { name: 'wasm', threads: 1, isa: 'SIMD' },
+    kv: { format: 'k8v4', bits_per_element: 6.25, bytes: 1000, bytes_f16: 2560, tokens: 32 },
+    prompt_tokens: 31,
+    cached_tokens: 0,
+    completion_tokens: 2,
+    token_ids: [5, 2],
+    text: 'Paris.',
+    finish_reason: 'stop',
+    seed: 9,
+    timings: { load_ms: 300.5, ttft_ms: 20, prefill_tps: 900, decode_tps: 110 },
+  });
+});
+
+test('what was not measured is null, and so is what JSON has no number for', () => {
+  const timings = { loadMs: 1, ttftMs: Number.NaN, prefillTps: undefined, decodeTps: Number.POSITIVE_INFINITY };
+  const kv = { ...RESULT.kv, bitsPerElement: Number.NaN };
+  const report = jsonReport({ ...RESULT, timings, kv }, FAKE_INFO);
+  assert.deepEqual(report.timings, { load_ms: 1, ttft_ms: null, prefill_tps: null, decode_tps: null });
+  assert.equal(report.kv.bits_per_element, null);
+});
