@@ -1,4 +1,4 @@
-import type { ChatMessage, GenerateOptions, GenerateResult, Model } from '../engine/types.ts';
+import type { GenerateOptions, GenerateResult, Model } from '../engine/types.ts';
 import { cutHint, showPrefill, streamAnswer, writeSummary } from './answer.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
@@ -87,19 +87,34 @@ interface ModelPrompt {
   readonly recorder?: LogitsRecorder;
 }
 
-/** The prompt as the library takes it. With `--logits` it is turned into tokens here, since its length bounds the positions. */
-async function promptOf(model: Model, { prompt, options, logits }: Request): Promise<ModelPrompt> {
-  if (logits) {
-    const tokens = prompt.kind === 'tokens' ? prompt.tokenIds : await model.tokenize(prompt.text);
-    return { prompt: { tokens }, recorder: new LogitsRecorder(logits, positionsOf(options.logitsAt, tokens.length)) };
-  }
-  if (prompt.kind === 'tokens') return { prompt: { tokens: prompt.tokenIds } };
-  return { prompt: options.raw ? { prompt: prompt.text } : { messages: messagesOf(prompt.text, options) } };
+/** The prompt as the library takes it, and with `--logits` who takes the log-probabilities. */
+async function promptOf(model: Model, { prompt, options, logits, signal }: Request): Promise<ModelPrompt> {
+  const given = libraryPrompt(prompt, options);
+  if (!logits) return { prompt: given };
+  const numTokens = given.tokens?.length ?? (await countTokens(model, given, signal));
+  return { prompt: given, recorder: new LogitsRecorder(logits, positionsOf(options.logitsAt, numTokens)) };
 }
 
-function messagesOf(content: string, { system }: CliOptions): readonly ChatMessage[] {
-  const user = { role: 'user', content } as const;
-  return system === undefined ? [user] : [{ role: 'system', content: system }, user];
+function libraryPrompt(prompt: PromptInput, { raw, logits, system }: CliOptions): ModelPrompt['prompt'] {
+  if (prompt.kind === 'tokens') return { tokens: prompt.tokenIds };
+  if (raw || logits !== undefined) return { prompt: prompt.text };
+  const user = { role: 'user', content: prompt.text } as const;
+  return { messages: system === undefined ? [user] : [{ role: 'system', content: system }, user] };
+}
+
+/**
+ * Tokens of a prompt, those that the model adds of its own (BOS) included: only a generation tells them, so one is begun
+ * and stopped at the first sign of progress.
+ */
+async function countTokens(model: Model, prompt: ModelPrompt['prompt'], signal: AbortSignal): Promise<number> {
+  const counted = new AbortController();
+  const { promptTokens } = await model.generate({
+    ...prompt,
+    maxTokens: 0,
+    onPrefillProgress: () => counted.abort(),
+    signal: AbortSignal.any([signal, counted.signal]),
+  }).result;
+  return promptTokens;
 }
 
 function isAbort(error: unknown): boolean {

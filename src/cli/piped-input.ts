@@ -28,7 +28,8 @@ export async function readPipedInput(
   try {
     const iterator = stdin[Symbol.asyncIterator]() as AsyncIterator<string | Uint8Array>;
     const first = iterator.next();
-    const silent = patienceMs === undefined ? first : timers.setTimeout(patienceMs, undefined, { signal: patience.signal });
+    const silent =
+      patienceMs === undefined ? first : timers.setTimeout(patienceMs, undefined, { signal: patience.signal });
     let item = await Promise.race([first, silent]);
     if (item === undefined) {
       stdin.destroy();

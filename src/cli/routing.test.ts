@@ -147,7 +147,9 @@ describe('generate', () => {
       assert.deepEqual(await readdir(folder), []);
       const { log, exitCode } = await run([...args, 'abc']);
       assert.equal(exitCode, 0);
-      assert.deepEqual([log.generations[0].tokens, log.generations[0].logProbsAt], [[97, 98, 99], [2]]);
+      const [counting, generation] = log.generations;
+      assert.deepEqual([counting.prompt, counting.maxTokens, counting.logProbsAt], ['abc', 0, undefined]);
+      assert.deepEqual([generation.prompt, generation.logProbsAt], ['abc', [2]]);
       assert.deepEqual(await readdir(folder), ['out.f32']);
     } finally {
       await rm(folder, { recursive: true });

@@ -68,7 +68,7 @@ export function fakeModel(options: FakeModelOptions = {}): {
         request.onLogProbs?.(position, new Float32Array(FAKE_INFO.vocabularySize).fill(-position));
       }
       const text = request.prompt ?? request.messages?.at(-1)?.content ?? '';
-      return fakeGeneration(text, options, request.signal);
+      return fakeGeneration(text, options, request.signal, request.maxTokens === 0);
     },
     chat: () => ({
       messages: [],
@@ -95,16 +95,19 @@ function fakeGeneration(
   prompt: string,
   { answer = () => ['fi', 'ne'], finishReason = 'stop' }: FakeModelOptions,
   signal: AbortSignal = new AbortController().signal,
+  isEmpty = false,
 ): Generation {
   const { promise, resolve, reject } = Promise.withResolvers<GenerateResult>();
   async function* chunks(): AsyncGenerator<TextChunk> {
     try {
-      for await (const text of answer(prompt, signal)) yield { text, tokenIds: [] };
-      resolve({ ...RESULT, finishReason: signal.aborted ? 'aborted' : finishReason });
+      for await (const text of isEmpty ? [] : answer(prompt, signal)) yield { text, tokenIds: [] };
+      resolve({ ...RESULT, promptTokens: prompt.length, finishReason: signal.aborted ? 'aborted' : finishReason });
     } catch (error) {
       reject(error);
       throw error;
     }
   }
+  // An empty answer comes also when nobody iterates.
+  if (isEmpty) resolve({ ...RESULT, promptTokens: prompt.length, finishReason: 'length' });
   return { [Symbol.asyncIterator]: chunks, result: promise };
 }
