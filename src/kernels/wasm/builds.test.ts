@@ -78,11 +78,13 @@ test('products without relaxed SIMD equal those with it (error < 1e-6 of the lar
   for (const type of TYPES) assertRowsWithin(await products(simd, type), await products(relaxed, type), 1e-6, type);
 });
 
-test('attention without relaxed SIMD equals that with it (error < 1e-6 of the largest for f16, 1e-5 for q8 and q4)', async () => {
+test('attention without relaxed SIMD equals that with it (error < 1e-6 of the largest for f16, 6e-5 q8, 2e-3 q4)', async () => {
+  // Fused operations differ in the last bit, so that an integer query or weight may round the other way: one step of 16,383 in q8, of 255 in
+  // q4, times half the range of the codes.
   for (const [format, relative] of [
     ['f16', 1e-6],
-    ['q8', 1e-5],
-    ['q4', 1e-5],
+    ['q8', 6e-5],
+    ['q4', 2e-3],
   ] as const) {
     assertRowsWithin(await attended(format, 'SIMD'), await attended(format, 'relaxed SIMD'), relative, format);
   }

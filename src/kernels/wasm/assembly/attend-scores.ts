@@ -1,11 +1,10 @@
 import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
 import { K_META_HEADER } from './seal';
-import { loadF16x4, madd, maxLanes, sumLanes, sumLanes4F32, truncate4 } from './simd';
+import { loadF16x4, madd, maxMagnitude, maxMagnitudeLanes, sumLanes, sumLanes4F32, truncate4 } from './simd';
 import {
   addLanes,
   addRest,
   decodeMeta,
-  dotF32,
   dotRows4,
   dotRows4Planes,
   MIDDLE_4_BITS,
@@ -118,10 +117,9 @@ export function scoreSealedPage(
 
 /** Writes u = q * s as int8 to `high`, its scale and q . z to the scalars. */
 function quantizeQuery8(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = largestProduct(q, d, s);
+  const largest = measureQuery(q, d, s);
   const scale = largest / 127;
   store<f32>(s + QUERY_SCALE, scale);
-  store<f32>(s + QUERY_ZERO, dotF32(q, channelZero, d));
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 127 / largest);
   let sum = i32x4.splat(0);
   for (let c: usize = 0; c < <usize>d; c += 16) {
@@ -138,10 +136,9 @@ function quantizeQuery8(q: usize, d: i32, padded: i32, s: usize): void {
 
 /** The same with -8191..8191, offset by 8192 and cut into 7 high and 7 low bits. */
 function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = largestProduct(q, d, s);
+  const largest = measureQuery(q, d, s);
   const scale = largest / 8191;
   store<f32>(s + QUERY_SCALE, scale);
-  store<f32>(s + QUERY_ZERO, dotF32(q, channelZero, d));
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 8191 / largest);
   const offset = constant(WORDS_8192);
   const mask = constant(LOW_7_BITS);
@@ -161,17 +158,20 @@ function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
   addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
 }
 
-/** The largest magnitude of u = q * s; the sum of u goes to the scalars. */
-function largestProduct(q: usize, d: i32, s: usize): f32 {
-  let largest = f32x4.splat(0);
-  let sum = f32x4.splat(0);
-  for (let i: usize = 0; i < <usize>d << 2; i += 16) {
-    const u = f32x4.mul(v128.load(q + i), v128.load(channelScale + i));
-    largest = f32x4.max(largest, f32x4.abs(u));
-    sum = f32x4.add(sum, u);
+/** The largest magnitude of u = q * s. The sum of u and q . z go to the scalars. */
+function measureQuery(q: usize, d: i32, s: usize): f32 {
+  let largest = i32x4.splat(0);
+  let sum = f32x4.splat(0), zero = sum;
+  for (let i: usize = 0; i < <usize>d << 2; i += 32) {
+    const q0 = v128.load(q + i), q1 = v128.load(q + i, 16);
+    const u0 = f32x4.mul(q0, v128.load(channelScale + i)), u1 = f32x4.mul(q1, v128.load(channelScale + i, 16));
+    largest = maxMagnitude(maxMagnitude(largest, u0), u1);
+    sum = f32x4.add(sum, f32x4.add(u0, u1));
+    zero = madd(q1, v128.load(channelZero + i, 16), madd(q0, v128.load(channelZero + i), zero));
   }
   store<f32>(s + QUERY_EXACT_SUM, sumLanes(sum));
-  return maxLanes(largest);
+  store<f32>(s + QUERY_ZERO, sumLanes(zero));
+  return maxMagnitudeLanes(largest);
 }
 
 // @ts-ignore: decorator

@@ -1,7 +1,7 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { exp1NotAbove0, expNotAbove0, loadF16x4, madd, maxLanes, sumLanes, truncate4 } from './simd';
+import { exp1NotAbove0, expNotAbove0, loadF16x4, madd, maxLanes, maxMagnitude, maxMagnitudeLanes, sumLanes, truncate4 } from './simd';
 import {
   addLanes,
   addRest,
@@ -64,7 +64,7 @@ export function softmaxF16Page(numTokens: i32, numQueries: i32, d: i32): void {
 @inline
 function raiseMaximum(row: usize, count: i32, state: usize, s: usize): f32 {
   let largest = v128.load(row);
-  for (let t: usize = 16; t < <usize>count << 2; t += 16) largest = f32x4.max(largest, v128.load(row + t));
+  for (let t: usize = 16; t < <usize>count << 2; t += 16) largest = f32x4.pmax(largest, v128.load(row + t));
   const before = load<f32>(state);
   const maximum = max(before, maxLanes(largest));
   store<f32>(state, maximum);
@@ -160,13 +160,13 @@ function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): f32 {
     zero = madd(p, v128.load(tokenZero + i), zero);
     const w = f32x4.mul(p, v128.load(tokenScale + i));
     v128.store(row + i, w);
-    largest = f32x4.max(largest, w);
+    largest = maxMagnitude(largest, w);
     weights = f32x4.add(weights, w);
   }
   addToSum(state, s, sum);
   store<f32>(s + QUERY_EXACT_SUM, sumLanes(weights));
   store<f32>(s + QUERY_ZERO, sumLanes(zero));
-  return maxLanes(largest);
+  return maxMagnitudeLanes(largest);
 }
 
 function quantizeWeights8(w: usize, numTokens: i32, s: usize, largest: f32): void {

@@ -23,6 +23,7 @@ const TABLE: usize = memory.data<u32>(
     0x3c1e5fb0, 0x3c1e5fb0, 0x3c1e5fb0, 0x3c1e5fb0,
     0x3aaf6433, 0x3aaf6433, 0x3aaf6433, 0x3aaf6433,
     0xff800000, 0xff800000, 0xff800000, 0xff800000, // -infinity
+    0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff, // all bits but the sign
   ],
   16,
 );
@@ -46,6 +47,7 @@ export const EXP2_3 = 15;
 export const EXP2_4 = 16;
 export const EXP2_5 = 17;
 export const MINUS_INFINITY = 18;
+export const MAGNITUDE = 19;
 
 // @ts-ignore: decorator
 @inline

@@ -30,7 +30,7 @@ import {
   GROUP_SUMS,
   quantizedRowBytes,
 } from './row-quantize';
-import { dot, loadF16x4, loadI8x4AsF32, loadU8x4AsF32, madd, step, sumLanes4F32, widen } from './simd';
+import { dot, firstDot, firstStep, loadF16x4, loadI8x4AsF32, loadU8x4AsF32, madd, step, sumLanes4F32, widen } from './simd';
 
 /**
  * out = x W^T (+ bias), or out += x W^T. The work item is a strip of 8 output features, for all rows of x.
@@ -98,7 +98,7 @@ function quantizedStrip(
 }
 
 /** Rows of x that share unpacked weights: their codes fit the level-1 cache at usual widths. */
-const ROWS_AT_ONCE = 8;
+const ROWS_AT_ONCE = 16;
 /** Sums of a row of x: 8 output features as float32. */
 const SUM_BYTES = 32;
 
@@ -160,6 +160,14 @@ function multiply4(type: i32, codes: v128, x: v128, sum: v128): v128 {
   // Signed weights are the signed operand; activations are then split by sign.
   if (type == TYPE_Q8_0) return dot(codes, x, sum);
   return sumsFit16Bits(type) ? step(x, codes, sum) : dot(x, codes, sum);
+}
+
+/** The first of these. */
+// @ts-ignore: decorator
+@inline
+function firstMultiply4(type: i32, codes: v128, x: v128): v128 {
+  if (type == TYPE_Q8_0) return firstDot(codes, x);
+  return sumsFit16Bits(type) ? firstStep(x, codes) : firstDot(x, codes);
 }
 
 /** The sum of four of these, in 32 bits. */
@@ -287,7 +295,7 @@ function multiplyHalf(
     const p = type == TYPE_Q8_0 ? x + k : x;
     let v = v128.load(p);
     let t = lane0(v);
-    let a = multiply4(type, c0, t, i32x4.splat(0)), b = multiply4(type, e0, t, i32x4.splat(0));
+    let a = firstMultiply4(type, c0, t), b = firstMultiply4(type, e0, t);
     t = lane1(v);
     a = multiply4(type, c1, t, a);
     b = multiply4(type, e1, t, b);
@@ -300,7 +308,7 @@ function multiplyHalf(
     if (type == TYPE_Q8_0) {
       v = v128.load(p + k);
       t = lane0(v);
-      let n = dot(c0, t, i32x4.splat(0)), m = dot(e0, t, i32x4.splat(0));
+      let n = firstDot(c0, t), m = firstDot(e0, t);
       t = lane1(v);
       n = dot(c1, t, n);
       m = dot(e1, t, m);

@@ -1,4 +1,4 @@
-import { maxLanes, truncate4 } from './simd';
+import { maxMagnitude, maxMagnitudeLanes, truncate4 } from './simd';
 
 /** Fields that follow the codes, for each group of 32. */
 export const GROUP_BYTES = 32;
@@ -45,9 +45,11 @@ function quantizeGroup(x: usize, codes: usize, positive: usize, negative: usize,
 
 /** Returns scale x sum of the codes. */
 function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, group: usize, half: usize): f32 {
-  let largest = f32x4.abs(v128.load(x));
-  for (let i: usize = 16; i < 64; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-  const amax = maxLanes(largest);
+  let largest = maxMagnitude(i32x4.splat(0), v128.load(x));
+  largest = maxMagnitude(largest, v128.load(x, 16));
+  largest = maxMagnitude(largest, v128.load(x, 32));
+  largest = maxMagnitude(largest, v128.load(x, 48));
+  const amax = maxMagnitudeLanes(largest);
   // Below this the reciprocal overflows; such a group is nothing beside any other.
   const scale: f32 = amax < 1e-30 ? 0 : amax / 127;
   const packed = quantize16(x, codes, f32x4.splat(amax < 1e-30 ? 0 : 127 / amax));

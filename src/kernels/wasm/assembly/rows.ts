@@ -2,7 +2,7 @@ import { constant, ONE } from './constants';
 import { COMMAND_ARGUMENTS, ROW_BYTES, ROW_TOKEN } from './commands';
 import { dequantizeRow } from './packed-weights';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
-import { exp4, madd, sumLanes } from './simd';
+import { exp4, madd, maxMagnitude, maxMagnitudeLanes, sumLanes } from './simd';
 
 /** Operations on single rows; the work item is a row. */
 
@@ -38,11 +38,8 @@ function rmsNorm(x: usize, weight: usize, width: i32, epsilon: f32, out: usize):
   const bytes = <usize>width << 2;
   // Scaled by the largest magnitude, so that neither huge nor denormal rows leave float32's range when squared.
   let largest = f32x4.splat(0);
-  for (let i: usize = 0; i < bytes; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-  const amax = max(
-    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
-    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
-  );
+  for (let i: usize = 0; i < bytes; i += 16) largest = maxMagnitude(largest, v128.load(x + i));
+  const amax = maxMagnitudeLanes(largest);
   const unit: f32 = amax > 1e15 ? 1e-20 : 1;
   const units = f32x4.splat(unit);
   let squares = f32x4.splat(0);
@@ -71,7 +68,7 @@ export function swiGluRows(command: usize, begin: i32, end: i32): void {
     const one = constant(ONE);
     for (let i: usize = 0; i < bytes; i += 16) {
       const x = v128.load(gate + i);
-      const silu = f32x4.div(x, f32x4.add(one, exp4(f32x4.neg(x))));
+      const silu = f32x4.div(x, f32x4.add(one, exp4(f32x4.sub(f32x4.splat(0), x))));
       v128.store(out + i, f32x4.mul(silu, v128.load(up + i)));
     }
     if (quantized) quantizeRow(out, quantized + <usize>row * <usize>quantizedRowBytes(width), width);

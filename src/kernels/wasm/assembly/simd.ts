@@ -7,6 +7,7 @@ import {
   EXP2_5,
   HALF_FIELDS,
   LOG2_E,
+  MAGNITUDE,
   MINUS_126,
   ONE,
   PLUS_127,
@@ -28,10 +29,17 @@ export function madd(a: v128, b: v128, c: v128): v128 {
  * build sets DOT_PAIRS where the engine multiplies bytes to pairs (16-bit sums of two products: one VPMADDUBSW) faster than to
  * fours; pairs are then added in 16 bits as long as they fit, and widened once.
  *
- *     sum = step(a, b, ZERO) ... sum = step(a', b', sum); result = widen(sum)
+ *     sum = firstStep(a, b); sum = step(a', b', sum) ...; result = widen(sum)
  *
  * At most 8 steps between widenings where |a| <= 128 and b <= 15, or the other way round; 4 where b <= 31; 2 where b <= 63; else `dot`.
  */
+// @ts-ignore: decorator
+@inline
+export function firstStep(a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i16x8.relaxed_dot_i8x16_i7x16_s(a, b);
+  return dot(a, b, i32x4.splat(0));
+}
+
 // @ts-ignore: decorator
 @inline
 export function step(a: v128, b: v128, sum: v128): v128 {
@@ -45,6 +53,16 @@ export function step(a: v128, b: v128, sum: v128): v128 {
 export function widen(sum: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i32x4.extadd_pairwise_i16x8_s(sum);
   return sum;
+}
+
+/** Sums of four products, i32x4. */
+// @ts-ignore: decorator
+@inline
+export function firstDot(a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
+    return i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b));
+  }
+  return dot(a, b, i32x4.splat(0));
 }
 
 /** acc[i] += sum of four products a[4i + j] * b[4i + j]. */
@@ -117,13 +135,28 @@ export function sumLanes(a: v128): f32 {
   );
 }
 
+/** The largest lane. The pseudo-maximum is one instruction where the exact one, which orders -0 and +0, is eight. */
 // @ts-ignore: decorator
 @inline
 export function maxLanes(a: v128): f32 {
-  return max(
-    max(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)),
-    max(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)),
-  );
+  const b = f32x4.pmax(a, i8x16.shuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(f32x4.pmax(b, i8x16.shuffle(b, b, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)), 0);
+}
+
+/** The larger magnitude, lane by lane, `largest` being one already: magnitudes order as their bits do, and NaN above all. */
+// @ts-ignore: decorator
+@inline
+export function maxMagnitude(largest: v128, x: v128): v128 {
+  return i32x4.max_s(largest, v128.and(x, constant(MAGNITUDE)));
+}
+
+/** The largest of four magnitudes. */
+// @ts-ignore: decorator
+@inline
+export function maxMagnitudeLanes(a: v128): f32 {
+  const b = i32x4.max_s(a, i8x16.shuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  const c = i32x4.max_s(b, i8x16.shuffle(b, b, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  return f32x4.extract_lane(c, 0);
 }
 
 // @ts-ignore: decorator
@@ -139,7 +172,7 @@ export function minLanes(a: v128): f32 {
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  return exp2(f32x4.min(f32x4.mul(x, constant(LOG2_E)), constant(PLUS_127)));
+  return exp2(f32x4.pmin(f32x4.mul(x, constant(LOG2_E)), constant(PLUS_127)));
 }
 
 /** e^x for x <= 0; below -87 it stays at 2^-126. */
@@ -157,7 +190,7 @@ export function expNotAbove0(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function exp2(y: v128): v128 {
-  const clamped = f32x4.max(y, constant(MINUS_126));
+  const clamped = f32x4.pmax(y, constant(MINUS_126));
   const shifted = f32x4.add(clamped, constant(ROUNDER));
   const r = f32x4.sub(clamped, f32x4.sub(shifted, constant(ROUNDER)));
   let p = madd(constant(EXP2_5), r, constant(EXP2_4));

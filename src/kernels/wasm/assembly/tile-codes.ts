@@ -1,5 +1,5 @@
 import { BYTE_ONES, BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
-import { dot, loadU8x4AsF32, madd, step, sumLanes4, widen } from './simd';
+import { dot, firstStep, loadU8x4AsF32, step, sumLanes4, widen } from './simd';
 import { QUERY_EXACT_SUM, QUERY_ZERO } from './tile-scratch';
 
 /**
@@ -77,17 +77,6 @@ export function decodeMeta(bytes: usize, header: usize, count: i32, out: usize):
   }
 }
 
-/** sum of a[i] * b[i], four lanes then (l0 + l1) + (l2 + l3). `count` is a multiple of 4. */
-// @ts-ignore: decorator
-@inline
-export function dotF32(a: usize, b: usize, count: i32): f32 {
-  let sum = f32x4.splat(0);
-  for (let i: usize = 0; i < <usize>count << 2; i += 16) sum = madd(v128.load(a + i), v128.load(b + i), sum);
-  return (
-    f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
-  );
-}
-
 /** Middle of the codes. */
 export const MIDDLE_4_BITS: f32 = 7.5;
 export const MIDDLE_8_BITS: f32 = 127.5;
@@ -148,7 +137,7 @@ export function dotRows4(row: usize, n: usize, vector: usize, v0: v128, v1: v128
 // @ts-ignore: decorator
 @inline
 function step64(row: usize, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
-  let sum = step(v0, v128.load(row), i32x4.splat(0));
+  let sum = firstStep(v0, v128.load(row));
   sum = step(v1, v128.load(row, 16), sum);
   sum = step(v2, v128.load(row, 32), sum);
   return step(v3, v128.load(row, 48), sum);
@@ -168,7 +157,7 @@ function dotRows32(row: usize, n: usize, vector: usize): v128 {
 // @ts-ignore: decorator
 @inline
 function step32(row: usize, v0: v128, v1: v128): v128 {
-  return step(v1, v128.load(row, 16), step(v0, v128.load(row), i32x4.splat(0)));
+  return step(v1, v128.load(row, 16), firstStep(v0, v128.load(row)));
 }
 
 /** The same for signed codes and a vector of two 7-bit planes: 128 * high + low. */
