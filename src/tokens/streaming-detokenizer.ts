@@ -1,4 +1,11 @@
-import type { Tokenizer } from './tokenizer.ts';
+/** What detokenizing needs to know of a vocabulary. */
+export interface TokenTexts {
+  readonly addsSpacePrefix: boolean;
+  isControl(id: number): boolean;
+  startsText(id: number): boolean;
+  /** @throws KvantError INVALID_OPTION for an id outside the vocabulary. */
+  tokenBytes(id: number): Uint8Array;
+}
 
 /** Text of whole UTF-8 characters, and the tokens whose last byte of text it holds. */
 export interface TextPiece {
@@ -11,7 +18,7 @@ export interface TextPiece {
  * bytes that are no UTF-8 become U+FFFD as in the WHATWG Encoding standard. All pieces together are what `decode` gives.
  */
 export class StreamingDetokenizer {
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: TokenTexts;
   readonly #skipSpecial: boolean;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #numBytes = 0;
@@ -21,7 +28,7 @@ export class StreamingDetokenizer {
   #stripsSpace: boolean;
 
   /** @param options.skipSpecial whether control tokens give no text; default true */
-  constructor(tokenizer: Tokenizer, { skipSpecial = true }: { readonly skipSpecial?: boolean } = {}) {
+  constructor(tokenizer: TokenTexts, { skipSpecial = true }: { readonly skipSpecial?: boolean } = {}) {
     this.#tokenizer = tokenizer;
     this.#skipSpecial = skipSpecial;
     this.#stripsSpace = tokenizer.addsSpacePrefix;
