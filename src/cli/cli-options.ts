@@ -32,6 +32,14 @@ export function flagName(flag: Flag): string {
   return flag.usage.split(' ')[0];
 }
 
+/** A message of the library, which calls options as its callers spell them, with the flags' names: `option "ctx"` is `--ctx`. */
+export function withFlagNames(message: string): string {
+  const flags: Readonly<Record<string, Flag>> = FLAGS;
+  return message.replace(/\boption "(\w+)"/g, (text, name: string) => {
+    return Object.hasOwn(flags, name) ? flagName(flags[name]) : text;
+  });
+}
+
 function parseFlag(flag: Flag, { value, source }: GivenFlag): unknown {
   const result = flag.schema.safeParse(flag.kind === 'number' ? toNumber(String(value)) : value);
   if (result.success) return result.data;

@@ -1,4 +1,5 @@
 import { KvantError } from '../errors.ts';
+import { withFlagNames } from './cli-options.ts';
 
 /** How the program ends, as shells understand it; a signal's code is 128 and its number. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const;
@@ -11,7 +12,7 @@ export function exitCodeOf(error: unknown): number {
 /** The error as the user reads it: one line, or with `debug` the stack and the causes, too. */
 export function errorReport(error: unknown, debug: boolean): string {
   if (debug && error instanceof Error) return `${error.stack ?? error.message}${causeOf(error)}`;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withFlagNames(error instanceof Error ? error.message : String(error));
   return `kvant: ${message.trim().replace(/\s*\n\s*/g, ' ')}`;
 }
 

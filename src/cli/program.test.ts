@@ -32,7 +32,12 @@ describe('refuses, with an error that names the fix', () => {
       1,
       /architecture "qwen2"; supported: llama/,
     ],
-    ['a context beyond the model', [...TINY, '--ctx', '100000', 'hi'], 2, /at most 8,192, the model's context/],
+    [
+      'a context beyond the model',
+      [...TINY, '--ctx', '100000', 'hi'],
+      2,
+      /^kvant: --ctx must be at most 8,192, the model's context; got 100,000\n$/,
+    ],
     [
       'a prompt beyond the context',
       [...TINY, '--ctx', '8', 'Once upon a time'],

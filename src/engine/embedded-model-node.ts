@@ -18,7 +18,7 @@ export function embeddedModelPath(
   } catch (cause) {
     const message =
       `the embedded model is not installed: install the package ${PACKAGE}, ` +
-      'or give the path of a GGUF file (option "model", --model)';
+      'or give the path of a GGUF file (option "model")';
     throw new KvantError('MODEL_NOT_FOUND', message, { cause });
   }
 }
