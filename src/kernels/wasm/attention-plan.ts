@@ -4,7 +4,6 @@ import {
   ROW_INDEX_IN_PAGE,
   ROW_PAGE,
   ROW_PAGE_TOKENS,
-  ROW_POSITION,
   ROW_SEGMENT,
   ROW_TOKEN,
   SEGMENT_BYTES,
@@ -139,7 +138,6 @@ export class AttentionPlan {
       const inSink = position < numSinkTokens && segment.sinkPage !== undefined;
       const words = this.#memory.words(this.rowsAddress + row * ROW_BYTES, ROW_BYTES / WORD);
       words[ROW_TOKEN / WORD] = step.tokenIds[row];
-      words[ROW_POSITION / WORD] = position;
       words[ROW_PAGE / WORD] =
         inSink && segment.sinkPage !== undefined ? pages.sink(segment.sinkPage) : pages.open(segment.openPage);
       words[ROW_PAGE_TOKENS / WORD] = inSink ? numSinkTokens : pageSize;

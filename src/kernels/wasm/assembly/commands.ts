@@ -93,7 +93,6 @@ export const SEGMENT_BYTES = 64;
 
 /** A row of the step. */
 export const ROW_TOKEN = 0;
-export const ROW_POSITION = 4;
 /** Address of the f16 page (open or sink) that takes the row's keys and values, its length, and the index in it. */
 export const ROW_PAGE = 8;
 export const ROW_PAGE_TOKENS = 12;
