@@ -10,6 +10,7 @@ import {
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
   sumBytes,
+  sumRows,
   unpackPlane,
   unpackPlanes,
 } from './tile-codes';
@@ -99,8 +100,12 @@ export function scoreSealedPage(
   decodeMeta(bytes, meta, numTokens, tokenFactor);
   decodeMeta(bytes + <usize>numTokens, meta + 8, d, channelScale);
   decodeMeta(bytes + <usize>(numTokens + d), meta + 16, d, channelZero);
-  if (bits == 4) unpackPlane(plane0, numTokens, padded, codes, rowSums);
-  else unpackPlanes(plane0, plane1, numTokens, padded, codes, rowSums);
+  if (bits == 4) {
+    unpackPlane(plane0, numTokens * padded, codes);
+  } else {
+    unpackPlanes(plane0, plane1, numTokens * padded, codes);
+    sumRows(codes, numTokens, padded, rowSums);
+  }
   for (let i = 0; i < numQueries; i++) {
     const q = queryAddress(queries, rowBytes, group, d, i);
     const out = scores + (<usize>(i * numTokens) << 2);

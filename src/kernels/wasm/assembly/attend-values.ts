@@ -11,6 +11,7 @@ import {
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
   sumBytes,
+  sumRows,
   unpackPlane,
   unpackPlanes,
 } from './tile-codes';
@@ -130,8 +131,12 @@ export function accumulateSealedPage(
   const bytes = meta + V_META_HEADER;
   decodeMeta(bytes, meta, numTokens, tokenScale);
   decodeMeta(bytes + <usize>numTokens, meta + 8, numTokens, tokenZero);
-  if (bits == 4) unpackPlane(plane0, d, numTokens, codes, rowSums);
-  else unpackPlanes(plane0, plane1, d, numTokens, codes, rowSums);
+  if (bits == 4) {
+    unpackPlane(plane0, d * numTokens, codes);
+    sumRows(codes, d, numTokens, rowSums);
+  } else {
+    unpackPlanes(plane0, plane1, d * numTokens, codes);
+  }
   for (let i = 0; i < numQueries; i++) {
     const s = scalars + <usize>i * QUERY_BYTES;
     const row = scores + (<usize>(i * numTokens) << 2);

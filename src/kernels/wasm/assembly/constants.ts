@@ -7,7 +7,6 @@ const TABLE: usize = memory.data<u32>(
     0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, // low nibbles of bytes
     0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, // high nibbles of bytes
     0x80808080, 0x80808080, 0x80808080, 0x80808080, // sign bits of bytes
-    0x01010101, 0x01010101, 0x01010101, 0x01010101, // ones as bytes
     0x007f007f, 0x007f007f, 0x007f007f, 0x007f007f, // low 7 bits of 16-bit words
     0x20002000, 0x20002000, 0x20002000, 0x20002000, // 8192 as 16-bit words
     0x8fffffff, 0x8fffffff, 0x8fffffff, 0x8fffffff, // fields of a half, moved into those of a float32
@@ -31,23 +30,22 @@ const TABLE: usize = memory.data<u32>(
 export const LOW_NIBBLES = 0;
 export const HIGH_NIBBLES = 1;
 export const BYTE_SIGNS = 2;
-export const BYTE_ONES = 3;
-export const LOW_7_BITS = 4;
-export const WORDS_8192 = 5;
-export const HALF_FIELDS = 6;
-export const TWO_TO_112 = 7;
-export const LOG2_E = 8;
-export const MINUS_126 = 9;
-export const PLUS_127 = 10;
-export const ROUNDER = 11;
-export const ONE = 12;
-export const EXP2_1 = 13;
-export const EXP2_2 = 14;
-export const EXP2_3 = 15;
-export const EXP2_4 = 16;
-export const EXP2_5 = 17;
-export const MINUS_INFINITY = 18;
-export const MAGNITUDE = 19;
+export const LOW_7_BITS = 3;
+export const WORDS_8192 = 4;
+export const HALF_FIELDS = 5;
+export const TWO_TO_112 = 6;
+export const LOG2_E = 7;
+export const MINUS_126 = 8;
+export const PLUS_127 = 9;
+export const ROUNDER = 10;
+export const ONE = 11;
+export const EXP2_1 = 12;
+export const EXP2_2 = 13;
+export const EXP2_3 = 14;
+export const EXP2_4 = 15;
+export const EXP2_5 = 16;
+export const MINUS_INFINITY = 17;
+export const MAGNITUDE = 18;
 
 // @ts-ignore: decorator
 @inline

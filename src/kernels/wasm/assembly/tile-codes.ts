@@ -1,57 +1,60 @@
-import { BYTE_ONES, BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
+import { BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
 import { dot, firstStep, loadU8x4AsF32, step, sumLanes4, widen } from './simd';
 import { QUERY_EXACT_SUM, QUERY_ZERO } from './tile-scratch';
 
 /**
- * Unpacks a 4-bit plane to a byte a code (0..15), and sums each row.
+ * Unpacks a 4-bit plane to a byte a code (0..15).
  *
- * @param numRows rows of the plane
- * @param rowCodes codes of a row, a multiple of 32
+ * @param numCodes codes of all rows, a multiple of 64
  */
-export function unpackPlane(plane: usize, numRows: i32, rowCodes: i32, out: usize, sums: usize): void {
+export function unpackPlane(plane: usize, numCodes: i32, out: usize): void {
   const mask = constant(LOW_NIBBLES);
-  const ones = constant(BYTE_ONES);
-  let target = out;
+  const end = out + <usize>numCodes;
   let source = plane;
-  for (let row = 0; row < numRows; row++) {
-    let sum = i32x4.splat(0);
-    for (let i = 0; i < rowCodes; i += 32) {
-      const bytes = v128.load(source);
-      const a = v128.and(bytes, mask);
-      const b = v128.and(i16x8.shr_u(bytes, 4), mask);
-      v128.store(target, a);
-      v128.store(target, b, 16);
-      sum = dot(ones, a, dot(ones, b, sum));
-      source += 16;
-      target += 32;
-    }
-    store<i32>(sums + (<usize>row << 2), addLanes(sum));
+  for (let target = out; target < end; target += 64) {
+    const a = v128.load(source), b = v128.load(source, 16);
+    v128.store(target, v128.and(a, mask));
+    v128.store(target, v128.and(i16x8.shr_u(a, 4), mask), 16);
+    v128.store(target, v128.and(b, mask), 32);
+    v128.store(target, v128.and(i16x8.shr_u(b, 4), mask), 48);
+    source += 32;
   }
 }
 
-/** Puts two planes together to signed bytes (code - 128), and sums each row. */
-export function unpackPlanes(highPlane: usize, lowPlane: usize, numRows: i32, rowCodes: i32, out: usize, sums: usize): void {
+/** Puts two planes together to signed bytes (code - 128). */
+export function unpackPlanes(highPlane: usize, lowPlane: usize, numCodes: i32, out: usize): void {
   const mask = constant(LOW_NIBBLES);
+  const top = constant(HIGH_NIBBLES);
   const sign = constant(BYTE_SIGNS);
-  const ones = constant(BYTE_ONES);
+  const end = <usize>numCodes >> 1;
   let target = out;
-  let offset: usize = 0;
-  for (let row = 0; row < numRows; row++) {
-    let sum = i32x4.splat(0);
-    for (let i = 0; i < rowCodes; i += 32) {
-      const h = v128.load(highPlane + offset);
-      const l = v128.load(lowPlane + offset);
-      const top = constant(HIGH_NIBBLES);
-      const a = v128.xor(v128.or(v128.and(i16x8.shl(h, 4), top), v128.and(l, mask)), sign);
-      const b = v128.xor(v128.or(v128.and(h, top), v128.and(i16x8.shr_u(l, 4), mask)), sign);
-      v128.store(target, a);
-      v128.store(target, b, 16);
-      sum = dot(a, ones, dot(b, ones, sum));
-      offset += 16;
-      target += 32;
-    }
-    store<i32>(sums + (<usize>row << 2), addLanes(sum));
+  for (let offset: usize = 0; offset < end; offset += 16) {
+    const h = v128.load(highPlane + offset);
+    const l = v128.load(lowPlane + offset);
+    v128.store(target, v128.xor(v128.or(v128.and(i16x8.shl(h, 4), top), v128.and(l, mask)), sign));
+    v128.store(target, v128.xor(v128.or(v128.and(h, top), v128.and(i16x8.shr_u(l, 4), mask)), sign), 16);
+    target += 32;
   }
+}
+
+/** Sums of the rows of unpacked codes, as i32; rows of at most 2,048 codes, so that 16 bits hold the sums of a lane. */
+export function sumRows(codes: usize, numRows: i32, rowCodes: i32, sums: usize): void {
+  const n = <usize>rowCodes;
+  for (let row = 0; row < numRows; row += 4) {
+    const first = codes + <usize>row * n;
+    v128.store(
+      sums + (<usize>row << 2),
+      sumLanes4(sumRow(first, n), sumRow(first + n, n), sumRow(first + 2 * n, n), sumRow(first + 3 * n, n)),
+    );
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function sumRow(row: usize, n: usize): v128 {
+  let sum = i16x8.extadd_pairwise_i8x16_s(v128.load(row));
+  for (let i: usize = 16; i < n; i += 16) sum = i16x8.add(sum, i16x8.extadd_pairwise_i8x16_s(v128.load(row + i)));
+  return i32x4.extadd_pairwise_i16x8_s(sum);
 }
 
 // @ts-ignore: decorator
