@@ -1,11 +1,17 @@
 import type * as z from 'zod';
 import { KvantError } from '../errors.ts';
+import { BENCH_FLAGS } from './bench-flags.ts';
 import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
 
 const FLAGS = { ...MODEL_FLAGS, ...SAMPLING_FLAGS, ...CONTEXT_FLAGS, ...GENERATE_FLAGS };
 
 /** Checked values of the flags that were given. */
 export type CliOptions = { readonly [Name in keyof typeof FLAGS]?: z.infer<(typeof FLAGS)[Name]['schema']> };
+
+/** The same of `bench`, whose `kv` and `ctx` are lists. */
+export type BenchOptions = {
+  readonly [Name in keyof typeof BENCH_FLAGS]?: z.infer<(typeof BENCH_FLAGS)[Name]['schema']>;
+};
 
 /** The text of a flag, before it is checked. */
 export interface GivenFlag {
@@ -20,11 +26,21 @@ export interface GivenFlag {
  * @throws KvantError INVALID_OPTION naming the flag, or the environment variable, and what it may be
  */
 export function parseCliOptions(given: Readonly<Record<string, GivenFlag>>): CliOptions {
-  const options = Object.entries(FLAGS).flatMap(([name, flag]) => {
+  const options: CliOptions = parseFlags(FLAGS, given);
+  checkCombinations(options, given);
+  return options;
+}
+
+/** The same for the flags of `bench`. @throws KvantError INVALID_OPTION */
+export function parseBenchOptions(given: Readonly<Record<string, GivenFlag>>): BenchOptions {
+  return parseFlags(BENCH_FLAGS, given);
+}
+
+function parseFlags(flags: Readonly<Record<string, Flag>>, given: Readonly<Record<string, GivenFlag>>): object {
+  const values = Object.entries(flags).flatMap(([name, flag]) => {
     return Object.hasOwn(given, name) ? [[name, parseFlag(flag, given[name])] as const] : [];
   });
-  checkCombinations(Object.fromEntries(options), given);
-  return Object.fromEntries(options);
+  return Object.fromEntries(values);
 }
 
 /** The flag's name alone: `--threads`. */
@@ -45,7 +61,9 @@ function parseFlag(flag: Flag, { value, source }: GivenFlag): unknown {
   if (result.success) return result.data;
   const name = source === 'env' ? `${flag.environmentVariable}=` : `${flagName(flag)} `;
   const { message, path } = result.error.issues[0];
-  const refused = path.length > 0 ? (value as readonly unknown[])[path[0] as number] : value;
+  // One item of a list that is wrong: the list came as one, or between commas.
+  const items: readonly unknown[] = Array.isArray(value) ? value : String(value).split(',');
+  const refused = path.length > 0 ? items[path[0] as number] : value;
   throw new KvantError('INVALID_OPTION', `${name}${String(refused) || '""'}: ${message}`);
 }
 

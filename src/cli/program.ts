@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
+import { benchCommand } from './bench-command.ts';
+import { BENCH_FLAG_GROUPS } from './bench-flags.ts';
 import { chatCommand } from './chat-command.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
-import { type CliOptions, flagName, type GivenFlag, parseCliOptions } from './cli-options.ts';
+import { type CliOptions, flagName, type GivenFlag, parseBenchOptions, parseCliOptions } from './cli-options.ts';
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
 import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS, GENERATE_FLAGS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
@@ -38,6 +40,12 @@ Examples:
   kvant chat --system "Answer in one sentence."
   kvant chat --ctx 4096 --kv q8 --temperature 0.7
   kvant chat < questions.txt`;
+
+const BENCH_EXAMPLES = `
+Examples:
+  kvant bench
+  kvant bench --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
+  kvant bench --model model.gguf --threads 1 --json > bench.json`;
 
 /**
  * Runs the program.
@@ -90,6 +98,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addFlags(program, GENERATE_FLAG_GROUPS);
   addGenerate(program, context, exit);
   addChat(program, context, exit);
+  addBench(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -113,6 +122,16 @@ function addChat(program: Command, context: CliContext, exit: (code: number) => 
       exit(await chatCommand(chatOptions(parseCliOptions(givenFlags(command))), context));
     });
   addFlags(command, CHAT_FLAG_GROUPS).addHelpText('after', CHAT_EXAMPLES);
+}
+
+function addBench(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('bench')
+    .description('measure prefill and decode, for KV formats and lengths of prompt')
+    .action(async (_values: object, command: Command) => {
+      exit(await benchCommand(parseBenchOptions(givenFlags(command)), context));
+    });
+  addFlags(command, BENCH_FLAG_GROUPS).addHelpText('after', BENCH_EXAMPLES);
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {
