@@ -1,4 +1,4 @@
-import type { KernelsConfig, PageMemory, Segment, Step } from './kernels.ts';
+import type { KernelsConfig, PageMemory, RowSet, Segment, Step } from './kernels.ts';
 
 /**
  * Checks every rule of `Step` that does not need a model, for all backends: rows, positions, page indices, and that
@@ -29,6 +29,17 @@ export function checkTokenIds(tokenIds: readonly number[], numRows: number): voi
   tokenIds.forEach((id, row) => {
     check(isIndex(id, numRows), `token id ${id} at row ${row} is not in [0, ${numRows})`);
   });
+}
+
+/** Rows that a buffer has in a step. */
+export function numRowsOf(step: Step, rows: RowSet): number {
+  return rows === 'step' ? step.tokenIds.length : step.outputRows.length;
+}
+
+/** @throws RangeError if the step, or the absence of one, left no such row in a buffer */
+export function checkRow(row: number, step: Step | undefined, rows: RowSet): void {
+  const numRows = step ? numRowsOf(step, rows) : 0;
+  check(isIndex(row, numRows), `row ${row} is not in [0, ${numRows})`);
 }
 
 /** Page that is open for a segment: how many full pages come before it. */

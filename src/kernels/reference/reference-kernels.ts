@@ -12,7 +12,7 @@ import {
   checkSelectOutputs,
   checkSwiGlu,
 } from '../check-operands.ts';
-import { checkStep, checkTokenIds } from '../check-step.ts';
+import { checkRow, checkStep, checkTokenIds, numRowsOf } from '../check-step.ts';
 import type {
   Activation,
   Kernels,
@@ -208,9 +208,7 @@ export class ReferenceKernels implements Kernels {
 
   readRow(activation: Activation, row: number): Float32Array {
     const buffer = this.#activations.get(activation);
-    const numRows = this.#lastStep ? numRowsOf(this.#lastStep, buffer.rows) : 0;
-    if (!Number.isInteger(row) || row < 0 || row >= numRows)
-      throw new RangeError(`row ${row} is not in [0, ${numRows})`);
+    checkRow(row, this.#lastStep, buffer.rows);
     return Float32Array.from(buffer.row(row));
   }
 
@@ -254,8 +252,4 @@ export class ReferenceKernels implements Kernels {
     if (!this.#running) throw new Error('no step has begun');
     return this.#running;
   }
-}
-
-function numRowsOf(step: Step, rows: RowSet): number {
-  return rows === 'step' ? step.tokenIds.length : step.outputRows.length;
 }

@@ -12,7 +12,7 @@ import {
   checkSelectOutputs,
   checkSwiGlu,
 } from '../check-operands.ts';
-import { checkStep, checkTokenIds } from '../check-step.ts';
+import { checkRow, checkStep, checkTokenIds, numRowsOf } from '../check-step.ts';
 import { HandleTable } from '../handles.ts';
 import type {
   Activation,
@@ -253,9 +253,7 @@ export class WasmKernels implements Kernels {
 
   readRow(activation: Activation, row: number): Float32Array {
     const address = this.#activations.get(activation);
-    const numRows = this.#step ? numRowsOf(this.#step, activation.rows) : 0;
-    if (!Number.isInteger(row) || row < 0 || row >= numRows)
-      throw new RangeError(`row ${row} is not in [0, ${numRows})`);
+    checkRow(row, this.#step, activation.rows);
     return this.#runtime.memory.floats(address + row * activation.width * 4, activation.width);
   }
 
@@ -302,8 +300,4 @@ export class WasmKernels implements Kernels {
     if (!this.#step || !this.#recording) throw new KvantError('ENGINE_FAILED', 'no step has begun');
     return this.#step;
   }
-}
-
-function numRowsOf(step: Step, rows: RowSet): number {
-  return rows === 'step' ? step.tokenIds.length : step.outputRows.length;
 }

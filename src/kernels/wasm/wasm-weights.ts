@@ -14,7 +14,6 @@ export interface PackedMatrix {
   readonly address: number;
   /** ggml's number of the type. */
   readonly type: number;
-  readonly isFloat: boolean;
   readonly numBytes: number;
 }
 
@@ -58,7 +57,7 @@ export class WasmWeights {
       await source.read(this.#memory.bytes(staging, length), row * rowBytes(type, numCols));
       this.#repack(typeId, staging, address + (row / STRIP_ROWS) * bytes, numCols, count, rowOrder);
     }
-    return { address, type: typeId, isFloat, numBytes };
+    return { address, type: typeId, numBytes };
   }
 
   /** Whole strips, and whole heads where their rows are put in another order. */

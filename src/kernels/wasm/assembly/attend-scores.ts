@@ -1,15 +1,14 @@
 import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
 import { K_META_HEADER } from './seal';
-import { loadF16x4, madd, maxMagnitude, maxMagnitudeLanes, sumLanes, sumLanes4F32, truncate4 } from './simd';
+import { addLanes, madd, maxMagnitude, maxMagnitudeLanes, sumBytes, sumLanes, sumLanes4F32, truncate4 } from './simd';
 import {
-  addLanes,
   addRest,
+  decodeF16,
   decodeMeta,
   dotRows4,
   dotRows4Planes,
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
-  sumBytes,
   sumRows,
   unpackPlane,
   unpackPlanes,
@@ -49,13 +48,13 @@ export function scoreF16Page(
   group: i32,
   numQueries: i32,
 ): void {
-  const count = (numTokens + 3) & ~3;
-  for (let i: usize = 0; i < <usize>(numTokens * d); i += 4) v128.store(tileK + (i << 2), loadF16x4(k + (i << 1)));
+  const count = numTokensStride(numTokens);
+  decodeF16(k, numTokens * d, tileK);
   memory.fill(tileK + (<usize>(numTokens * d) << 2), 0, <usize>((count - numTokens) * d) << 2);
   const bytes = <usize>d << 2;
   for (let i = 0; i < numQueries; i++) {
     const q = queryAddress(queries, rowBytes, group, d, i);
-    const out = scores + (<usize>(i * numTokensStride(count)) << 2);
+    const out = scores + (<usize>(i * count) << 2);
     for (let t = 0; t < count; t += 4) {
       const row = tileK + <usize>t * bytes;
       let a = f32x4.splat(0), b = a, c = a, e = a;

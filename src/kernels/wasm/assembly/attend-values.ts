@@ -1,16 +1,26 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
 import { V_META_HEADER } from './seal';
-import { exp1NotAbove0, expNotAbove0, loadF16x4, madd, maxLanes, maxMagnitude, maxMagnitudeLanes, sumLanes, truncate4 } from './simd';
 import {
   addLanes,
+  exp1NotAbove0,
+  expNotAbove0,
+  madd,
+  maxLanes,
+  maxMagnitude,
+  maxMagnitudeLanes,
+  sumBytes,
+  sumLanes,
+  truncate4,
+} from './simd';
+import {
   addRest,
+  decodeF16,
   decodeMeta,
   dotRows4,
   dotRows4Planes,
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
-  sumBytes,
   sumRows,
   unpackPlane,
   unpackPlanes,
@@ -82,7 +92,7 @@ function addToSum(state: usize, s: usize, sum: v128): void {
 
 /** values = values * correction + sum_t p[t] v[t], over the tokens that the query sees, for an f16 tile [numTokens, d]. */
 export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: i32): void {
-  for (let i: usize = 0; i < <usize>(numTokens * d); i += 4) v128.store(tileV + (i << 2), loadF16x4(v + (i << 1)));
+  decodeF16(v, numTokens * d, tileV);
   const stride = numTokensStride(numTokens);
   const bytes = <usize>d << 2;
   for (let i = 0; i < numQueries; i++) {

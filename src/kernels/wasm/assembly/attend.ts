@@ -3,17 +3,9 @@ import { accumulateF16Page, accumulateSealedPage, softmaxF16Page } from './atten
 import {
   ATTN_HEAD_DIM,
   ATTN_K_BITS,
-  ATTN_META_STRIDE,
-  ATTN_META_V,
   ATTN_NUM_HEADS,
   ATTN_NUM_KV_HEADS,
   ATTN_PAGE_TOKENS,
-  ATTN_PLANE0,
-  ATTN_PLANE0_STRIDE,
-  ATTN_PLANE0_V,
-  ATTN_PLANE1,
-  ATTN_PLANE1_STRIDE,
-  ATTN_PLANE1_V,
   ATTN_ROTATE_V,
   ATTN_SINK_TOKENS,
   ATTN_SPLIT_PAGES,
@@ -42,6 +34,7 @@ import {
 import { rotateHead } from './rotate';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
 import { exp1NotAbove0, madd } from './simd';
+import { keyMeta, keyPlane0, keyPlane1, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
 import {
   EMPTY_MAXIMUM,
   layScratch,
@@ -123,19 +116,22 @@ function sealedPage(
   const numTokens = load<i32>(params, ATTN_PAGE_TOKENS);
   const kBits = load<i32>(params, ATTN_K_BITS);
   const vBits = load<i32>(params, ATTN_V_BITS);
-  const meta = page + <usize>(tile * load<i32>(params, ATTN_META_STRIDE));
-  const plane0 = page + <usize>(load<i32>(params, ATTN_PLANE0) + tile * load<i32>(params, ATTN_PLANE0_STRIDE));
-  const plane1 = page + <usize>(load<i32>(params, ATTN_PLANE1) + tile * load<i32>(params, ATTN_PLANE1_STRIDE));
-  setCounts(numQueries, numTokens);
-  if (kBits == 16) scoreF16Page(plane0, d, numTokens, queries, rowBytes, group, numQueries);
-  else scoreSealedPage(kBits, meta, plane0, plane1, d, numTokens, queries, rowBytes, group, numQueries);
-  const v0 = plane0 + <usize>load<i32>(params, ATTN_PLANE0_V);
+  const k0 = keyPlane0(params, page, tile);
+  const v0 = valuePlane0(params, page, tile);
+  if (kBits == 16) {
+    scoreF16Page(k0, d, numTokens, queries, rowBytes, group, numQueries);
+  } else {
+    const meta = keyMeta(params, page, tile);
+    const k1 = keyPlane1(params, page, tile);
+    scoreSealedPage(kBits, meta, k0, k1, d, numTokens, queries, rowBytes, group, numQueries);
+  }
   if (vBits == 16) {
+    setCounts(numQueries, numTokens);
     softmaxF16Page(numTokens, numQueries, d);
     accumulateF16Page(v0, d, numTokens, numQueries);
   } else {
-    const v1 = plane1 + <usize>load<i32>(params, ATTN_PLANE1_V);
-    accumulateSealedPage(vBits, meta + <usize>load<i32>(params, ATTN_META_V), v0, v1, d, numTokens, numQueries);
+    const v1 = valuePlane1(params, page, tile);
+    accumulateSealedPage(vBits, valueMeta(params, page, tile), v0, v1, d, numTokens, numQueries);
   }
 }
 

@@ -1,16 +1,16 @@
-import { maxMagnitude, maxMagnitudeLanes, truncate4 } from './simd';
+import { addLanes, maxMagnitude, maxMagnitudeLanes, sumBytes, truncate4 } from './simd';
 
 /** Fields that follow the codes, for each group of 32. */
-export const GROUP_BYTES = 32;
+export const GROUP_BYTES = 16;
 export const GROUP_SUMS: usize = 8;
-export const GROUP_SCALED_SUM: usize = 16;
+export const GROUP_SCALED_SUM: usize = 12;
 
 /**
  * Quantized rows: what the integer matmul multiplies weights with. 16 activations share a scale (docs/decisions/0003-activations.md: half
  * the error of 32); codes are -127..127.
  *
- *     codes [K] i8 | positive parts [K] u7 | negative parts [K] u7 | per 32: f32 scales of both halves, i16 sums of their codes, 4
- *     bytes unused, f32 sum of scale x sum of codes, 12 bytes unused
+ *     codes [K] i8 | positive parts [K] u7 | negative parts [K] u7 | per 32: f32 scales of both halves, i16 sums of their codes,
+ *     f32 sum of scale x sum of codes
  *
  * Signed 8-bit weights cannot be the 7-bit operand of the dot product, so there the activations are, split by sign.
  */
@@ -56,7 +56,7 @@ function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, 
   const zero = i8x16.splat(0);
   v128.store(positive, i8x16.max_s(packed, zero));
   v128.store(negative, i8x16.max_s(i8x16.neg(packed), zero));
-  const sum = sumBytes(packed);
+  const sum = addLanes(sumBytes(packed));
   store<f32>(group + (half << 2), scale);
   store<i16>(group + (half << 1), <i16>sum, GROUP_SUMS);
   return scale * <f32>sum;
@@ -72,13 +72,4 @@ function quantize16(x: usize, codes: usize, inverse: v128): v128 {
   const packed = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
   v128.store(codes, packed);
   return packed;
-}
-
-// @ts-ignore: decorator
-@inline
-function sumBytes(codes: v128): i32 {
-  const sums = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(codes));
-  return (
-    i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3)
-  );
 }

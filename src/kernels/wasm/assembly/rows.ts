@@ -36,7 +36,7 @@ export function rmsNormRows(command: usize, begin: i32, end: i32): void {
 
 function rmsNorm(x: usize, weight: usize, width: i32, epsilon: f32, out: usize): void {
   const bytes = <usize>width << 2;
-  // Scaled by the largest magnitude, so that neither huge nor denormal rows leave float32's range when squared.
+  // Scaled down where squares would leave float32's range.
   let largest = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) largest = maxMagnitude(largest, v128.load(x + i));
   const amax = maxMagnitudeLanes(largest);

@@ -1,23 +1,16 @@
 import {
   ATTN_HEAD_DIM,
   ATTN_K_BITS,
-  ATTN_META_STRIDE,
-  ATTN_META_V,
   ATTN_NUM_KV_HEADS,
   ATTN_PAGE_TOKENS,
-  ATTN_PLANE0,
-  ATTN_PLANE0_STRIDE,
-  ATTN_PLANE0_V,
-  ATTN_PLANE1,
-  ATTN_PLANE1_STRIDE,
-  ATTN_PLANE1_V,
   ATTN_V_BITS,
   COMMAND_ARGUMENTS,
   SEGMENT_OPEN_PAGE,
   SEGMENT_SEAL_INTO,
 } from './commands';
 import { loadF16x4, maxLanes, minLanes, sumLanes } from './simd';
-import { decodeMeta } from './tile-codes';
+import { keyMeta, keyPlane0, keyPlane1, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
+import { decodeF16, decodeMeta } from './tile-codes';
 import {
   channelScale,
   channelZero,
@@ -65,22 +58,16 @@ function sealTile(params: usize, open: usize, sealed: usize, tile: i32): void {
   const tileBytes = <usize>(numTokens * d) << 1;
   const k = open + <usize>tile * 2 * tileBytes;
   const v = k + tileBytes;
-  const meta = sealed + <usize>(tile * load<i32>(params, ATTN_META_STRIDE));
-  const plane0 = sealed + <usize>(load<i32>(params, ATTN_PLANE0) + tile * load<i32>(params, ATTN_PLANE0_STRIDE));
-  const plane1 = sealed + <usize>(load<i32>(params, ATTN_PLANE1) + tile * load<i32>(params, ATTN_PLANE1_STRIDE));
-  if (kBits == 16) memory.copy(plane0, k, tileBytes);
-  else sealKeys(k, numTokens, d, kBits, meta, plane0, plane1);
-  const v0 = plane0 + <usize>load<i32>(params, ATTN_PLANE0_V);
+  const k0 = keyPlane0(params, sealed, tile);
+  const v0 = valuePlane0(params, sealed, tile);
+  if (kBits == 16) memory.copy(k0, k, tileBytes);
+  else sealKeys(k, numTokens, d, kBits, keyMeta(params, sealed, tile), k0, keyPlane1(params, sealed, tile));
   if (vBits == 16) memory.copy(v0, v, tileBytes);
-  else {
-    const v1 = plane1 + <usize>load<i32>(params, ATTN_PLANE1_V);
-    sealValues(v, numTokens, d, vBits, meta + <usize>load<i32>(params, ATTN_META_V), v0, v1);
-  }
+  else sealValues(v, numTokens, d, vBits, valueMeta(params, sealed, tile), v0, valuePlane1(params, sealed, tile));
 }
 
 function sealKeys(k: usize, numTokens: i32, d: i32, bits: i32, meta: usize, plane0: usize, plane1: usize): void {
-  const count = <usize>(numTokens * d);
-  for (let i: usize = 0; i < count; i += 4) v128.store(tileK + (i << 2), loadF16x4(k + (i << 1)));
+  decodeF16(k, numTokens * d, tileK);
   tokenFactors(numTokens, d);
   const bytes = meta + K_META_HEADER;
   memory.fill(meta, 0, K_META_HEADER);

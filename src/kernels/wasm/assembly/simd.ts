@@ -135,6 +135,20 @@ export function sumLanes(a: v128): f32 {
   );
 }
 
+/** The sum of four integer lanes. */
+// @ts-ignore: decorator
+@inline
+export function addLanes(v: v128): i32 {
+  return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + (i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3));
+}
+
+/** Sum of 16 signed bytes, in four lanes. */
+// @ts-ignore: decorator
+@inline
+export function sumBytes(bytes: v128): v128 {
+  return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(bytes));
+}
+
 /** The largest lane. The pseudo-maximum is one instruction where the exact one, which orders -0 and +0, is eight. */
 // @ts-ignore: decorator
 @inline

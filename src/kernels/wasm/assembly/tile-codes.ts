@@ -1,5 +1,5 @@
 import { BYTE_SIGNS, constant, HIGH_NIBBLES, LOW_NIBBLES } from './constants';
-import { dot, firstStep, loadU8x4AsF32, step, sumLanes4, widen } from './simd';
+import { dot, firstStep, loadF16x4, loadU8x4AsF32, step, sumLanes4, widen } from './simd';
 import { QUERY_EXACT_SUM, QUERY_ZERO } from './tile-scratch';
 
 /**
@@ -57,17 +57,9 @@ function sumRow(row: usize, n: usize): v128 {
   return i32x4.extadd_pairwise_i16x8_s(sum);
 }
 
-// @ts-ignore: decorator
-@inline
-export function addLanes(v: v128): i32 {
-  return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + (i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3));
-}
-
-/** Sum of 16 signed bytes, in four lanes. */
-// @ts-ignore: decorator
-@inline
-export function sumBytes(bytes: v128): v128 {
-  return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(bytes));
+/** Decodes `count` halves (a multiple of 4). */
+export function decodeF16(halves: usize, count: i32, out: usize): void {
+  for (let i: usize = 0; i < <usize>count; i += 4) v128.store(out + (i << 2), loadF16x4(halves + (i << 1)));
 }
 
 /** Decodes `count` metadata bytes (a multiple of 4): lo + step * m. */
@@ -107,34 +99,27 @@ export function addRest(sum: i32, scale: f32, middle: f32, s: usize): void {
 // @ts-ignore: decorator
 @inline
 export function dotRows4(row: usize, n: usize, vector: usize, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
-  let total: v128;
-  if (n >= 64) {
-    total = sumLanes4(
-      widen(step64(row, v0, v1, v2, v3)),
-      widen(step64(row + n, v0, v1, v2, v3)),
-      widen(step64(row + 2 * n, v0, v1, v2, v3)),
-      widen(step64(row + 3 * n, v0, v1, v2, v3)),
-    );
-    if (n == 64) return total;
-  } else {
-    return dotRows32(row, n, vector);
-  }
+  if (n < 64) return dotRows32(row, n, vector);
+  let total = dotRows64(row, n, v0, v1, v2, v3);
+  if (n == 64) return total;
   let first: usize = 64;
   for (; first + 64 <= n; first += 64) {
     const u0 = v128.load(vector + first), u1 = v128.load(vector + first, 16);
     const u2 = v128.load(vector + first, 32), u3 = v128.load(vector + first, 48);
-    const r = row + first;
-    total = i32x4.add(
-      total,
-      sumLanes4(
-        widen(step64(r, u0, u1, u2, u3)),
-        widen(step64(r + n, u0, u1, u2, u3)),
-        widen(step64(r + 2 * n, u0, u1, u2, u3)),
-        widen(step64(r + 3 * n, u0, u1, u2, u3)),
-      ),
-    );
+    total = i32x4.add(total, dotRows64(row + first, n, u0, u1, u2, u3));
   }
   return first < n ? i32x4.add(total, dotRows32(row + first, n, vector + first)) : total;
+}
+
+// @ts-ignore: decorator
+@inline
+function dotRows64(row: usize, n: usize, v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  return sumLanes4(
+    widen(step64(row, v0, v1, v2, v3)),
+    widen(step64(row + n, v0, v1, v2, v3)),
+    widen(step64(row + 2 * n, v0, v1, v2, v3)),
+    widen(step64(row + 3 * n, v0, v1, v2, v3)),
+  );
 }
 
 // @ts-ignore: decorator
