@@ -1,14 +1,24 @@
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { createWasmKernels } from '../wasm/create-wasm-kernels-node.ts';
+import type { WasmIsa } from '../wasm/wasm-module.ts';
+import { canCompileWide } from '../wasm/wide-compile-node.ts';
+
+const WIDE_ISAS: readonly WasmIsa[] = canCompileWide()
+  ? ['relaxed SIMD, 256 bits', 'relaxed SIMD in pairs, 256 bits']
+  : [];
+
+/** What this machine's engine can run. */
+export const WASM_ISAS: readonly WasmIsa[] = ['relaxed SIMD', 'relaxed SIMD in pairs', 'SIMD', ...WIDE_ISAS];
 
 /** All builds of the kernels, on one thread and on more than many a test machine has cores. */
-const BUILDS = [
+const BUILDS: readonly { readonly isa: WasmIsa; readonly numThreads: number }[] = [
   { isa: 'relaxed SIMD', numThreads: 1 },
   { isa: 'relaxed SIMD', numThreads: 3 },
   { isa: 'relaxed SIMD in pairs', numThreads: 1 },
   { isa: 'SIMD', numThreads: 1 },
   { isa: 'SIMD', numThreads: 3 },
-] as const;
+  ...WIDE_ISAS.map((isa) => ({ isa, numThreads: 1 })),
+];
 
 /** What titles say of them. */
 export const BUILDS_TITLE = 'all builds, 1 and 3 threads';

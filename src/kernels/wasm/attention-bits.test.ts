@@ -4,11 +4,10 @@ import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import type { AttentionCase, QueryRun, RunPart } from '../testing/attention-bench.ts';
 import { AttentionBench, createAttentionCase } from '../testing/attention-bench.ts';
+import { WASM_ISAS } from '../testing/wasm-builds.ts';
 import { createWasmKernels } from './create-wasm-kernels-node.ts';
-import type { WasmIsa } from './wasm-module.ts';
 import type { WasmKernels } from './wasm-kernels.ts';
 
-const ISAS: readonly WasmIsa[] = ['relaxed SIMD', 'relaxed SIMD in pairs', 'SIMD'];
 const HEAD_DIM = 32;
 
 function config(formatName: string): KernelsConfig {
@@ -60,7 +59,7 @@ for (const format of ['f16', 'q8', 'q4', 'k8v4']) {
     let kernels: readonly WasmKernels[];
     let attention: AttentionCase;
     before(async () => {
-      const all = ISAS.flatMap((isa) => [1, 2, 3].map((numThreads) => ({ isa, numThreads })));
+      const all = WASM_ISAS.flatMap((isa) => [1, 2, 3].map((numThreads) => ({ isa, numThreads })));
       kernels = await Promise.all(
         all.map(({ isa, numThreads }) => createWasmKernels({ ...settings, numThreads }, isa)),
       );
@@ -82,7 +81,7 @@ for (const format of ['f16', 'q8', 'q4', 'k8v4']) {
     });
 
     test('outputs have the same bits on 1, 2 and 3 threads', async () => {
-      for (const isa of ISAS) {
+      for (const isa of WASM_ISAS) {
         const ofIsa = kernels.filter(({ description }) => description.isa === isa);
         const outputs = [];
         for (const each of ofIsa) outputs.push(await (await AttentionBench.load(each, attention)).runAll());

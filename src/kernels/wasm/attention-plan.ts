@@ -207,7 +207,7 @@ function tileScratchBytes({ shape, format }: KernelsConfig): number {
   const p = format.pageSize;
   const padded = Math.ceil(d / 32) * 32;
   const wide = Math.max(padded, p);
-  const tiles = wide * Math.max(d, p) + 4 * Math.max(d, p) + 8 * p * d;
+  const tiles = wide * Math.max(d, p) + 12 * Math.max(d, p) + 128 + 8 * p * d;
   const metadata = 4 * p + 8 * padded + 8 * p;
   const query = 2 * wide + 32 + 4 * p + 2 * stateBytes(d);
   return tiles + metadata + MAX_UNIT_QUERIES * query;

@@ -6,12 +6,13 @@ import { assertWithin } from '../testing/assert-within.ts';
 import { AttentionBench, createAttentionCase } from '../testing/attention-bench.ts';
 import { floatRows } from '../testing/float-data.ts';
 import { ProductBench } from '../testing/product-bench.ts';
-import { closeAll } from '../testing/wasm-builds.ts';
+import { closeAll, WASM_ISAS } from '../testing/wasm-builds.ts';
 import { randomWeights } from '../testing/weight-data.ts';
 import { WEIGHT_TYPES } from '../weight-types.ts';
 import type { WeightType } from '../weight-types.ts';
 import { createWasmKernels } from './create-wasm-kernels-node.ts';
 import type { WasmIsa } from './wasm-module.ts';
+import { canCompileWide } from './wide-compile-node.ts';
 
 const CONFIG: KernelsConfig = {
   shape: { numLayers: 1, numKvHeads: 1, headDim: 64 },
@@ -25,15 +26,18 @@ const CONFIG: KernelsConfig = {
 const TYPES = Object.keys(WEIGHT_TYPES) as WeightType[];
 
 let relaxed: Kernels;
-let pairs: Kernels;
 let simd: Kernels;
+/** With relaxed SIMD, but for the first. */
+let rivals: readonly Kernels[];
+
+const RIVALS = WASM_ISAS.filter((isa) => isa.startsWith('relaxed') && isa !== 'relaxed SIMD');
 
 before(async () => {
   relaxed = await createWasmKernels(CONFIG, 'relaxed SIMD');
-  pairs = await createWasmKernels(CONFIG, 'relaxed SIMD in pairs');
   simd = await createWasmKernels(CONFIG, 'SIMD');
+  rivals = await Promise.all(RIVALS.map((isa) => createWasmKernels(CONFIG, isa)));
 });
-after(async () => closeAll([relaxed, pairs, simd]));
+after(async () => closeAll([relaxed, simd, ...rivals]));
 
 async function products(kernels: Kernels, type: WeightType): Promise<Float32Array[]> {
   const product = { rows: floatRows('Gaussian', 5, 256), outputs: [{ weights: randomWeights(type, 40, 256) }] };
@@ -67,10 +71,16 @@ function assertRowsWithin(
   );
 }
 
-test('both relaxed builds, one of which is chosen by its speed, have the same bits', async () => {
-  for (const type of TYPES) assert.deepEqual(await products(pairs, type), await products(relaxed, type), type);
+test('all builds with relaxed SIMD, of which the fastest is chosen, have the same bits', async () => {
+  for (const type of TYPES) {
+    const expected = await products(relaxed, type);
+    for (const kernels of rivals) {
+      assert.deepEqual(await products(kernels, type), expected, `${type}, ${kernels.description.isa}`);
+    }
+  }
   for (const format of ['f16', 'q8', 'q4', 'k8v4']) {
-    assert.deepEqual(await attended(format, 'relaxed SIMD in pairs'), await attended(format, 'relaxed SIMD'), format);
+    const expected = await attended(format, 'relaxed SIMD');
+    for (const isa of RIVALS) assert.deepEqual(await attended(format, isa), expected, `${format}, ${isa}`);
   }
 });
 
@@ -88,4 +98,12 @@ test('attention without relaxed SIMD equals that with it (error < 1e-6 of the la
   ] as const) {
     assertRowsWithin(await attended(format, 'SIMD'), await attended(format, 'relaxed SIMD'), relative, format);
   }
+});
+
+test('256 bits are compiled for on engines only that have been tested', () => {
+  const versions = { ...process.versions, v8: '13.6.233.17-node.50' };
+  assert.equal(canCompileWide(versions, 'x64'), true);
+  assert.equal(canCompileWide(versions, 'arm64'), false);
+  assert.equal(canCompileWide({ ...versions, bun: '1.3.0' }, 'x64'), false);
+  assert.equal(canCompileWide({ ...versions, v8: '12.4.254.21-node.33' }, 'x64'), false);
 });

@@ -68,7 +68,7 @@ async function assertRefused(operation: () => void, error: Error): Promise<void>
 test('description and configuration tell what runs', () => {
   assert.equal(kernels.description.name, 'wasm');
   assert.equal(kernels.description.threads, 2);
-  assert.match(kernels.description.isa, /^(relaxed SIMD|relaxed SIMD in pairs|SIMD)$/);
+  assert.match(kernels.description.isa, /^(relaxed SIMD|relaxed SIMD in pairs|SIMD)(, 256 bits)?$/);
   assert.equal(kernels.config.maxRows, 8);
 });
 

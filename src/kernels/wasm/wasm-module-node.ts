@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { KvantError } from '../../errors.ts';
-import { fasterModule, type WasmIsa, type WasmModule } from './wasm-module.ts';
+import { fasterBuild, type DotProbe, type WasmBuild, type WasmIsa, type WasmModule } from './wasm-module.ts';
+import { canCompileWide, compileWide } from './wide-compile-node.ts';
 
-const FILES: Readonly<Record<WasmIsa, string>> = {
-  'relaxed SIMD': 'kvant-relaxed.wasm',
-  'relaxed SIMD in pairs': 'kvant-relaxed-pairs.wasm',
-  SIMD: 'kvant-simd.wasm',
+/** A build's kernels, and its `timeDots` in a module of its own, which compiles in no time. */
+const FILES: Readonly<Record<WasmBuild, { readonly kernels: string; readonly probe: string }>> = {
+  'relaxed SIMD': { kernels: 'kvant-relaxed.wasm', probe: 'dot-speed-relaxed.wasm' },
+  'relaxed SIMD in pairs': { kernels: 'kvant-relaxed-pairs.wasm', probe: 'dot-speed-relaxed-pairs.wasm' },
+  SIMD: { kernels: 'kvant-simd.wasm', probe: 'dot-speed-simd.wasm' },
 };
-const ISAS = Object.keys(FILES) as WasmIsa[];
+const RELAXED: readonly WasmBuild[] = ['relaxed SIMD', 'relaxed SIMD in pairs'];
+const WIDE = ', 256 bits';
 
 /** Sources find the kernels in build/, the published package in dist/wasm/. */
 const FOLDER = import.meta.url.endsWith('.ts') ? '../../../build/' : '../../wasm/';
@@ -18,19 +21,28 @@ const FOLDER = import.meta.url.endsWith('.ts') ? '../../../build/' : '../../wasm
  * @throws KvantError BACKEND_UNAVAILABLE if they are missing, or the engine lacks SIMD or threads
  */
 export async function compileWasmModule(wanted?: WasmIsa): Promise<WasmModule> {
-  const accepted: WasmModule[] = [];
-  for (const isa of wanted ? [wanted] : ISAS) {
-    // Without relaxed SIMD is the way out, not a rival.
-    if (!wanted && isa === 'SIMD' && accepted.length > 0) break;
-    const bytes = await readKernels(FILES[isa]);
-    if (WebAssembly.validate(bytes)) accepted.push({ isa, module: await WebAssembly.compile(bytes) });
+  const build = wanted ? (wanted.replace(WIDE, '') as WasmBuild) : await bestBuild();
+  const isWide = wanted?.endsWith(WIDE) ?? (build !== 'SIMD' && canCompileWide());
+  const bytes = await readKernels(FILES[build].kernels);
+  if (!WebAssembly.validate(bytes)) throw unsupported();
+  if (!isWide) return { isa: build, module: await WebAssembly.compile(bytes) };
+  return { isa: `${build}${WIDE}`, module: compileWide(bytes) };
+}
+
+async function bestBuild(): Promise<WasmBuild> {
+  const accepted: DotProbe[] = [];
+  for (const build of RELAXED) {
+    const bytes = await readKernels(FILES[build].probe);
+    if (WebAssembly.validate(bytes)) accepted.push({ build, module: await WebAssembly.compile(bytes) });
   }
-  if (accepted.length === 0) {
-    const message =
-      'this JavaScript engine lacks WebAssembly SIMD or threads: use Node 22 or later, or --backend reference';
-    throw new KvantError('BACKEND_UNAVAILABLE', message);
-  }
-  return accepted.length === 1 ? accepted[0] : fasterModule(accepted, () => performance.now());
+  // Without relaxed SIMD is the way out, not a rival.
+  return accepted.length === 0 ? 'SIMD' : fasterBuild(accepted, () => performance.now());
+}
+
+function unsupported(): KvantError {
+  const message =
+    'this JavaScript engine lacks WebAssembly SIMD or threads: use Node 22 or later, or --backend reference';
+  return new KvantError('BACKEND_UNAVAILABLE', message);
 }
 
 async function readKernels(name: string): Promise<Uint8Array<ArrayBuffer>> {

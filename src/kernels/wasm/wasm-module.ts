@@ -4,14 +4,17 @@ export interface KernelExports {
   serve(control: number, thread: number): void;
   readonly stripBytes: (type: number, numCols: number) => number;
   quantizedRowBytes(width: number): number;
-  timeDots(address: number, rounds: number): number;
+  timeDots(address: number, rounds: number): void;
 }
 
 /**
  * Builds of the kernels. With relaxed SIMD, bytes are multiplied in fours (one instruction on CPUs with VNNI or SDOT that the engine
  * knows) or in pairs (VPMADDUBSW); `SIMD` runs where relaxed SIMD is missing. All give the same integers.
  */
-export type WasmIsa = 'relaxed SIMD' | 'relaxed SIMD in pairs' | 'SIMD';
+export type WasmBuild = 'relaxed SIMD' | 'relaxed SIMD in pairs' | 'SIMD';
+
+/** A build, as it was compiled: for vectors of 128 bits, or of 256 where two operations side by side could be put together. */
+export type WasmIsa = WasmBuild | `${WasmBuild}, 256 bits`;
 
 export interface WasmModule {
   readonly isa: WasmIsa;
@@ -28,14 +31,20 @@ function failKernel(): never {
 }
 
 /** A trial takes about a tenth of a millisecond. So many that the best one is of optimized code on a core of its own. */
-const TRIAL_ROUNDS = 2000;
+const TRIAL_ROUNDS = 1000;
 const NUM_TRIALS = 30;
 const ANY_ADDRESS = 4096;
 
-/** The module whose dot products run faster here: no property that JavaScript can read tells it, so it is timed. */
-export function fasterModule(modules: readonly WasmModule[], now: () => number): WasmModule {
+/** A module that exports `timeDots`. */
+export interface DotProbe {
+  readonly build: WasmBuild;
+  readonly module: WebAssembly.Module;
+}
+
+/** The build whose dot products run faster here: no property that JavaScript can read tells it, so it is timed. */
+export function fasterBuild(probes: readonly DotProbe[], now: () => number): WasmBuild {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2 ** 16, shared: true });
-  const runs = modules.map(({ module }) => ({ exports: instantiate(module, memory), best: Infinity }));
+  const runs = probes.map(({ build, module }) => ({ build, exports: instantiate(module, memory), best: Infinity }));
   for (let trial = 0; trial < NUM_TRIALS; trial++) {
     for (const run of runs) {
       const start = now();
@@ -43,6 +52,5 @@ export function fasterModule(modules: readonly WasmModule[], now: () => number):
       run.best = Math.min(run.best, now() - start);
     }
   }
-  const fastest = runs.reduce((best, run, index) => (run.best < runs[best].best ? index : best), 0);
-  return modules[fastest];
+  return runs.reduce((best, run) => (run.best < best.best ? run : best)).build;
 }

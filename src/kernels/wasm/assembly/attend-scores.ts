@@ -1,15 +1,22 @@
 import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
+import { dotRows, dotSignedRows } from './row-dots';
 import { K_META_HEADER } from './seal';
-import { addLanes, madd, maxMagnitude, maxMagnitudeLanes, sumBytes, sumLanes, sumLanes4F32, truncate4 } from './simd';
+import {
+  addLanes,
+  fill16,
+  madd,
+  maxMagnitude,
+  maxMagnitudeLanes,
+  nearest4,
+  sumLanes,
+  sumLanes4F32,
+} from './simd';
 import {
   addRest,
-  decodeF16,
+  decodeF16Pairs,
   decodeMeta,
-  dotRows4,
-  dotRows4Planes,
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
-  sumRows,
   unpackPlane,
   unpackPlanes,
 } from './tile-codes';
@@ -18,15 +25,19 @@ import {
   channelZero,
   codes,
   high,
+  lanes,
   low,
+  lowSums,
   QUERY_BYTES,
   QUERY_EXACT_SUM,
+  QUERY_LARGEST,
   QUERY_SCALE,
   QUERY_SUM,
   QUERY_ZERO,
   rowSums,
   scalars,
   scores,
+  sums,
   tileK,
   tokenFactor,
 } from './tile-scratch';
@@ -38,7 +49,7 @@ function queryAddress(queries: usize, rowBytes: usize, group: i32, d: i32, i: i3
   return queries + <usize>(i / group) * rowBytes + (<usize>((i % group) * d) << 2);
 }
 
-/** scores[i][t] = q[i] . k[t] for an f16 tile, [numTokens, d]. Tokens are taken by four: up to three beyond numTokens are scored. */
+/** scores[i][t] = q[i] . k[t] for an f16 tile, [numTokens, d]. Tokens are taken by eight: up to seven beyond numTokens are scored. */
 export function scoreF16Page(
   k: usize,
   d: i32,
@@ -48,25 +59,33 @@ export function scoreF16Page(
   group: i32,
   numQueries: i32,
 ): void {
+  decodeF16Pairs(k, numTokens, d, tileK);
   const count = numTokensStride(numTokens);
-  decodeF16(k, numTokens * d, tileK);
-  memory.fill(tileK + (<usize>(numTokens * d) << 2), 0, <usize>((count - numTokens) * d) << 2);
-  const bytes = <usize>d << 2;
   for (let i = 0; i < numQueries; i++) {
-    const q = queryAddress(queries, rowBytes, group, d, i);
-    const out = scores + (<usize>(i * count) << 2);
-    for (let t = 0; t < count; t += 4) {
-      const row = tileK + <usize>t * bytes;
-      let a = f32x4.splat(0), b = a, c = a, e = a;
-      for (let j: usize = 0; j < bytes; j += 16) {
-        const v = v128.load(q + j);
-        a = madd(v, v128.load(row + j), a);
-        b = madd(v, v128.load(row + bytes + j), b);
-        c = madd(v, v128.load(row + 2 * bytes + j), c);
-        e = madd(v, v128.load(row + 3 * bytes + j), e);
-      }
-      v128.store(out + (<usize>t << 2), sumLanes4F32(a, b, c, e));
+    scoreF16Rows(queryAddress(queries, rowBytes, group, d, i), d, count, scores + (<usize>(i * count) << 2));
+  }
+}
+
+/** Rows t and t + 4 side by side, as decoded. */
+function scoreF16Rows(q: usize, d: i32, count: i32, out: usize): void {
+  const end = q + (<usize>d << 2);
+  let p = tileK;
+  for (let t: usize = 0; t < <usize>count << 2; t += 32) {
+    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+    for (let x = q; x < end; x += 16) {
+      const v = v128.load(x);
+      a0 = madd(v, v128.load(p), a0);
+      b0 = madd(v, v128.load(p, 16), b0);
+      a1 = madd(v, v128.load(p, 32), a1);
+      b1 = madd(v, v128.load(p, 48), b1);
+      a2 = madd(v, v128.load(p, 64), a2);
+      b2 = madd(v, v128.load(p, 80), b2);
+      a3 = madd(v, v128.load(p, 96), a3);
+      b3 = madd(v, v128.load(p, 112), b3);
+      p += 128;
     }
+    v128.store(out + t, sumLanes4F32(b0, b1, b2, b3), 16);
+    v128.store(out + t, sumLanes4F32(a0, a1, a2, a3));
   }
 }
 
@@ -74,7 +93,7 @@ export function scoreF16Page(
 // @ts-ignore: decorator
 @inline
 export function numTokensStride(numTokens: i32): i32 {
-  return (numTokens + 3) & ~3;
+  return (numTokens + 7) & ~7;
 }
 
 /**
@@ -100,47 +119,66 @@ export function scoreSealedPage(
   decodeMeta(bytes + <usize>numTokens, meta + 8, d, channelScale);
   decodeMeta(bytes + <usize>(numTokens + d), meta + 16, d, channelZero);
   if (bits == 4) {
-    unpackPlane(plane0, numTokens * padded, codes);
+    unpackPlane(plane0, numTokens, padded, codes);
   } else {
-    unpackPlanes(plane0, plane1, numTokens * padded, codes);
-    sumRows(codes, numTokens, padded, rowSums);
+    unpackPlanes(plane0, plane1, numTokens, padded, codes);
+    fill16(low, i8x16.splat(1), <usize>padded);
+    dotSignedRows(codes, numTokens, padded, low, rowSums);
+  }
+  // Step by step for all queries: each step ends in a chain of dependent instructions, which then overlaps with the next query's start.
+  for (let i = 0; i < numQueries; i++) {
+    measureQuery(queryAddress(queries, rowBytes, group, d, i), d, scalars + <usize>i * QUERY_BYTES);
   }
   for (let i = 0; i < numQueries; i++) {
     const q = queryAddress(queries, rowBytes, group, d, i);
+    if (bits == 4) quantizeQuery8(q, d, padded, high + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
+    else quantizeQuery14(q, d, padded, high + <usize>(i * padded), low + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
+  }
+  for (let i = 0; i < numQueries; i++) {
     const out = scores + (<usize>(i * numTokens) << 2);
-    const s = scalars + <usize>i * QUERY_BYTES;
-    if (bits == 4) {
-      quantizeQuery8(q, d, padded, s);
-      score8(s, padded, numTokens, out);
-    } else {
-      quantizeQuery14(q, d, padded, s);
-      score14(s, padded, numTokens, out);
-    }
+    const u = <usize>(i * padded);
+    if (bits == 4) score8(high + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
+    else score14(high + u, low + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
   }
 }
 
-/** Writes u = q * s as int8 to `high`, its scale and q . z to the scalars. */
-function quantizeQuery8(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = measureQuery(q, d, s);
+/** Writes u = q * s as int8, and its scale to the scalars. */
+function quantizeQuery8(q: usize, d: i32, padded: i32, high: usize, s: usize): void {
+  const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 127;
   store<f32>(s + QUERY_SCALE, scale);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 127 / largest);
   let sum = i32x4.splat(0);
-  for (let c: usize = 0; c < <usize>d; c += 16) {
-    const u = i8x16.narrow_i16x8_s(
-      i16x8.narrow_i32x4_s(product4(q, c, inverse), product4(q, c + 4, inverse)),
-      i16x8.narrow_i32x4_s(product4(q, c + 8, inverse), product4(q, c + 12, inverse)),
-    );
-    v128.store(high + c, u);
-    sum = i32x4.add(sum, sumBytes(u));
+  let c: usize = 0;
+  for (; c + 32 <= <usize>d; c += 32) {
+    const a0 = product4(q, c, inverse), b0 = product4(q, c + 16, inverse);
+    const a1 = product4(q, c + 4, inverse), b1 = product4(q, c + 20, inverse);
+    const a2 = product4(q, c + 8, inverse), b2 = product4(q, c + 24, inverse);
+    const a3 = product4(q, c + 12, inverse), b3 = product4(q, c + 28, inverse);
+    v128.store(high + c, narrow4(b0, b1, b2, b3), 16);
+    v128.store(high + c, narrow4(a0, a1, a2, a3));
+    const a = i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)), b = i32x4.add(i32x4.add(b0, b1), i32x4.add(b2, b3));
+    sum = i32x4.add(sum, i32x4.add(a, b));
   }
-  memory.fill(high + <usize>d, 0, <usize>(padded - d));
+  if (c < <usize>d) {
+    const a0 = product4(q, c, inverse), a1 = product4(q, c + 4, inverse);
+    const a2 = product4(q, c + 8, inverse), a3 = product4(q, c + 12, inverse);
+    v128.store(high + c, i32x4.splat(0), 16);
+    v128.store(high + c, narrow4(a0, a1, a2, a3));
+    sum = i32x4.add(sum, i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)));
+  }
   addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
 }
 
+// @ts-ignore: decorator
+@inline
+function narrow4(a: v128, b: v128, c: v128, d: v128): v128 {
+  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
 /** The same with -8191..8191, offset by 8192 and cut into 7 high and 7 low bits. */
-function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
-  const largest = measureQuery(q, d, s);
+function quantizeQuery14(q: usize, d: i32, padded: i32, high: usize, low: usize, s: usize): void {
+  const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 8191;
   store<f32>(s + QUERY_SCALE, scale);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 8191 / largest);
@@ -148,69 +186,82 @@ function quantizeQuery14(q: usize, d: i32, padded: i32, s: usize): void {
   const mask = constant(LOW_7_BITS);
   let sum = i32x4.splat(0);
   for (let c: usize = 0; c < <usize>d; c += 16) {
-    const a = i16x8.narrow_i32x4_s(product4(q, c, inverse), product4(q, c + 4, inverse));
-    const b = i16x8.narrow_i32x4_s(product4(q, c + 8, inverse), product4(q, c + 12, inverse));
-    sum = i32x4.add(sum, i32x4.add(i32x4.extadd_pairwise_i16x8_s(a), i32x4.extadd_pairwise_i16x8_s(b)));
-    const a1 = i16x8.add(a, offset), b1 = i16x8.add(b, offset);
-    v128.store(high + c, i8x16.narrow_i16x8_s(i16x8.shr_u(a1, 7), i16x8.shr_u(b1, 7)));
-    v128.store(low + c, i8x16.narrow_i16x8_s(v128.and(a1, mask), v128.and(b1, mask)));
+    const a0 = product4(q, c, inverse), a1 = product4(q, c + 4, inverse);
+    const a2 = product4(q, c + 8, inverse), a3 = product4(q, c + 12, inverse);
+    sum = i32x4.add(sum, i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)));
+    const a = i16x8.add(i16x8.narrow_i32x4_s(a0, a1), offset), b = i16x8.add(i16x8.narrow_i32x4_s(a2, a3), offset);
+    v128.store(high + c, i8x16.narrow_i16x8_s(i16x8.shr_u(a, 7), i16x8.shr_u(b, 7)));
+    v128.store(low + c, i8x16.narrow_i16x8_s(v128.and(a, mask), v128.and(b, mask)));
   }
-  // Padded channels: u = 0, which is 8192 with the offset. Their codes are 0, so -128 as signed bytes.
-  memory.fill(high + <usize>d, 64, <usize>(padded - d));
-  memory.fill(low + <usize>d, 0, <usize>(padded - d));
+  if (padded > d) {
+    // Padded channels: u = 0, which is 8192 with the offset. Their codes are 0, so -128 as signed bytes.
+    v128.store(high + <usize>d, i8x16.splat(64));
+    v128.store(low + <usize>d, i8x16.splat(0));
+  }
   store<i32>(s + QUERY_SUM, addLanes(sum));
   addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
 }
 
-/** The largest magnitude of u = q * s. The sum of u and q . z go to the scalars. */
-function measureQuery(q: usize, d: i32, s: usize): f32 {
-  let largest = i32x4.splat(0);
-  let sum = f32x4.splat(0), zero = sum;
+/** The largest magnitude of u = q * s, the sum of u and q . z go to the scalars. */
+function measureQuery(q: usize, d: i32, s: usize): void {
+  let largest0 = i32x4.splat(0), largest1 = largest0;
+  let sum0 = f32x4.splat(0), sum1 = sum0, zero0 = sum0, zero1 = sum0;
   for (let i: usize = 0; i < <usize>d << 2; i += 32) {
     const q0 = v128.load(q + i), q1 = v128.load(q + i, 16);
     const u0 = f32x4.mul(q0, v128.load(channelScale + i)), u1 = f32x4.mul(q1, v128.load(channelScale + i, 16));
-    largest = maxMagnitude(maxMagnitude(largest, u0), u1);
-    sum = f32x4.add(sum, f32x4.add(u0, u1));
-    zero = madd(q1, v128.load(channelZero + i, 16), madd(q0, v128.load(channelZero + i), zero));
+    largest0 = maxMagnitude(largest0, u0);
+    largest1 = maxMagnitude(largest1, u1);
+    sum0 = f32x4.add(sum0, u0);
+    sum1 = f32x4.add(sum1, u1);
+    zero0 = madd(q0, v128.load(channelZero + i), zero0);
+    zero1 = madd(q1, v128.load(channelZero + i, 16), zero1);
   }
-  store<f32>(s + QUERY_EXACT_SUM, sumLanes(sum));
-  store<f32>(s + QUERY_ZERO, sumLanes(zero));
-  return maxMagnitudeLanes(largest);
+  const both = lanes;
+  v128.store(both, largest1, 16);
+  v128.store(both, largest0);
+  v128.store(both, sum1, 48);
+  v128.store(both, sum0, 32);
+  v128.store(both, zero1, 80);
+  v128.store(both, zero0, 64);
+  store<f32>(s + QUERY_EXACT_SUM, sumLanes(f32x4.add(v128.load(both, 32), v128.load(both, 48))));
+  store<f32>(s + QUERY_ZERO, sumLanes(f32x4.add(v128.load(both, 64), v128.load(both, 80))));
+  store<f32>(s + QUERY_LARGEST, maxMagnitudeLanes(i32x4.max_s(v128.load(both), v128.load(both, 16))));
 }
 
 // @ts-ignore: decorator
 @inline
 function product4(q: usize, c: usize, inverse: v128): v128 {
   const product = f32x4.mul(v128.load(q + (c << 2)), v128.load(channelScale + (c << 2)));
-  return truncate4(f32x4.nearest(f32x4.mul(product, inverse)));
+  return nearest4(f32x4.mul(product, inverse));
 }
 
-function score8(s: usize, padded: i32, numTokens: i32, out: usize): void {
-  const n = <usize>padded;
+function score8(high: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
+  dotRows(codes, numTokens, padded, high, sums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
-  const u0 = v128.load(high), u1 = v128.load(high, 16), u2 = v128.load(high, 32), u3 = v128.load(high, 48);
-  for (let t = 0; t < numTokens; t += 4) {
-    storeScores(dotRows4(codes + <usize>t * n, n, high, u0, u1, u2, u3), scale, zero, t, out);
+  for (let t: usize = 0; t < <usize>numTokens << 2; t += 32) {
+    const a = madd(f32x4.convert_i32x4_s(v128.load(sums + t)), scale, zero);
+    const b = madd(f32x4.convert_i32x4_s(v128.load(sums + t, 16)), scale, zero);
+    v128.store(out + t, f32x4.mul(b, v128.load(tokenFactor + t, 16)), 16);
+    v128.store(out + t, f32x4.mul(a, v128.load(tokenFactor + t)));
   }
 }
 
-function score14(s: usize, padded: i32, numTokens: i32, out: usize): void {
-  const n = <usize>padded;
+function score14(high: usize, low: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
+  dotSignedRows(codes, numTokens, padded, high, sums);
+  dotSignedRows(codes, numTokens, padded, low, lowSums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   // sum u k = sum (u' - 8192)(k' + 128), u' = 128 high + low.
   const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
-  for (let t = 0; t < numTokens; t += 4) {
-    const offset = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + (<usize>t << 2)), 13));
-    const sum = dotRows4Planes(codes + <usize>t * n, n, high, low);
-    storeScores(i32x4.add(sum, offset), scale, zero, t, out);
+  for (let t: usize = 0; t < <usize>numTokens << 2; t += 32) {
+    const a = i32x4.add(i32x4.shl(v128.load(sums + t), 7), v128.load(lowSums + t));
+    const b = i32x4.add(i32x4.shl(v128.load(sums + t, 16), 7), v128.load(lowSums + t, 16));
+    const e = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t), 13));
+    const f = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t, 16), 13));
+    const x = madd(f32x4.convert_i32x4_s(i32x4.add(a, e)), scale, zero);
+    const y = madd(f32x4.convert_i32x4_s(i32x4.add(b, f)), scale, zero);
+    v128.store(out + t, f32x4.mul(y, v128.load(tokenFactor + t, 16)), 16);
+    v128.store(out + t, f32x4.mul(x, v128.load(tokenFactor + t)));
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function storeScores(sums: v128, scale: v128, zero: v128, t: i32, out: usize): void {
-  const inner = madd(f32x4.convert_i32x4_s(sums), scale, zero);
-  v128.store(out + (<usize>t << 2), f32x4.mul(inner, v128.load(tokenFactor + (<usize>t << 2))));
 }

@@ -1,39 +1,39 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
+import { dotRows, dotSignedRows } from './row-dots';
 import { V_META_HEADER } from './seal';
 import {
   addLanes,
   exp1NotAbove0,
   expNotAbove0,
+  expRow,
+  fill16,
   madd,
   maxLanes,
-  maxMagnitude,
-  maxMagnitudeLanes,
-  sumBytes,
+  nearest4,
   sumLanes,
-  truncate4,
 } from './simd';
 import {
   addRest,
   decodeF16,
   decodeMeta,
-  dotRows4,
-  dotRows4Planes,
   MIDDLE_4_BITS,
   MIDDLE_8_BITS,
-  sumRows,
   unpackPlane,
   unpackPlanes,
 } from './tile-codes';
 import {
   codes,
   high,
+  lanes,
   low,
+  lowSums,
   part,
   QUERY_BYTES,
   QUERY_CORRECTION,
   QUERY_COUNT,
   QUERY_EXACT_SUM,
+  QUERY_LARGEST,
   QUERY_SCALE,
   QUERY_SUM,
   QUERY_ZERO,
@@ -43,6 +43,7 @@ import {
   STATE_SUM,
   STATE_VALUES,
   stateBytes,
+  sums,
   tileV,
   tokenScale,
   tokenZero,
@@ -58,15 +59,18 @@ export function softmaxF16Page(numTokens: i32, numQueries: i32, d: i32): void {
     const count = load<i32>(s + QUERY_COUNT);
     for (let t = count; t < stride; t++) store<f32>(row + (<usize>t << 2), -Infinity);
     const m = f32x4.splat(raiseMaximum(row, stride, state, s));
-    let sum = f32x4.splat(0);
-    for (let t: usize = 0; t < <usize>stride << 2; t += 16) {
-      const x = v128.load(row + t);
+    let sum0 = f32x4.splat(0), sum1 = sum0;
+    for (let t: usize = 0; t < <usize>stride << 2; t += 32) {
+      const x = v128.load(row + t), y = v128.load(row + t, 16);
       // Unseen tokens get exactly nothing.
-      const p = v128.and(expNotAbove0(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
-      v128.store(row + t, p);
-      sum = f32x4.add(sum, p);
+      const a = v128.and(expNotAbove0(f32x4.sub(x, m)), f32x4.ne(x, constant(MINUS_INFINITY)));
+      const b = v128.and(expNotAbove0(f32x4.sub(y, m)), f32x4.ne(y, constant(MINUS_INFINITY)));
+      v128.store(row + t, b, 16);
+      v128.store(row + t, a);
+      sum0 = f32x4.add(sum0, a);
+      sum1 = f32x4.add(sum1, b);
     }
-    addToSum(state, s, sum);
+    addToSum(state, s, f32x4.add(sum0, sum1));
   }
 }
 
@@ -74,10 +78,15 @@ export function softmaxF16Page(numTokens: i32, numQueries: i32, d: i32): void {
 // @ts-ignore: decorator
 @inline
 function raiseMaximum(row: usize, count: i32, state: usize, s: usize): f32 {
-  let largest = v128.load(row);
-  for (let t: usize = 16; t < <usize>count << 2; t += 16) largest = f32x4.pmax(largest, v128.load(row + t));
+  let a = v128.load(row), b = v128.load(row, 16);
+  for (let t: usize = 32; t < <usize>count << 2; t += 32) {
+    a = f32x4.pmax(a, v128.load(row + t));
+    b = f32x4.pmax(b, v128.load(row + t, 16));
+  }
+  v128.store(lanes, b, 16);
+  v128.store(lanes, a);
   const before = load<f32>(state);
-  const maximum = max(before, maxLanes(largest));
+  const maximum = max(before, maxLanes(f32x4.pmax(v128.load(lanes), v128.load(lanes, 16))));
   store<f32>(state, maximum);
   store<f32>(s + QUERY_CORRECTION, exp1NotAbove0(before - maximum));
   return maximum;
@@ -116,10 +125,10 @@ export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: 
         a3 = madd(p, v128.load(r, 48), a3);
         r += bytes;
       }
-      v128.store(values + c, a0);
       v128.store(values + c, a1, 16);
-      v128.store(values + c, a2, 32);
+      v128.store(values + c, a0);
       v128.store(values + c, a3, 48);
+      v128.store(values + c, a2, 32);
     }
   }
 }
@@ -142,76 +151,103 @@ export function accumulateSealedPage(
   decodeMeta(bytes, meta, numTokens, tokenScale);
   decodeMeta(bytes + <usize>numTokens, meta + 8, numTokens, tokenZero);
   if (bits == 4) {
-    unpackPlane(plane0, d * numTokens, codes);
-    sumRows(codes, d, numTokens, rowSums);
+    unpackPlane(plane0, d, numTokens, codes);
+    fill16(high, i8x16.splat(-128), <usize>numTokens);
+    dotRows(codes, d, numTokens, high, rowSums);
   } else {
-    unpackPlanes(plane0, plane1, d * numTokens, codes);
+    unpackPlanes(plane0, plane1, d, numTokens, codes);
+  }
+  // Step by step for all queries, as in `scoreSealedPage`.
+  for (let i = 0; i < numQueries; i++) {
+    const row = scores + (<usize>(i * numTokens) << 2);
+    weighTokens(row, numTokens, part + <usize>i * stateBytes(d), scalars + <usize>i * QUERY_BYTES);
   }
   for (let i = 0; i < numQueries; i++) {
-    const s = scalars + <usize>i * QUERY_BYTES;
     const row = scores + (<usize>(i * numTokens) << 2);
-    const state = part + <usize>i * stateBytes(d);
-    const largest = weighTokens(row, numTokens, state, s);
-    if (bits == 4) {
-      quantizeWeights8(row, numTokens, s, largest);
-      accumulate8(s, d, numTokens, state + STATE_VALUES);
-    } else {
-      quantizeWeights14(row, numTokens, s, largest);
-      accumulate14(s, d, numTokens, state + STATE_VALUES);
-    }
+    const w = <usize>(i * numTokens);
+    if (bits == 4) quantizeWeights8(row, numTokens, high + w, scalars + <usize>i * QUERY_BYTES);
+    else quantizeWeights14(row, numTokens, high + w, low + w, scalars + <usize>i * QUERY_BYTES);
+  }
+  for (let i = 0; i < numQueries; i++) {
+    const w = <usize>(i * numTokens);
+    const values = part + <usize>i * stateBytes(d) + STATE_VALUES;
+    if (bits == 4) accumulate8(high + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
+    else accumulate14(high + w, low + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
   }
 }
 
-/** Scores become w in place; their softmax goes to the state and p . z to the scalars. Returns the largest w; none is negative. */
-function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): f32 {
-  const m = f32x4.splat(raiseMaximum(row, numTokens, state, s));
-  let sum = f32x4.splat(0);
-  let zero = f32x4.splat(0);
-  let weights = f32x4.splat(0);
-  let largest = f32x4.splat(0);
-  for (let i: usize = 0; i < <usize>numTokens << 2; i += 16) {
-    const p = expNotAbove0(f32x4.sub(v128.load(row + i), m));
-    sum = f32x4.add(sum, p);
-    zero = madd(p, v128.load(tokenZero + i), zero);
-    const w = f32x4.mul(p, v128.load(tokenScale + i));
-    v128.store(row + i, w);
-    largest = maxMagnitude(largest, w);
-    weights = f32x4.add(weights, w);
+/** Scores become w in place; their softmax goes to the state, p . z and the largest w to the scalars; none is negative. */
+function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): void {
+  expRow(row, f32x4.splat(raiseMaximum(row, numTokens, state, s)), <usize>numTokens << 2);
+  let sum0 = f32x4.splat(0), sum1 = sum0, zero0 = sum0, zero1 = sum0;
+  let weights0 = sum0, weights1 = sum0, largest0 = sum0, largest1 = sum0;
+  for (let i: usize = 0; i < <usize>numTokens << 2; i += 32) {
+    const a = v128.load(row + i), b = v128.load(row + i, 16);
+    const v = f32x4.mul(a, v128.load(tokenScale + i)), w = f32x4.mul(b, v128.load(tokenScale + i, 16));
+    sum0 = f32x4.add(sum0, a);
+    sum1 = f32x4.add(sum1, b);
+    zero0 = madd(a, v128.load(tokenZero + i), zero0);
+    zero1 = madd(b, v128.load(tokenZero + i, 16), zero1);
+    v128.store(row + i, w, 16);
+    v128.store(row + i, v);
+    largest0 = f32x4.pmax(largest0, v);
+    largest1 = f32x4.pmax(largest1, w);
+    weights0 = f32x4.add(weights0, v);
+    weights1 = f32x4.add(weights1, w);
   }
-  addToSum(state, s, sum);
-  store<f32>(s + QUERY_EXACT_SUM, sumLanes(weights));
-  store<f32>(s + QUERY_ZERO, sumLanes(zero));
-  return maxMagnitudeLanes(largest);
+  const both = lanes;
+  v128.store(both, sum1, 16);
+  v128.store(both, sum0);
+  v128.store(both, zero1, 48);
+  v128.store(both, zero0, 32);
+  v128.store(both, weights1, 80);
+  v128.store(both, weights0, 64);
+  v128.store(both, largest1, 112);
+  v128.store(both, largest0, 96);
+  addToSum(state, s, f32x4.add(v128.load(both), v128.load(both, 16)));
+  store<f32>(s + QUERY_ZERO, sumLanes(f32x4.add(v128.load(both, 32), v128.load(both, 48))));
+  store<f32>(s + QUERY_EXACT_SUM, sumLanes(f32x4.add(v128.load(both, 64), v128.load(both, 80))));
+  store<f32>(s + QUERY_LARGEST, maxLanes(f32x4.pmax(v128.load(both, 96), v128.load(both, 112))));
 }
 
-function quantizeWeights8(w: usize, numTokens: i32, s: usize, largest: f32): void {
+function quantizeWeights8(w: usize, numTokens: i32, high: usize, s: usize): void {
+  const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 255;
   store<f32>(s + QUERY_SCALE, scale);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 255 / largest);
   const sign = constant(BYTE_SIGNS);
-  let sum = i32x4.splat(128 / 4 * numTokens);
-  for (let t: usize = 0; t < <usize>numTokens; t += 16) {
-    const packed = i8x16.narrow_i16x8_u(
-      i16x8.narrow_i32x4_s(rounded4(w, t, inverse), rounded4(w, t + 4, inverse)),
-      i16x8.narrow_i32x4_s(rounded4(w, t + 8, inverse), rounded4(w, t + 12, inverse)),
-    );
-    const signed = v128.xor(packed, sign);
-    v128.store(high + t, signed);
-    sum = i32x4.add(sum, sumBytes(signed));
+  let sum = i32x4.splat(0);
+  for (let t: usize = 0; t < <usize>numTokens; t += 32) {
+    const a0 = rounded4(w, t, inverse), b0 = rounded4(w, t + 16, inverse);
+    const a1 = rounded4(w, t + 4, inverse), b1 = rounded4(w, t + 20, inverse);
+    const a2 = rounded4(w, t + 8, inverse), b2 = rounded4(w, t + 24, inverse);
+    const a3 = rounded4(w, t + 12, inverse), b3 = rounded4(w, t + 28, inverse);
+    v128.store(high + t, v128.xor(narrow4(b0, b1, b2, b3), sign), 16);
+    v128.store(high + t, v128.xor(narrow4(a0, a1, a2, a3), sign));
+    const a = i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)), b = i32x4.add(i32x4.add(b0, b1), i32x4.add(b2, b3));
+    sum = i32x4.add(sum, i32x4.add(a, b));
   }
   addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
 }
 
-function quantizeWeights14(w: usize, numTokens: i32, s: usize, largest: f32): void {
+// @ts-ignore: decorator
+@inline
+function narrow4(a: v128, b: v128, c: v128, d: v128): v128 {
+  return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
+function quantizeWeights14(w: usize, numTokens: i32, high: usize, low: usize, s: usize): void {
+  const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 16383;
   store<f32>(s + QUERY_SCALE, scale);
   const inverse = f32x4.splat(largest < 1e-30 ? 0 : 16383 / largest);
   const mask = constant(LOW_7_BITS);
   let sum = i32x4.splat(0);
   for (let t: usize = 0; t < <usize>numTokens; t += 16) {
-    const a = i16x8.narrow_i32x4_s(rounded4(w, t, inverse), rounded4(w, t + 4, inverse));
-    const b = i16x8.narrow_i32x4_s(rounded4(w, t + 8, inverse), rounded4(w, t + 12, inverse));
-    sum = i32x4.add(sum, i32x4.add(i32x4.extadd_pairwise_i16x8_s(a), i32x4.extadd_pairwise_i16x8_s(b)));
+    const a0 = rounded4(w, t, inverse), a1 = rounded4(w, t + 4, inverse);
+    const a2 = rounded4(w, t + 8, inverse), a3 = rounded4(w, t + 12, inverse);
+    sum = i32x4.add(sum, i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)));
+    const a = i16x8.narrow_i32x4_s(a0, a1), b = i16x8.narrow_i32x4_s(a2, a3);
     v128.store(high + t, i8x16.narrow_i16x8_s(i16x8.shr_u(a, 7), i16x8.shr_u(b, 7)));
     v128.store(low + t, i8x16.narrow_i16x8_s(v128.and(a, mask), v128.and(b, mask)));
   }
@@ -222,36 +258,39 @@ function quantizeWeights14(w: usize, numTokens: i32, s: usize, largest: f32): vo
 // @ts-ignore: decorator
 @inline
 function rounded4(w: usize, t: usize, inverse: v128): v128 {
-  return truncate4(f32x4.nearest(f32x4.mul(v128.load(w + (t << 2)), inverse)));
+  return nearest4(f32x4.mul(v128.load(w + (t << 2)), inverse));
 }
 
-function accumulate8(s: usize, d: i32, numTokens: i32, values: usize): void {
-  const n = <usize>numTokens;
-  const w0 = v128.load(high), w1 = v128.load(high, 16), w2 = v128.load(high, 32), w3 = v128.load(high, 48);
-  for (let channel = 0; channel < d; channel += 4) {
-    // w = w' + 128
-    const offset = i32x4.shl(v128.load(rowSums + (<usize>channel << 2)), 7);
-    const sum = dotRows4(codes + <usize>channel * n, n, high, w0, w1, w2, w3);
-    addValues(i32x4.add(sum, offset), s, values + (<usize>channel << 2));
-  }
-}
-
-function accumulate14(s: usize, d: i32, numTokens: i32, values: usize): void {
-  const n = <usize>numTokens;
-  // v = v' + 128, w = 128 high + low
-  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
-  for (let channel = 0; channel < d; channel += 4) {
-    const sum = dotRows4Planes(codes + <usize>channel * n, n, high, low);
-    addValues(i32x4.add(sum, constant128), s, values + (<usize>channel << 2));
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function addValues(sums: v128, s: usize, values: usize): void {
+function accumulate8(high: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
+  dotRows(codes, d, numTokens, high, sums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   const correction = v128.load32_splat(s + QUERY_CORRECTION);
-  const old = madd(v128.load(values), correction, zero);
-  v128.store(values, madd(f32x4.convert_i32x4_s(sums), scale, old));
+  for (let c: usize = 0; c < <usize>d << 2; c += 32) {
+    // w = w' + 128, and rowSums are of codes times -128
+    const a = i32x4.sub(v128.load(sums + c), v128.load(rowSums + c));
+    const b = i32x4.sub(v128.load(sums + c, 16), v128.load(rowSums + c, 16));
+    const x = madd(v128.load(values + c), correction, zero);
+    const y = madd(v128.load(values + c, 16), correction, zero);
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(b), scale, y), 16);
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(a), scale, x));
+  }
+}
+
+function accumulate14(high: usize, low: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
+  dotSignedRows(codes, d, numTokens, high, sums);
+  dotSignedRows(codes, d, numTokens, low, lowSums);
+  const scale = v128.load32_splat(s + QUERY_SCALE);
+  const zero = v128.load32_splat(s + QUERY_ZERO);
+  const correction = v128.load32_splat(s + QUERY_CORRECTION);
+  // v = v' + 128, w = 128 high + low
+  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
+  for (let c: usize = 0; c < <usize>d << 2; c += 32) {
+    const a = i32x4.add(i32x4.shl(v128.load(sums + c), 7), v128.load(lowSums + c));
+    const b = i32x4.add(i32x4.shl(v128.load(sums + c, 16), 7), v128.load(lowSums + c, 16));
+    const x = madd(v128.load(values + c), correction, zero);
+    const y = madd(v128.load(values + c, 16), correction, zero);
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(b, constant128)), scale, y), 16);
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(a, constant128)), scale, x));
+  }
 }

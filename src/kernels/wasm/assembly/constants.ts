@@ -23,6 +23,8 @@ const TABLE: usize = memory.data<u32>(
     0x3aaf6433, 0x3aaf6433, 0x3aaf6433, 0x3aaf6433,
     0xff800000, 0xff800000, 0xff800000, 0xff800000, // -infinity
     0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff, // all bits but the sign
+    0x00010001, 0x00010001, 0x00010001, 0x00010001, // 1 as 16-bit words
+    0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000, // 1.5 * 2^23
   ],
   16,
 );
@@ -46,6 +48,8 @@ export const EXP2_4 = 15;
 export const EXP2_5 = 16;
 export const MINUS_INFINITY = 17;
 export const MAGNITUDE = 18;
+export const WORDS_1 = 19;
+export const INTEGER_BITS = 20;
 
 // @ts-ignore: decorator
 @inline

@@ -29,6 +29,7 @@ import { sealTiles } from './seal';
 import { storeKeysValues } from './store-keys-values';
 
 export { timeDots } from './dot-speed';
+export { readBytes } from './read-speed';
 export { stripBytes } from './packed-weights';
 export { quantizedRowBytes } from './row-quantize';
 

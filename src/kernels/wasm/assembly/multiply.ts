@@ -8,22 +8,10 @@ import {
   TYPE_Q6_K,
   TYPE_Q8_0,
 } from './commands';
-import { codeOffset, groupBytes, hasMinimum, superBytes } from './packed-weights';
+import { groupBytes, superBytes } from './packed-weights';
 import { GROUP_BYTES, GROUP_SCALED_SUM } from './row-quantize';
-import { dot, firstDot, madd } from './simd';
-import {
-  codes4,
-  firstMultiply4,
-  lane0,
-  lane1,
-  lane2,
-  lane3,
-  minimaOf,
-  multiply4,
-  offsetOf,
-  scalesOf,
-  widen4,
-} from './weight-codes';
+import { madd } from './simd';
+import { codes4, hasRowTerm, product16, rowTermOf, scaleHalves, scaleOfHalf, scalesOf } from './weight-codes';
 
 /** Sums of a row of x: 8 output features as float32. */
 export const SUM_BYTES = 32;
@@ -44,13 +32,12 @@ export function multiplyRows(type: i32, w: usize, x: usize, stride: usize, numCo
 @inline
 function multiply(type: i32, w: usize, x: usize, stride: usize, numCols: i32, count: i32, sums: usize): void {
   memory.fill(sums, 0, <usize>(count * SUM_BYTES));
+  const end = sums + <usize>(count * SUM_BYTES);
   let codes = x;
-  let g = x + 3 * <usize>numCols;
+  let g = x + <usize>numCols;
   const numGroups = numCols >> 5;
   for (let group = 0; group < numGroups; group++) {
-    const top = w + <usize>((8 - (group & 7)) * groupBytes(type));
-    multiplyHalf(type, 0, w, top, codes, stride, <usize>numCols, g, count, sums);
-    multiplyHalf(type, 1, w, top, codes + 16, stride, <usize>numCols, g, count, sums);
+    multiplyGroup(type, w, w + <usize>((8 - (group & 7)) * groupBytes(type)), codes, g, stride, sums, end);
     codes += 32;
     g += GROUP_BYTES;
     w += groupBytes(type);
@@ -59,78 +46,61 @@ function multiply(type: i32, w: usize, x: usize, stride: usize, numCols: i32, co
 }
 
 /**
- * 16 columns: the strip's codes are unpacked into eight registers, then every row of x passes by. The second half adds the minima.
+ * A group of 32 columns: the strip's codes are unpacked into registers, then every row of x passes by. Everything is written twice, for rows
+ * 0..3 and 4..7 of the strip side by side, which is what an engine with 256-bit vectors puts together (docs/decisions/0004-wide-vectors.md).
  * Long, since what it keeps in registers cannot be handed to functions and back.
  */
 // @ts-ignore: decorator
 @inline
-function multiplyHalf(
+function multiplyGroup(
   type: i32,
-  half: i32,
   w: usize,
   top: usize,
   x: usize,
-  stride: usize,
-  k: usize,
   g: usize,
-  count: i32,
+  stride: usize,
   sums: usize,
+  end: usize,
 ): void {
-  const c0 = codes4(type, w, 0, 0, half), c1 = codes4(type, w, 1, 0, half);
-  const c2 = codes4(type, w, 2, 0, half), c3 = codes4(type, w, 3, 0, half);
-  const e0 = codes4(type, w, 0, 1, half), e1 = codes4(type, w, 1, 1, half);
-  const e2 = codes4(type, w, 2, 1, half), e3 = codes4(type, w, 3, 1, half);
-  const s0 = scalesOf(type, w, top, 0, half), s1 = scalesOf(type, w, top, 1, half);
-  const addMinima = half == 1 && hasMinimum(type);
-  let m0 = s0, m1 = s1;
-  if (addMinima) {
-    m0 = minimaOf(type, w, top, 0);
-    m1 = minimaOf(type, w, top, 1);
-  }
-  const end = sums + <usize>(count * SUM_BYTES);
+  const c0 = codes4(type, w, 0, 0), c1 = codes4(type, w, 1, 0), c2 = codes4(type, w, 2, 0), c3 = codes4(type, w, 3, 0);
+  const c4 = codes4(type, w, 4, 0), c5 = codes4(type, w, 5, 0), c6 = codes4(type, w, 6, 0), c7 = codes4(type, w, 7, 0);
+  const e0 = codes4(type, w, 0, 1), e1 = codes4(type, w, 1, 1), e2 = codes4(type, w, 2, 1), e3 = codes4(type, w, 3, 1);
+  const e4 = codes4(type, w, 4, 1), e5 = codes4(type, w, 5, 1), e6 = codes4(type, w, 6, 1), e7 = codes4(type, w, 7, 1);
+  const s = scalesOf(type, w, top, 0), z = scalesOf(type, w, top, 1);
+  const sh = scaleOfHalf(type, w, top, 0), zh = scaleOfHalf(type, w, top, 1);
+  const m = rowTermOf(type, w, top, 0, s), n = rowTermOf(type, w, top, 1, z);
   for (let sum = sums; sum < end; sum += SUM_BYTES) {
-    const p = type == TYPE_Q8_0 ? x + k : x;
-    let v = v128.load(p);
-    let t = lane0(v);
-    let a = firstMultiply4(type, c0, t), b = firstMultiply4(type, e0, t);
-    t = lane1(v);
-    a = multiply4(type, c1, t, a);
-    b = multiply4(type, e1, t, b);
-    t = lane2(v);
-    a = multiply4(type, c2, t, a);
-    b = multiply4(type, e2, t, b);
-    t = lane3(v);
-    a = widen4(type, multiply4(type, c3, t, a));
-    b = widen4(type, multiply4(type, e3, t, b));
-    if (type == TYPE_Q8_0) {
-      v = v128.load(p + k);
-      t = lane0(v);
-      let n = firstDot(c0, t), m = firstDot(e0, t);
-      t = lane1(v);
-      n = dot(c1, t, n);
-      m = dot(e1, t, m);
-      t = lane2(v);
-      n = dot(c2, t, n);
-      m = dot(e2, t, m);
-      t = lane3(v);
-      a = i32x4.sub(a, dot(c3, t, n));
-      b = i32x4.sub(b, dot(e3, t, m));
+    let t0 = v128.load32_splat(x), t1 = v128.load32_splat(x, 4);
+    let t2 = v128.load32_splat(x, 8), t3 = v128.load32_splat(x, 12);
+    let d = v128.load32_splat(g);
+    let a = f32x4.mul(product16(type, c0, c1, c2, c3, t0, t1, t2, t3, g, 0), d);
+    let b = f32x4.mul(product16(type, e0, e1, e2, e3, t0, t1, t2, t3, g, 0), d);
+    t0 = v128.load32_splat(x, 16);
+    t1 = v128.load32_splat(x, 20);
+    t2 = v128.load32_splat(x, 24);
+    t3 = v128.load32_splat(x, 28);
+    d = v128.load32_splat(g, 4);
+    const p = product16(type, c4, c5, c6, c7, t0, t1, t2, t3, g, 1);
+    const q = product16(type, e4, e5, e6, e7, t0, t1, t2, t3, g, 1);
+    let f0: v128, f1: v128;
+    if (scaleHalves(type)) {
+      f0 = madd(a, s, v128.load(sum));
+      f1 = madd(b, z, v128.load(sum, 16));
+      f0 = madd(f32x4.mul(p, d), sh, f0);
+      f1 = madd(f32x4.mul(q, d), zh, f1);
+    } else {
+      a = madd(p, d, a);
+      b = madd(q, d, b);
+      f0 = madd(a, s, v128.load(sum));
+      f1 = madd(b, z, v128.load(sum, 16));
     }
-    if (codeOffset(type) > 0) {
-      const offset = offsetOf(type, g, half);
-      a = i32x4.add(a, offset);
-      b = i32x4.add(b, offset);
-    }
-    const d = v128.load32_splat(g + <usize>(half << 2));
-    let f0 = madd(f32x4.convert_i32x4_s(a), f32x4.mul(s0, d), v128.load(sum));
-    let f1 = madd(f32x4.convert_i32x4_s(b), f32x4.mul(s1, d), v128.load(sum, 16));
-    if (addMinima) {
+    if (hasRowTerm(type)) {
       const total = v128.load32_splat(g, GROUP_SCALED_SUM);
-      f0 = madd(m0, total, f0);
-      f1 = madd(m1, total, f1);
+      f0 = madd(m, total, f0);
+      f1 = madd(n, total, f1);
     }
-    v128.store(sum, f0);
     v128.store(sum, f1, 16);
+    v128.store(sum, f0);
     x += stride;
     g += stride;
   }

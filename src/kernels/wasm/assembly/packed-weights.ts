@@ -23,7 +23,7 @@ import { loadBf16x4, loadF16, loadF16x4 } from './simd';
  *
  *     Q4_0, Q4_1   128 bytes of 4-bit codes; f16 scale x 8; Q4_1: f16 minimum x 8
  *     Q5_0, Q5_1   256 bytes of codes 0..31; the same scales
- *     Q8_0         256 bytes of codes -128..127; f16 scale x 8
+ *     Q8_0         256 bytes of codes 0..255 (the file's + 128); f16 scale x 8
  *     Q4_K, Q5_K   of 8 groups: codes as above, u8 scale x 8, u8 minimum x 8; then f16 super-scale x 8, f16 super-minimum x 8
  *     Q6_K         of 8 groups: 256 bytes of codes 0..63, i8 scale of columns 0..15 x 8, of 16..31 x 8; then f16 super-scale x 8
  *     F32, F16, BF16: rows as they are, one after the other
@@ -129,6 +129,7 @@ export function codeOffset(type: i32): i32 {
   if (type == TYPE_Q4_0) return 8;
   if (type == TYPE_Q5_0) return 16;
   if (type == TYPE_Q6_K) return 32;
+  if (type == TYPE_Q8_0) return 128;
   return 0;
 }
 
@@ -151,7 +152,7 @@ function storedCode(type: i32, group: usize, row: i32, column: i32): i32 {
     return column < 16 ? byte & 15 : byte >> 4;
   }
   const address = group + lane + <usize>((column >> 2) * 32);
-  return type == TYPE_Q8_0 ? <i32>load<i8>(address) : <i32>load<u8>(address);
+  return <i32>load<u8>(address);
 }
 
 function scaleAt(type: i32, strip: usize, group: i32, row: i32, half: i32): f32 {

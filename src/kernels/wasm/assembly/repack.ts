@@ -93,7 +93,7 @@ function repackBlock32(type: i32, block: usize, group: usize, lane: i32): void {
   if (hasMinimum) store<u16>(scales + 16, load<u16>(block + 2));
   const data = block + <usize>(hasMinimum ? 4 : 2);
   if (type == TYPE_Q8_0) {
-    for (let j = 0; j < 8; j++) storeWord(group, lane, j, load<u32>(data + <usize>(4 * j)));
+    for (let j = 0; j < 8; j++) storeWord(group, lane, j, load<u32>(data + <usize>(4 * j)) ^ 0x80808080);
   } else if (type == TYPE_Q4_0 || type == TYPE_Q4_1) {
     for (let j = 0; j < 4; j++) storeWord(group, lane, j, load<u32>(data + <usize>(4 * j)));
   } else {

@@ -9,42 +9,37 @@ export const GROUP_SCALED_SUM: usize = 12;
  * Quantized rows: what the integer matmul multiplies weights with. 16 activations share a scale (docs/decisions/0003-activations.md: half
  * the error of 32); codes are -127..127.
  *
- *     codes [K] i8 | positive parts [K] u7 | negative parts [K] u7 | per 32: f32 scales of both halves, i16 sums of their codes,
- *     f32 sum of scale x sum of codes
- *
- * Signed 8-bit weights cannot be the 7-bit operand of the dot product, so there the activations are, split by sign.
+ *     codes [K] i8 | per 32: f32 scales of both halves, i16 sums of their codes, f32 sum of scale x sum of codes
  */
 
 // @ts-ignore: decorator
 @inline
 export function quantizedRowBytes(width: i32): i32 {
-  return 3 * width + (width >> 5) * GROUP_BYTES;
+  return width + (width >> 5) * GROUP_BYTES;
 }
 
 /** Quantizes `width` float32 (a multiple of 32) at `x` into the row at `out`. Scale: largest magnitude / 127. */
 export function quantizeRow(x: usize, out: usize, width: i32): void {
-  const positive = out + <usize>width;
-  const negative = positive + <usize>width;
-  let group = negative + <usize>width;
+  let group = out + <usize>width;
   for (let i = 0; i < width; i += 32) {
-    quantizeGroup(x + (<usize>i << 2), out + <usize>i, positive + <usize>i, negative + <usize>i, group);
+    quantizeGroup(x + (<usize>i << 2), out + <usize>i, group);
     group += GROUP_BYTES;
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function quantizeGroup(x: usize, codes: usize, positive: usize, negative: usize, group: usize): void {
+function quantizeGroup(x: usize, codes: usize, group: usize): void {
   let scaledSum: f32 = 0;
   for (let half: usize = 0; half < 2; half++) {
     const offset = half << 4;
-    scaledSum += quantizeHalf(x + (offset << 2), codes + offset, positive + offset, negative + offset, group, half);
+    scaledSum += quantizeHalf(x + (offset << 2), codes + offset, group, half);
   }
   store<f32>(group, scaledSum, GROUP_SCALED_SUM);
 }
 
 /** Returns scale x sum of the codes. */
-function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, group: usize, half: usize): f32 {
+function quantizeHalf(x: usize, codes: usize, group: usize, half: usize): f32 {
   let largest = maxMagnitude(i32x4.splat(0), v128.load(x));
   largest = maxMagnitude(largest, v128.load(x, 16));
   largest = maxMagnitude(largest, v128.load(x, 32));
@@ -53,9 +48,6 @@ function quantizeHalf(x: usize, codes: usize, positive: usize, negative: usize, 
   // Below this the reciprocal overflows; such a group is nothing beside any other.
   const scale: f32 = amax < 1e-30 ? 0 : amax / 127;
   const packed = quantize16(x, codes, f32x4.splat(amax < 1e-30 ? 0 : 127 / amax));
-  const zero = i8x16.splat(0);
-  v128.store(positive, i8x16.max_s(packed, zero));
-  v128.store(negative, i8x16.max_s(i8x16.neg(packed), zero));
   const sum = addLanes(sumBytes(packed));
   store<f32>(group + (half << 2), scale);
   store<i16>(group + (half << 1), <i16>sum, GROUP_SUMS);

@@ -6,6 +6,7 @@ import {
   EXP2_4,
   EXP2_5,
   HALF_FIELDS,
+  INTEGER_BITS,
   LOG2_E,
   MAGNITUDE,
   MINUS_126,
@@ -13,6 +14,7 @@ import {
   PLUS_127,
   ROUNDER,
   TWO_TO_112,
+  WORDS_1,
 } from './constants';
 
 /** Small vector helpers, all inlined. */
@@ -51,7 +53,8 @@ export function step(a: v128, b: v128, sum: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function widen(sum: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i32x4.extadd_pairwise_i16x8_s(sum);
+  // Not extadd_pairwise: V8 multiplies with ones here too, and makes them anew each time.
+  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) return i32x4.dot_i16x8_s(sum, constant(WORDS_1));
   return sum;
 }
 
@@ -60,7 +63,7 @@ export function widen(sum: v128): v128 {
 @inline
 export function firstDot(a: v128, b: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
-    return i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b));
+    return i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b), constant(WORDS_1));
   }
   return dot(a, b, i32x4.splat(0));
 }
@@ -70,7 +73,7 @@ export function firstDot(a: v128, b: v128): v128 {
 @inline
 export function dot(a: v128, b: v128, acc: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
-    return i32x4.add(acc, i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b)));
+    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b), constant(WORDS_1)));
   }
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, acc);
   const low = i16x8.extmul_low_i8x16_s(a, b);
@@ -89,6 +92,21 @@ export function dot(a: v128, b: v128, acc: v128): v128 {
 export function truncate4(x: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(x);
   return i32x4.trunc_sat_f32x4_s(x);
+}
+
+/** The nearest integers, ties to even, for |x| below 2^22: where 1.5 * 2^23 is added, they are left in the lowest bits. */
+// @ts-ignore: decorator
+@inline
+export function nearest4(x: v128): v128 {
+  const magic = constant(INTEGER_BITS);
+  return i32x4.sub(f32x4.add(x, magic), magic);
+}
+
+/** Fills a multiple of 16 bytes; the engine's own fill is a call. */
+// @ts-ignore: decorator
+@inline
+export function fill16(address: usize, value: v128, numBytes: usize): void {
+  for (let i: usize = 0; i < numBytes; i += 16) v128.store(address + i, value);
 }
 
 /** Lane i of the result is the sum of the lanes of the i-th argument. */
@@ -215,6 +233,27 @@ function exp2(y: v128): v128 {
   return f32x4.mul(p, i32x4.shl(shifted, 23));
 }
 
+/**
+ * x = e^(x - m) in place for numBytes (a multiple of 32) of float32, none above m: `expNotAbove0` for two vectors side by side, with what
+ * it needs kept in registers.
+ */
+// @ts-ignore: decorator
+@inline
+export function expRow(x: usize, m: v128, numBytes: usize): void {
+  const log2E = constant(LOG2_E), least = constant(MINUS_126), rounder = constant(ROUNDER), one = constant(ONE);
+  const e1 = constant(EXP2_1), e2 = constant(EXP2_2), e3 = constant(EXP2_3), e4 = constant(EXP2_4), e5 = constant(EXP2_5);
+  for (let i: usize = 0; i < numBytes; i += 32) {
+    const a = f32x4.pmax(f32x4.mul(f32x4.sub(v128.load(x + i), m), log2E), least);
+    const b = f32x4.pmax(f32x4.mul(f32x4.sub(v128.load(x + i, 16), m), log2E), least);
+    const u = f32x4.add(a, rounder), v = f32x4.add(b, rounder);
+    const r = f32x4.sub(a, f32x4.sub(u, rounder)), s = f32x4.sub(b, f32x4.sub(v, rounder));
+    const p = madd(madd(madd(madd(madd(e5, r, e4), r, e3), r, e2), r, e1), r, one);
+    const q = madd(madd(madd(madd(madd(e5, s, e4), s, e3), s, e2), s, e1), s, one);
+    v128.store(x + i, f32x4.mul(q, i32x4.shl(v, 23)), 16);
+    v128.store(x + i, f32x4.mul(p, i32x4.shl(u, 23)));
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 export function exp1NotAbove0(x: f32): f32 {
@@ -244,7 +283,13 @@ export function loadI8x4AsF32(address: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function loadF16x4(address: usize): v128 {
-  const halves = i32x4.extend_low_i16x8_s(v128.load64_zero(address));
+  return f16ToF32(v128.load_ext<i16>(address));
+}
+
+/** The same of halves that have been read, each extended to 32 bits. */
+// @ts-ignore: decorator
+@inline
+export function f16ToF32(halves: v128): v128 {
   const bits = v128.and(i32x4.shl(halves, 13), constant(HALF_FIELDS));
   return f32x4.mul(bits, constant(TWO_TO_112));
 }

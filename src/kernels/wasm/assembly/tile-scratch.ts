@@ -6,6 +6,9 @@ import { ATTN_HEAD_DIM, ATTN_PAGE_TOKENS, MAX_UNIT_QUERIES } from './commands';
  */
 export let codes: usize = 0; // max(P * dp, d * P) bytes: a tile's codes, a byte each
 export let rowSums: usize = 0; // max(P, d) i32: sums of the rows of codes
+export let sums: usize = 0; // max(P, d) i32: products of the rows of codes with a vector, or with its high plane
+export let lowSums: usize = 0; // max(P, d) i32: with its low plane
+export let lanes: usize = 0; // 128 bytes: sums by lane, on their way to one
 export let tileK: usize = 0; // P * d f32
 export let tileV: usize = 0; // P * d f32
 export let tokenFactor: usize = 0; // P f32: a
@@ -27,6 +30,7 @@ export const QUERY_SUM: usize = 8;
 export const QUERY_CORRECTION: usize = 12;
 export const QUERY_COUNT: usize = 16;
 export const QUERY_EXACT_SUM: usize = 20;
+export const QUERY_LARGEST: usize = 24;
 export const QUERY_BYTES: usize = 32;
 
 /** Softmax state: maximum, sum, 8 bytes unused, then d accumulators, all float32. */
@@ -51,7 +55,10 @@ export function layScratch(base: usize, params: usize): void {
   const queries = <usize>MAX_UNIT_QUERIES;
   codes = base;
   rowSums = codes + wide * max(d, p);
-  tileK = rowSums + 4 * max(d, p);
+  sums = rowSums + 4 * max(d, p);
+  lowSums = sums + 4 * max(d, p);
+  lanes = lowSums + 4 * max(d, p);
+  tileK = lanes + 128;
   tileV = tileK + 4 * p * d;
   tokenFactor = tileV + 4 * p * d;
   channelScale = tokenFactor + 4 * p;

@@ -1,101 +1,148 @@
 import { LOW_NIBBLES, constant } from './constants';
-import { TYPE_Q4_0, TYPE_Q4_1, TYPE_Q4_K, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q5_K, TYPE_Q8_0 } from './commands';
-import { codeOffset, isNibble } from './packed-weights';
+import { TYPE_Q4_0, TYPE_Q4_1, TYPE_Q4_K, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q5_K, TYPE_Q6_K, TYPE_Q8_0 } from './commands';
+import { codeOffset, hasMinimum, isNibble } from './packed-weights';
 import { GROUP_SUMS } from './row-quantize';
-import { dot, firstDot, firstStep, loadF16x4, loadI8x4AsF32, loadU8x4AsF32, step, widen } from './simd';
+import { firstStep, f16ToF32, loadI8x4AsF32, loadU8x4AsF32, step, widen } from './simd';
 
 /** What differs between weight types in a product. `type` is a constant wherever these are inlined. */
 
-/** Sums of products add up in 16 bits where four of them fit. */
+/** What a load takes at a constant distance; unrolled, since an engine sees that two loads are neighbours only by constant offsets. */
 // @ts-ignore: decorator
 @inline
-function sumsFit16Bits(type: i32): bool {
-  return isNibble(type) || type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q5_K;
+function loadCodes(w: usize, j: i32, quad: i32): v128 {
+  if (quad == 0) {
+    if (j == 0) return v128.load(w);
+    if (j == 1) return v128.load(w, 32);
+    if (j == 2) return v128.load(w, 64);
+    if (j == 3) return v128.load(w, 96);
+    if (j == 4) return v128.load(w, 128);
+    if (j == 5) return v128.load(w, 160);
+    if (j == 6) return v128.load(w, 192);
+    return v128.load(w, 224);
+  }
+  if (j == 0) return v128.load(w, 16);
+  if (j == 1) return v128.load(w, 48);
+  if (j == 2) return v128.load(w, 80);
+  if (j == 3) return v128.load(w, 112);
+  if (j == 4) return v128.load(w, 144);
+  if (j == 5) return v128.load(w, 176);
+  if (j == 6) return v128.load(w, 208);
+  return v128.load(w, 240);
 }
 
-/** sum + products of 4 columns of 4 rows of weights with 4 activations. */
+/** Codes of columns 4j..4j+3 of 4 rows: nibbles hold the group's first half low and its second half high. */
 // @ts-ignore: decorator
 @inline
-export function multiply4(type: i32, codes: v128, x: v128, sum: v128): v128 {
-  // Signed weights are the signed operand; activations are then split by sign.
-  if (type == TYPE_Q8_0) return dot(codes, x, sum);
-  return sumsFit16Bits(type) ? step(x, codes, sum) : dot(x, codes, sum);
+export function codes4(type: i32, w: usize, j: i32, quad: i32): v128 {
+  if (!isNibble(type)) return loadCodes(w, j, quad);
+  const bytes = loadCodes(w, j & 3, quad);
+  return v128.and(j < 4 ? bytes : i16x8.shr_u(bytes, 4), constant(LOW_NIBBLES));
 }
 
-/** The first of these. */
 // @ts-ignore: decorator
 @inline
-export function firstMultiply4(type: i32, codes: v128, x: v128): v128 {
-  if (type == TYPE_Q8_0) return firstDot(codes, x);
-  return sumsFit16Bits(type) ? firstStep(x, codes) : firstDot(x, codes);
+function halvesAt(w: usize, offset: i32, quad: i32): v128 {
+  if (offset == 0) return f16ToF32(quad ? v128.load_ext<i16>(w, 8) : v128.load_ext<i16>(w));
+  if (offset == 16) return f16ToF32(quad ? v128.load_ext<i16>(w, 24) : v128.load_ext<i16>(w, 16));
+  if (offset == 128) return f16ToF32(quad ? v128.load_ext<i16>(w, 136) : v128.load_ext<i16>(w, 128));
+  if (offset == 144) return f16ToF32(quad ? v128.load_ext<i16>(w, 152) : v128.load_ext<i16>(w, 144));
+  if (offset == 256) return f16ToF32(quad ? v128.load_ext<i16>(w, 264) : v128.load_ext<i16>(w, 256));
+  return f16ToF32(quad ? v128.load_ext<i16>(w, 280) : v128.load_ext<i16>(w, 272));
 }
 
-/** The sum of four of these, in 32 bits. */
+/** Products of 16 columns of 4 rows with 16 activations, as float32. They are summed as integers, in 16 bits as long as they fit. */
 // @ts-ignore: decorator
 @inline
-export function widen4(type: i32, sum: v128): v128 {
-  return sumsFit16Bits(type) ? widen(sum) : sum;
+export function product16(
+  type: i32,
+  c0: v128,
+  c1: v128,
+  c2: v128,
+  c3: v128,
+  t0: v128,
+  t1: v128,
+  t2: v128,
+  t3: v128,
+  group: usize,
+  half: i32,
+): v128 {
+  let sum: v128;
+  if (type == TYPE_Q8_0) {
+    const mask = constant(LOW_NIBBLES);
+    const low = sum4(v128.and(c0, mask), v128.and(c1, mask), v128.and(c2, mask), v128.and(c3, mask), t0, t1, t2, t3);
+    const high = sum4(highNibbles(c0), highNibbles(c1), highNibbles(c2), highNibbles(c3), t0, t1, t2, t3);
+    sum = i32x4.add(low, i32x4.shl(high, 4));
+  } else if (type == TYPE_Q6_K) {
+    sum = i32x4.add(widen(step(t1, c1, firstStep(t0, c0))), widen(step(t3, c3, firstStep(t2, c2))));
+  } else {
+    sum = sum4(c0, c1, c2, c3, t0, t1, t2, t3);
+  }
+  if (type == TYPE_Q8_0 || type == TYPE_Q6_K) {
+    const sumOfCodes = <i32>load<i16>(group + <usize>(half << 1), GROUP_SUMS);
+    sum = i32x4.sub(sum, i32x4.splat(codeOffset(type) * sumOfCodes));
+  }
+  return f32x4.convert_i32x4_s(sum);
 }
 
-/** 4 activations of 16 in every lane. */
+/** Codes of at most 31. */
 // @ts-ignore: decorator
 @inline
-export function lane0(x: v128): v128 {
-  return i8x16.shuffle(x, x, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
-}
-// @ts-ignore: decorator
-@inline
-export function lane1(x: v128): v128 {
-  return i8x16.shuffle(x, x, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
-}
-// @ts-ignore: decorator
-@inline
-export function lane2(x: v128): v128 {
-  return i8x16.shuffle(x, x, 8, 9, 10, 11, 8, 9, 10, 11, 8, 9, 10, 11, 8, 9, 10, 11);
-}
-// @ts-ignore: decorator
-@inline
-export function lane3(x: v128): v128 {
-  return i8x16.shuffle(x, x, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
+function sum4(c0: v128, c1: v128, c2: v128, c3: v128, t0: v128, t1: v128, t2: v128, t3: v128): v128 {
+  return widen(step(t3, c3, step(t2, c2, step(t1, c1, firstStep(t0, c0)))));
 }
 
-/** What makes up for codes that are stored with an offset, for half a group. */
 // @ts-ignore: decorator
 @inline
-export function offsetOf(type: i32, group: usize, half: i32): v128 {
-  return i32x4.splat(-codeOffset(type) * <i32>load<i16>(group + <usize>(half << 1), GROUP_SUMS));
+function highNibbles(codes: v128): v128 {
+  return v128.and(i16x8.shr_u(codes, 4), constant(LOW_NIBBLES));
 }
 
-/** Codes of 4 columns of 4 rows: nibbles hold the group's first half low and its second half high. */
+/** Whether both halves of a group have a scale of their own. */
 // @ts-ignore: decorator
 @inline
-export function codes4(type: i32, w: usize, j: usize, quad: i32, half: i32): v128 {
-  const address = w + (j << 5) + <usize>(quad << 4);
-  if (!isNibble(type)) return v128.load(address + <usize>(half << 7));
-  const bytes = v128.load(address);
-  return v128.and(half ? i16x8.shr_u(bytes, 4) : bytes, constant(LOW_NIBBLES));
+export function scaleHalves(type: i32): bool {
+  return type == TYPE_Q6_K;
 }
 
-/** Scales of rows 4 * quad to 4 * quad + 3 of a group; `top` is where its super-scales are. */
+/** Scales of rows 4 * quad to 4 * quad + 3 of a group (of its first half); `top` is where its super-scales are. */
 // @ts-ignore: decorator
 @inline
-export function scalesOf(type: i32, w: usize, top: usize, quad: i32, half: i32): v128 {
+export function scalesOf(type: i32, w: usize, top: usize, quad: i32): v128 {
   const q = <usize>quad;
-  if (type == TYPE_Q4_0 || type == TYPE_Q4_1) return loadF16x4(w + 128 + 8 * q);
-  if (type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q8_0) return loadF16x4(w + 256 + 8 * q);
-  const superScales = loadF16x4(top + 8 * q);
+  if (type == TYPE_Q4_0 || type == TYPE_Q4_1) return halvesAt(w, 128, quad);
+  if (type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q8_0) return halvesAt(w, 256, quad);
+  const superScales = halvesAt(top, 0, quad);
   if (type == TYPE_Q4_K) return f32x4.mul(superScales, loadU8x4AsF32(w + 128 + 4 * q));
   if (type == TYPE_Q5_K) return f32x4.mul(superScales, loadU8x4AsF32(w + 256 + 4 * q));
-  return f32x4.mul(superScales, loadI8x4AsF32(w + 256 + <usize>(half * 8) + 4 * q));
+  return f32x4.mul(superScales, loadI8x4AsF32(w + 256 + 4 * q));
 }
 
+/** Scales of a group's second half, where it has its own. */
 // @ts-ignore: decorator
 @inline
-export function minimaOf(type: i32, w: usize, top: usize, quad: i32): v128 {
+export function scaleOfHalf(type: i32, w: usize, top: usize, quad: i32): v128 {
+  if (!scaleHalves(type)) return i32x4.splat(0);
   const q = <usize>quad;
-  if (type == TYPE_Q4_1) return loadF16x4(w + 144 + 8 * q);
-  if (type == TYPE_Q5_1) return loadF16x4(w + 272 + 8 * q);
-  const superMinima = loadF16x4(top + 16 + 8 * q);
+  return f32x4.mul(halvesAt(top, 0, quad), loadI8x4AsF32(w + 264 + 4 * q));
+}
+
+/** Whether what a group adds has a part that depends on its activations' sum alone: minima, or the middle that codes are stored above. */
+// @ts-ignore: decorator
+@inline
+export function hasRowTerm(type: i32): bool {
+  return hasMinimum(type) || type == TYPE_Q4_0 || type == TYPE_Q5_0;
+}
+
+/** What the sum of scaled activations is multiplied with. */
+// @ts-ignore: decorator
+@inline
+export function rowTermOf(type: i32, w: usize, top: usize, quad: i32, scales: v128): v128 {
+  if (!hasRowTerm(type)) return scales;
+  if (!hasMinimum(type)) return f32x4.mul(scales, f32x4.splat(-<f32>codeOffset(type)));
+  const q = <usize>quad;
+  if (type == TYPE_Q4_1) return halvesAt(w, 144, quad);
+  if (type == TYPE_Q5_1) return halvesAt(w, 272, quad);
+  const superMinima = halvesAt(top, 16, quad);
   const offset: usize = type == TYPE_Q4_K ? 136 : 264;
   return f32x4.neg(f32x4.mul(superMinima, loadU8x4AsF32(w + offset + 4 * q)));
 }

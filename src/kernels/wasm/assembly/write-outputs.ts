@@ -14,8 +14,8 @@ export function writeOutputs(out: usize, valid: i32, accumulate: bool, bias: usi
       c = f32x4.add(v128.load(out), c);
       d = f32x4.add(v128.load(out, 16), d);
     }
-    v128.store(out, c);
     v128.store(out, d, 16);
+    v128.store(out, c);
   } else {
     for (let i = 0; i < valid; i++) {
       let value = laneOf(a, b, i);
