@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
  * Versions of V8 whose revectorizer has passed the tests of this project: it puts two 128-bit operations side by side into one of 256
  * bits (docs/decisions/0004-wide-vectors.md). It is an experiment of V8's, off by default.
  */
-const TESTED_V8 = /^13\.6\./;
+const TESTED_V8 = /^(13\.6|14\.1|14\.6)\./;
 
 /** On for the compilation of one module, then off again: revectorize, and optimize all functions at once. */
 const FLAGS = [

@@ -242,8 +242,9 @@ function score8(high: usize, s: usize, padded: i32, numTokens: i32, out: usize):
   for (let t: usize = 0; t < <usize>numTokens << 2; t += 32) {
     const a = madd(f32x4.convert_i32x4_s(v128.load(sums + t)), scale, zero);
     const b = madd(f32x4.convert_i32x4_s(v128.load(sums + t, 16)), scale, zero);
-    v128.store(out + t, f32x4.mul(b, v128.load(tokenFactor + t, 16)), 16);
-    v128.store(out + t, f32x4.mul(a, v128.load(tokenFactor + t)));
+    const x = f32x4.mul(a, v128.load(tokenFactor + t)), y = f32x4.mul(b, v128.load(tokenFactor + t, 16));
+    v128.store(out + t, y, 16);
+    v128.store(out + t, x);
   }
 }
 
@@ -259,9 +260,10 @@ function score14(high: usize, low: usize, s: usize, padded: i32, numTokens: i32,
     const b = i32x4.add(i32x4.shl(v128.load(sums + t, 16), 7), v128.load(lowSums + t, 16));
     const e = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t), 13));
     const f = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t, 16), 13));
-    const x = madd(f32x4.convert_i32x4_s(i32x4.add(a, e)), scale, zero);
-    const y = madd(f32x4.convert_i32x4_s(i32x4.add(b, f)), scale, zero);
-    v128.store(out + t, f32x4.mul(y, v128.load(tokenFactor + t, 16)), 16);
-    v128.store(out + t, f32x4.mul(x, v128.load(tokenFactor + t)));
+    const m = madd(f32x4.convert_i32x4_s(i32x4.add(a, e)), scale, zero);
+    const n = madd(f32x4.convert_i32x4_s(i32x4.add(b, f)), scale, zero);
+    const x = f32x4.mul(m, v128.load(tokenFactor + t)), y = f32x4.mul(n, v128.load(tokenFactor + t, 16));
+    v128.store(out + t, y, 16);
+    v128.store(out + t, x);
   }
 }

@@ -49,7 +49,7 @@ export const TYPE_Q6_K = 14;
 export const TYPE_BF16 = 30;
 
 /** Rows of a packed weight strip; weights of a strip are interleaved. */
-export const STRIP_ROWS = 8;
+export const STRIP_ROWS = 16;
 
 /** What attention needs to know once for all steps: byte offsets in the parameter block. */
 export const ATTN_HEAD_DIM = 0;

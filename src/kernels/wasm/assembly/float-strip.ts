@@ -1,6 +1,6 @@
 import { floatBytes, loadFloat4 } from './packed-weights';
 import { madd, sumLanes4F32 } from './simd';
-import { writeOutputs } from './write-outputs';
+import { OUTPUTS, writeOutputs } from './write-outputs';
 
 /** Rows of a float strip follow one another. Four output features at a time, each summed over columns in four lanes. */
 export function floatStrip(
@@ -18,9 +18,14 @@ export function floatStrip(
   const rowBytes = <usize>(numCols * floatBytes(type));
   for (let row = 0; row < numRows; row++) {
     const r = x + ((<usize>row * <usize>numCols) << 2);
-    const a = floatQuad(type, w, rowBytes, r, numCols);
-    const b = floatQuad(type, w + 4 * rowBytes, rowBytes, r, numCols);
-    writeOutputs(out + ((<usize>row * <usize>numOut) << 2), valid, accumulate, bias, a, b);
+    const target = out + ((<usize>row * <usize>numOut) << 2);
+    for (let first = 0; first < valid; first += OUTPUTS) {
+      const p = w + <usize>first * rowBytes;
+      const a = floatQuad(type, p, rowBytes, r, numCols);
+      const b = floatQuad(type, p + 4 * rowBytes, rowBytes, r, numCols);
+      const offset = <usize>first << 2;
+      writeOutputs(target + offset, valid - first, accumulate, bias ? bias + offset : 0, a, b);
+    }
   }
 }
 

@@ -3,10 +3,10 @@ import { floatStrip } from './float-strip';
 import { multiplyRows, SUM_BYTES } from './multiply';
 import { dequantizeRow, isFloat, stripBytes } from './packed-weights';
 import { quantizedRowBytes } from './row-quantize';
-import { writeOutputs } from './write-outputs';
+import { OUTPUTS, writeOutputs } from './write-outputs';
 
 /**
- * out = x W^T (+ bias), or out += x W^T. The work item is a strip of 8 output features, for all rows of x.
+ * out = x W^T (+ bias), or out += x W^T. The work item is a strip of 16 output features, for all rows of x.
  * Arguments: weights, type, columns, output features, x as float32, x quantized, out, rows of x, accumulate, bias (0: none).
  *
  * Within 16 columns sums are integers, hence exact; these are added in order. So a row has the same bits whether it
@@ -65,7 +65,13 @@ function quantizedStrip(
     multiplyRows(type, w, x + <usize>first * stride, stride, numCols, count, sums);
     for (let row = 0; row < count; row++) {
       const sum = sums + <usize>(row * SUM_BYTES);
-      writeOutputs(out + <usize>(first + row) * outStride, valid, accumulate, bias, v128.load(sum), v128.load(sum, 16));
+      const target = out + <usize>(first + row) * outStride;
+      writeOutputs(target, valid, accumulate, bias, v128.load(sum), v128.load(sum, 16));
+      if (valid > OUTPUTS) {
+        const next = bias ? bias + 4 * OUTPUTS : 0;
+        const a = v128.load(sum, 32), b = v128.load(sum, 48);
+        writeOutputs(target + 4 * OUTPUTS, valid - OUTPUTS, accumulate, next, a, b);
+      }
     }
   }
 }

@@ -15,38 +15,41 @@ import {
 import { loadBf16x4, loadF16, loadF16x4 } from './simd';
 
 /**
- * Packed weights. A strip is 8 rows; within a strip, groups of 32 columns follow one another. A lane of a 16-byte vector is a row, its
- * 4 bytes are 4 columns, so that a dot product of 4 columns lands in its row's lane and nothing is summed across lanes.
+ * Packed weights. A strip is 16 rows; within a strip, groups of 32 columns follow one another. A 32-bit lane is a row, its 4 bytes are 4
+ * columns, so that a dot product of 4 columns lands in its row's lane and nothing is summed across lanes.
  *
  *     codes of a group: for j in 0..3 (4-bit codes: columns 4j..4j+3 in the low nibbles, 16+4j..16+4j+3 in the high ones) or j in 0..7
- *     (8-bit codes: columns 4j..4j+3): 16 bytes of rows 0..3, then 16 bytes of rows 4..7
+ *     (8-bit codes: columns 4j..4j+3): 4 bytes of each of the 16 rows
  *
- *     Q4_0, Q4_1   128 bytes of 4-bit codes; f16 scale x 8; Q4_1: f16 minimum x 8
- *     Q5_0, Q5_1   256 bytes of codes 0..31; the same scales
- *     Q8_0         256 bytes of codes 0..255 (the file's + 128); f16 scale x 8
- *     Q4_K, Q5_K   of 8 groups: codes as above, u8 scale x 8, u8 minimum x 8; then f16 super-scale x 8, f16 super-minimum x 8
- *     Q6_K         of 8 groups: 256 bytes of codes 0..63, i8 scale of columns 0..15 x 8, of 16..31 x 8; then f16 super-scale x 8
+ *     Q4_0, Q4_1   256 bytes of 4-bit codes; f16 scale x 16; Q4_1: f16 minimum x 16
+ *     Q5_0, Q5_1   512 bytes of codes 0..31; the same scales
+ *     Q8_0         512 bytes of codes 0..255 (the file's + 128); f16 scale x 16
+ *     Q4_K, Q5_K   of 8 groups: codes as above, u8 scale x 16, u8 minimum x 16; then f16 super-scale x 16, f16 super-minimum x 16
+ *     Q6_K         of 8 groups: 512 bytes of codes 0..63, i8 scale of columns 0..15 x 16, of 16..31 x 16; then f16 super-scale x 16
  *     F32, F16, BF16: rows as they are, one after the other
  */
+
+/** Bytes of a group's codes. */
+// @ts-ignore: decorator
+@inline
+export function codesBytes(type: i32): i32 {
+  return isNibble(type) ? 16 * STRIP_ROWS : 32 * STRIP_ROWS;
+}
 
 /** Bytes of a strip's group, without what belongs to a super-block of 8 groups. */
 // @ts-ignore: decorator
 @inline
 export function groupBytes(type: i32): i32 {
-  if (type == TYPE_Q4_0) return 128 + 16;
-  if (type == TYPE_Q4_1) return 128 + 32;
-  if (type == TYPE_Q5_0 || type == TYPE_Q8_0) return 256 + 16;
-  if (type == TYPE_Q5_1) return 256 + 32;
-  if (type == TYPE_Q4_K) return 128 + 16;
-  return 256 + 16; // Q5_K, Q6_K
+  if (type == TYPE_Q4_1 || type == TYPE_Q5_1) return codesBytes(type) + 4 * STRIP_ROWS;
+  return codesBytes(type) + 2 * STRIP_ROWS;
 }
 
 /** Bytes that follow 8 groups of a super-block. */
 // @ts-ignore: decorator
 @inline
 export function superBytes(type: i32): i32 {
-  if (type == TYPE_Q4_K || type == TYPE_Q5_K) return 32;
-  if (type == TYPE_Q6_K) return 16;
+  if (type == TYPE_Q4_K || type == TYPE_Q5_K) return 4 * STRIP_ROWS;
+  if (type == TYPE_Q6_K) return 2 * STRIP_ROWS;
   return 0;
 }
 
@@ -146,31 +149,26 @@ export function isNibble(type: i32): bool {
 }
 
 function storedCode(type: i32, group: usize, row: i32, column: i32): i32 {
-  const lane = <usize>((row >> 2) * 16 + (row & 3) * 4 + (column & 3));
+  const lane = <usize>(4 * row + (column & 3));
   if (isNibble(type)) {
-    const byte = <i32>load<u8>(group + lane + <usize>(((column & 15) >> 2) * 32));
+    const byte = <i32>load<u8>(group + lane + <usize>(((column & 15) >> 2) * 4 * STRIP_ROWS));
     return column < 16 ? byte & 15 : byte >> 4;
   }
-  const address = group + lane + <usize>((column >> 2) * 32);
-  return <i32>load<u8>(address);
+  return <i32>load<u8>(group + lane + <usize>((column >> 2) * 4 * STRIP_ROWS));
 }
 
 function scaleAt(type: i32, strip: usize, group: i32, row: i32, half: i32): f32 {
-  const address = groupAddress(type, strip, group);
-  if (type == TYPE_Q4_0 || type == TYPE_Q4_1) return loadF16(address + 128 + <usize>(row * 2));
-  if (type == TYPE_Q5_0 || type == TYPE_Q5_1 || type == TYPE_Q8_0) return loadF16(address + 256 + <usize>(row * 2));
+  const scales = groupAddress(type, strip, group) + <usize>codesBytes(type);
+  if (superBytes(type) == 0) return loadF16(scales + <usize>(row * 2));
   const top = loadF16(superAddress(type, strip, group) + <usize>(row * 2));
-  if (type == TYPE_Q4_K) return top * <f32>load<u8>(address + 128 + <usize>row);
-  if (type == TYPE_Q5_K) return top * <f32>load<u8>(address + 256 + <usize>row);
-  return top * <f32>load<i8>(address + 256 + <usize>(half * 8 + row));
+  if (type == TYPE_Q6_K) return top * <f32>load<i8>(scales + <usize>(half * STRIP_ROWS + row));
+  return top * <f32>load<u8>(scales + <usize>row);
 }
 
 /** What is added to scale x code, for types that have a minimum. */
 function minimumAt(type: i32, strip: usize, group: i32, row: i32): f32 {
-  const address = groupAddress(type, strip, group);
-  if (type == TYPE_Q4_1) return loadF16(address + 144 + <usize>(row * 2));
-  if (type == TYPE_Q5_1) return loadF16(address + 272 + <usize>(row * 2));
-  const top = loadF16(superAddress(type, strip, group) + 16 + <usize>(row * 2));
-  const offset = type == TYPE_Q4_K ? 136 : 264;
-  return -top * <f32>load<u8>(address + <usize>(offset + row));
+  const scales = groupAddress(type, strip, group) + <usize>codesBytes(type);
+  if (superBytes(type) == 0) return loadF16(scales + <usize>((STRIP_ROWS + row) * 2));
+  const top = loadF16(superAddress(type, strip, group) + <usize>((STRIP_ROWS + row) * 2));
+  return -top * <f32>load<u8>(scales + <usize>(STRIP_ROWS + row));
 }

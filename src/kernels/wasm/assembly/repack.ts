@@ -10,7 +10,7 @@ import {
   TYPE_Q6_K,
   TYPE_Q8_0,
 } from './commands';
-import { floatBytes, groupAddress, groupBytes, isFloat, stripBytes } from './packed-weights';
+import { codesBytes, floatBytes, groupAddress, groupBytes, isFloat, stripBytes } from './packed-weights';
 
 /**
  * Puts rows of a GGUF tensor (ggml's block layouts) into packed strips. The work item is a strip.
@@ -81,16 +81,15 @@ function repackRow(type: i32, from: usize, strip: usize, lane: i32, numCols: i32
 // @ts-ignore: decorator
 @inline
 function storeWord(group: usize, lane: i32, j: i32, word: u32): void {
-  store<u32>(group + <usize>(j * 32 + (lane >> 2) * 16 + (lane & 3) * 4), word);
+  store<u32>(group + <usize>((j * STRIP_ROWS + lane) * 4), word);
 }
 
 /** ggml blocks of 32: f16 scale, (f16 minimum), (32 fifth bits), codes. Its nibbles are paired as ours are. */
 function repackBlock32(type: i32, block: usize, group: usize, lane: i32): void {
   const hasMinimum = type == TYPE_Q4_1 || type == TYPE_Q5_1;
-  const codesBytes: usize = type == TYPE_Q4_0 || type == TYPE_Q4_1 ? 128 : 256;
-  const scales = group + codesBytes + <usize>(lane * 2);
+  const scales = group + <usize>(codesBytes(type) + lane * 2);
   store<u16>(scales, load<u16>(block));
-  if (hasMinimum) store<u16>(scales + 16, load<u16>(block + 2));
+  if (hasMinimum) store<u16>(scales + 2 * STRIP_ROWS, load<u16>(block + 2));
   const data = block + <usize>(hasMinimum ? 4 : 2);
   if (type == TYPE_Q8_0) {
     for (let j = 0; j < 8; j++) storeWord(group, lane, j, load<u32>(data + <usize>(4 * j)) ^ 0x80808080);
@@ -112,14 +111,14 @@ function repackQ45K(type: i32, block: usize, strip: usize, lane: i32, index: i32
   const first = groupAddress(type, strip, index * 8);
   const top = first + <usize>(8 * groupBytes(type)) + <usize>(lane * 2);
   store<u16>(top, load<u16>(block));
-  store<u16>(top + 16, load<u16>(block + 2));
+  store<u16>(top + 2 * STRIP_ROWS, load<u16>(block + 2));
   const fifth = block + 16;
   const nibbles = block + (type == TYPE_Q5_K ? 48 : 16);
-  const meta: usize = type == TYPE_Q5_K ? 256 : 128;
   for (let g = 0; g < 8; g++) {
     const group = first + <usize>(g * groupBytes(type));
-    store<u8>(group + meta + <usize>lane, sixBitScale(block + 4, g));
-    store<u8>(group + meta + 8 + <usize>lane, sixBitMinimum(block + 4, g));
+    const meta = group + <usize>(codesBytes(type) + lane);
+    store<u8>(meta, sixBitScale(block + 4, g));
+    store<u8>(meta + STRIP_ROWS, sixBitMinimum(block + 4, g));
     const data = nibbles + <usize>((g >> 1) * 32);
     const shift = (g & 1) * 4;
     for (let j = 0; j < 4; j++) {
@@ -167,7 +166,8 @@ function repackQ6K(block: usize, strip: usize, lane: i32, index: i32): void {
       storeWord(group, lane, j, nibbles | (pairs << 4));
     }
     const scales = block + 192 + half * 8 + <usize>(quarter * 2);
-    store<u8>(group + 256 + <usize>lane, load<u8>(scales));
-    store<u8>(group + 264 + <usize>lane, load<u8>(scales + 1));
+    const meta = group + <usize>(codesBytes(TYPE_Q6_K) + lane);
+    store<u8>(meta, load<u8>(scales));
+    store<u8>(meta + STRIP_ROWS, load<u8>(scales + 1));
   }
 }

@@ -1,10 +1,11 @@
-import { STRIP_ROWS } from './commands';
+/** Output features that are written at a time. */
+export const OUTPUTS = 8;
 
-/** Writes a strip's 8 output features of a row, as many as are `valid`: with the bias added, and added to what is there if wanted. */
+/** Writes 8 output features of a row, as many as are `valid`: with the bias added, and added to what is there if wanted. */
 // @ts-ignore: decorator
 @inline
 export function writeOutputs(out: usize, valid: i32, accumulate: bool, bias: usize, a: v128, b: v128): void {
-  if (valid == STRIP_ROWS) {
+  if (valid >= OUTPUTS) {
     let c = a, d = b;
     if (bias) {
       c = f32x4.add(c, v128.load(bias));
