@@ -4,13 +4,15 @@ import { setFlagsFromString } from 'node:v8';
  * Versions of V8 whose revectorizer has passed the tests of this project: it puts two 128-bit operations side by side into one of 256
  * bits (docs/decisions/0004-wide-vectors.md). It is an experiment of V8's, off by default.
  */
-const TESTED_V8 = /^(13\.6|14\.1|14\.6)\./;
+const TESTED_V8 = /^(13\.6|14\.1)\./;
 
 /** On for the compilation of one module, then off again: revectorize, and optimize all functions at once. */
 const FLAGS = [
   { on: '--experimental-wasm-revectorize', off: '--no-experimental-wasm-revectorize' },
   { on: '--no-liftoff', off: '--liftoff' },
   { on: '--no-wasm-lazy-compilation', off: '--wasm-lazy-compilation' },
+  // V8 14.1 inlines by what the first tier has counted, and gives up where there was none.
+  { on: '--no-wasm-inlining', off: '--wasm-inlining' },
 ];
 
 /** A custom section named "wide". V8 compiles equal bytes once only, however the flags stand. */
