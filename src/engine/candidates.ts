@@ -1,4 +1,4 @@
-import type { ResolvedSampling } from './options.ts';
+import type { ResolvedSampling } from './defaults.ts';
 
 /**
  * Which tokens are likely enough to be drawn. None of these functions sorts a whole vocabulary where a part will do.

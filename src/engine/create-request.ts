@@ -1,6 +1,6 @@
 import type { ChatTemplate } from '../tokens/chat-template.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
-import { resolveSampling } from './options.ts';
+import { resolveSampling } from './defaults.ts';
 import type { EngineGenerateOptions } from './protocol.ts';
 import type { EngineRequest } from './request.ts';
 

@@ -37,12 +37,13 @@ export class EngineClient {
 
   constructor(port: EnginePort) {
     this.#port = port;
-    port.setBusy(false);
     port.onMessage((message) => this.#receive(message));
     port.onEnd((reason) => {
       const message = `the engine's worker ended unexpectedly (${reason}): load the model again`;
       this.#endAll(new KvantError('ENGINE_FAILED', message));
     });
+    // Last, since a listener for messages keeps the program alive.
+    port.setBusy(false);
   }
 
   /**

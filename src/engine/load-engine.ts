@@ -3,7 +3,7 @@ import type { ModelFile } from '../model/model-file.ts';
 import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
-import { ChatTemplate } from '../tokens/chat-template.ts';
+import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
@@ -55,7 +55,6 @@ export async function loadEngine(
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
   const { hyperparameters } = model;
   const { backend, maxSequences, prefillChunk, onProgress } = options;
-  const tokenizer = new Tokenizer(model.tokenizerMetadata);
   const format = parseKvFormat(options.kv, hyperparameters.headDim);
   const ctx = chooseCtx(options.ctx, hyperparameters.contextLength);
   const demand = { hyperparameters, format, ctx, maxSequences, weightBytes: keptWeightBytes(model, backend) };
@@ -69,7 +68,9 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     maxContext: ctx,
     numThreads: options.threads,
   };
-  const kernels = await platform.createKernels(backend, config);
+  const starting = platform.createKernels(backend, config);
+  const tokenizer = await tokenizerWhile(starting, model);
+  const kernels = await starting;
   try {
     const weights = await loadWeights(kernels, model, {
       onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
@@ -88,10 +89,25 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
   }
 }
 
-/** Parsed when it is first wanted: a template that is missing or broken is no obstacle to raw prompts. */
-function chatTemplateOf(model: ModelFile, tokenizer: Tokenizer): () => ChatTemplate {
+/** Makes the tokenizer while the kernels start on other threads. If that fails, they are closed. */
+async function tokenizerWhile(starting: Promise<Kernels>, model: ModelFile): Promise<Tokenizer> {
+  try {
+    return new Tokenizer(model.tokenizerMetadata);
+  } catch (error) {
+    const kernels = await starting;
+    await kernels.close();
+    throw error;
+  }
+}
+
+/**
+ * Parsed when it is first wanted: a template that is missing or broken is no obstacle to raw prompts. Holds on to the one key that it
+ * needs, not to the lists of the vocabulary.
+ */
+function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer): () => ChatTemplate {
+  const metadata = { [TEMPLATE_KEY]: tokenizerMetadata[TEMPLATE_KEY] };
   let template: ChatTemplate | undefined;
-  return () => (template ??= new ChatTemplate(model.tokenizerMetadata, tokenizer));
+  return () => (template ??= new ChatTemplate(metadata, tokenizer));
 }
 
 const FLOAT32_BYTES = 4;

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS } from './defaults.ts';
 import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
-import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS, parseLoadOptions } from './options.ts';
+import { parseLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
@@ -16,10 +17,19 @@ import { wallClockMs } from './wall-clock.ts';
  *   MODEL_UNSUPPORTED, OUT_OF_MEMORY, FILE_ERROR, BACKEND_UNAVAILABLE, ENGINE_FAILED; the signal's reason if it aborts
  */
 export async function load(options: LoadOptions = {}): Promise<Model> {
+  return loadWith(() => new EngineClient(startEngineWorker()), options);
+}
+
+/**
+ * As `load`, in a worker that the caller provides: one that was started before the options were known, for instance.
+ *
+ * @param connect called once, if the options are sound
+ */
+export async function loadWith(connect: () => EngineClient, options: LoadOptions): Promise<Model> {
   const { onProgress, signal, ...parsed } = parseLoadOptions(options);
   signal?.throwIfAborted();
   const params = resolveOptions(parsed);
-  const client = new EngineClient(startEngineWorker());
+  const client = connect();
   const closeOnAbort = (): void => void client.close();
   signal?.addEventListener('abort', closeOnAbort, { once: true });
   try {

@@ -5,7 +5,7 @@ import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
 import { parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
 import type { PageCounts } from './kv-memory.ts';
-import { DEFAULT_KV_FORMAT, DEFAULT_MAX_CTX } from './options.ts';
+import { DEFAULT_KV_FORMAT, DEFAULT_MAX_CTX } from './defaults.ts';
 
 /** What is to be loaded. */
 export interface MemoryDemand {

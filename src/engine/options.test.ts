@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseChatSendOptions, parseGenerateOptions, parseLoadOptions, resolveSampling } from './options.ts';
+import { resolveSampling } from './defaults.ts';
+import { parseChatSendOptions, parseGenerateOptions, parseLoadOptions } from './options.ts';
 
 function refused(run: () => unknown, message: RegExp): void {
   assert.throws(run, { name: 'KvantError', code: 'INVALID_OPTION', message });

@@ -1,23 +1,16 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
+import { MAX_SEED } from './defaults.ts';
 import type { ChatSendOptions, GenerateOptions, LoadOptions, SamplingOptions } from './types.ts';
 
 /**
  * The one schema of all options: what each may be, and the words that say so. The CLI checks its flags against it too.
  */
 
-/** Longest context that is used when `ctx` is not given. */
-export const DEFAULT_MAX_CTX = 8192;
-/** More threads than this fight over memory bandwidth, and over the cores of other programs. */
-export const DEFAULT_MAX_THREADS = 16;
-export const DEFAULT_KV_FORMAT = 'q4';
-/** For help texts, so that faces need not know the layer below. */
+/** For help texts, so that faces need not know the layer below, nor where the defaults lie. */
 export { KV_FORMAT_HELP };
-export const MAX_SEED = 0xffffffff;
-
-/** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */
-export const SAMPLING_DEFAULTS = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 } as const;
+export { DEFAULT_KV_FORMAT, DEFAULT_MAX_CTX, DEFAULT_MAX_THREADS, SAMPLING_DEFAULTS } from './defaults.ts';
 
 const kvFormatName = z
   .string(`must be ${KV_FORMAT_HELP}`)
@@ -72,9 +65,6 @@ const generateOptionsSchema = z.strictObject(generateOptionShape).partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
 const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
 
-/** Sampling options with every default filled in. */
-export type ResolvedSampling = Required<SamplingOptions>;
-
 /**
  * Checks the options of `load`. An option that is `undefined` counts as absent.
  *
@@ -110,19 +100,6 @@ export function parseChatSendOptions(options: unknown): ChatSendOptions {
 /** Checks the options of `model.chat`. @throws KvantError INVALID_OPTION */
 export function parseChatOptions(options: unknown): { readonly system?: string } {
   return parse(chatOptionsSchema, options);
-}
-
-/** @param randomSeed taken where no seed was given */
-export function resolveSampling(options: SamplingOptions, randomSeed: number): ResolvedSampling {
-  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
-  return {
-    temperature: temperature ?? SAMPLING_DEFAULTS.temperature,
-    topK: topK ?? SAMPLING_DEFAULTS.topK,
-    topP: topP ?? SAMPLING_DEFAULTS.topP,
-    minP: minP ?? SAMPLING_DEFAULTS.minP,
-    repetitionPenalty: repetitionPenalty ?? SAMPLING_DEFAULTS.repetitionPenalty,
-    seed: seed ?? randomSeed,
-  };
 }
 
 function parse(schema: z.ZodObject, options: unknown): object {

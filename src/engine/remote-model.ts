@@ -1,5 +1,6 @@
 import type { Call, EngineClient } from './engine-client.ts';
-import { MAX_SEED, parseChatOptions, parseGenerateOptions } from './options.ts';
+import { MAX_SEED } from './defaults.ts';
+import { parseChatOptions, parseGenerateOptions } from './options.ts';
 import type { CallEvent } from './protocol.ts';
 import { RemoteChat } from './remote-chat.ts';
 import { RemoteGeneration } from './remote-generation.ts';

@@ -1,4 +1,4 @@
-import type { ResolvedSampling } from './options.ts';
+import type { ResolvedSampling } from './defaults.ts';
 import type { TextChunk } from './types.ts';
 
 /** A generation as the engine takes it: token ids and plain data, every default filled in. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { argmax, heaviestCandidates } from './candidates.ts';
-import { SAMPLING_DEFAULTS, type ResolvedSampling } from './options.ts';
+import { SAMPLING_DEFAULTS, type ResolvedSampling } from './defaults.ts';
 import { sampleToken } from './sampler.ts';
 
 const GREEDY: ResolvedSampling = { ...SAMPLING_DEFAULTS, seed: 0 };

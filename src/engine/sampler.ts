@@ -2,7 +2,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import { KvantError } from '../errors.ts';
 import { argmax, heaviestCandidates } from './candidates.ts';
-import type { ResolvedSampling } from './options.ts';
+import type { ResolvedSampling } from './defaults.ts';
 
 /**
  * Chooses the next token from its logits. The filters run in llama.cpp's order:

@@ -6,6 +6,7 @@ import { WEIGHT_TYPES } from '../kernels/weight-types.ts';
 import { uniformStream } from '../../test/random-data.ts';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
 import type { GgufSpec, GgufTensorSpec } from '../../test/support/gguf-writer.ts';
+import type { ByteSource } from './byte-source.ts';
 import { GgufFile } from './gguf-file.ts';
 import { headerBytesOf } from './testing/damage.ts';
 import { MemorySource } from './testing/memory-source.ts';
@@ -198,7 +199,7 @@ describe('GgufFile', () => {
   });
 
   it('keeps byte order marks at the start of a text, and texts that lie across the bounds of a read', async () => {
-    // The parser reads 2,000,000 bytes at a time: the last of `texts` and then `long` lie across the bounds.
+    // The parser reads 2,000,000 bytes at a time, and what goes before it 2,097,152 and then more: `texts` and `long` lie across.
     const texts = ['\ufeff', 'a', '\ufeffb', '\ufeff\ufeff', 'x'.repeat(1_999_800), `é${'y'.repeat(199)}`];
     const metadata: GgufSpec['metadata'] = [
       ['texts', texts],
@@ -209,6 +210,42 @@ describe('GgufFile', () => {
     const file = await GgufFile.open(new MemorySource(writeGguf({ metadata, tensors: [] })));
     assert.deepEqual(Object.keys(file.metadata), ['texts', 'nested', 'long', 'after']);
     for (const [key, value] of metadata) assert.deepEqual(file.metadata[key], value, `${key} is changed`);
+  });
+
+  it('decodes each text of a long list by itself, also where bytes are no UTF-8', async () => {
+    const texts = ['', 'a', 'é', '\u20ac', '😀', '\ufeff', '\u0120the', 'x'.repeat(40), '\u0000', 'ab', 'cd', '\uffff'];
+    const list = Array.from({ length: 40 }, (_, i) => texts[i % texts.length]);
+    const bytes = writeGguf({ metadata: [['list', list]], tensors: [] });
+    const whole = await GgufFile.open(new MemorySource(bytes));
+    assert.deepEqual(whole.metadata['list'], list);
+    // Halves of a character, in the texts 'ab' and 'cd' that follow each other: together they would make one.
+    const at = Buffer.from(bytes).indexOf('ab');
+    const split = patched(patched(bytes, at + 1, [0xc3]), at + 2 + 8, [0xa9]);
+    const damaged = await GgufFile.open(new MemorySource(split));
+    assert.deepEqual(damaged.metadata['list'], list.with(9, 'a\ufffd').with(10, '\ufffdd'));
+    // An overlong form, which only a decoder finds.
+    const overlong = await GgufFile.open(new MemorySource(patched(bytes, at, [0xc0, 0x80])));
+    assert.deepEqual(overlong.metadata['list'], list.with(9, '\ufffd\ufffd'));
+  });
+
+  it('does not read a large file whole where its header makes no sense', async () => {
+    const header = writeGguf({ metadata: [['key', 'value']], tensors: [] });
+    const TEXT_LENGTH_OFFSET = 24 + 8 + 3 + 4;
+    const source = new MemorySource(patched(header, TEXT_LENGTH_OFFSET, [0, 0, 0, 0, 1, 0]));
+    let mostBytes = 0;
+    const large: ByteSource = {
+      name: source.name,
+      sizeBytes: 2 ** 40,
+      read: async (into, offsetBytes) => {
+        mostBytes = Math.max(mostBytes, into.length);
+        const numBytes = Math.max(0, Math.min(into.length, source.sizeBytes - offsetBytes));
+        if (numBytes > 0) await source.read(into.subarray(0, numBytes), offsetBytes);
+      },
+      close: () => source.close(),
+    };
+    await assert.rejects(GgufFile.open(large), { code: 'MODEL_INVALID', message: /String length 4294967296 exceeds/ });
+    assert.ok(mostBytes <= 2 ** 27, `${mostBytes} bytes were read at once`);
+    assert.ok(source.closed);
   });
 
   it('reads a header of many megabytes, and finds it cut', async () => {

@@ -1,4 +1,6 @@
 import type { MetadataValue } from '@huggingface/gguf';
+import type { ByteSource } from './byte-source.ts';
+import { StringReader } from './string-reader.ts';
 
 /** Type numbers of the GGUF specification, and bytes of the values of fixed size. */
 const STRING = 8;
@@ -19,93 +21,119 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
 
 /** Magic, version, tensor count; the key count follows. */
 const KEY_COUNT_OFFSET = 16;
+/** Arrays in arrays that go deeper than the parser's own limit are left to it. */
+const MAX_DEPTH = 4;
+/** Enough for the header of small models; more is read where a header goes on. */
+const FIRST_READ_BYTES = 2 ** 21;
+const READ_GROWTH = 4;
+/** Above any header; a damaged one may claim to be as long as the file. */
+const MAX_READ_BYTES = 2 ** 27;
 
-type Holder = Record<string | number, MetadataValue>;
+/** A file without the strings of its metadata, which are set aside. */
+export interface StrippedFile {
+  /** How the file begins, with empty strings and empty lists of strings. */
+  readonly head: Uint8Array;
+  /** How much longer the file is up to there. What follows `head` is as in the file. */
+  readonly removedBytes: number;
+  /** By key: the strings, as their values were. */
+  readonly strings: ReadonlyMap<string, MetadataValue>;
+}
 
 /**
- * Puts right the strings that @huggingface/gguf 0.4.6 changes without a word: it drops a byte order mark at their start
- * (vocabularies of the SentencePiece kind have such tokens), and cuts a string that goes on beyond what it has read.
+ * Takes the strings out of a file's metadata, so that the parser need not read them. @huggingface/gguf 0.4.6 makes several objects
+ * for each of the hundred thousand strings of a vocabulary, drops a byte order mark at their start (vocabularies of the SentencePiece
+ * kind have such tokens), and cuts a string that goes on beyond what it has read.
  *
- * @param header the file up to its tensor infos; the parser has found its structure sound
- * @param metadata what the parser made of it, changed in place
- * @param readBoundaries byte offsets at which the parser's reads started
+ * Judges nothing: from the first key on that does not add up, all is left as it is, for the parser to refuse.
+ *
+ * @param source has at least a magic number, a version and two counts
+ * @throws what reading throws
  */
-export function repairStrings(header: Uint8Array, metadata: object, readBoundaries: readonly number[]): void {
-  const walker = new MetadataWalker(header, readBoundaries);
-  const numKeys = Number(walker.readUint64At(KEY_COUNT_OFFSET));
-  walker.offset = KEY_COUNT_OFFSET + 8;
-  for (let i = 0; i < numKeys; i++) {
-    const key = walker.readString();
-    walker.repairValue(walker.readUint32(), metadata as Holder, key);
+export async function stripStrings(source: ByteSource): Promise<StrippedFile> {
+  const mostBytes = Math.min(source.sizeBytes, MAX_READ_BYTES);
+  for (let wantedBytes = FIRST_READ_BYTES; ; wantedBytes *= READ_GROWTH) {
+    const bytes = new Uint8Array(Math.min(wantedBytes, mostBytes));
+    await source.read(bytes, 0);
+    const stripper = new Stripper(bytes);
+    if (stripper.run() || bytes.length === mostBytes) return stripper.result();
   }
 }
 
-class MetadataWalker {
-  offset = 0;
+/** Goes over the keys and their values. */
+class Stripper {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #readBoundaries: readonly number[];
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  readonly #reader: StringReader;
+  readonly #strings = new Map<string, MetadataValue>();
+  readonly #pieces: Uint8Array[] = [];
+  /** Bytes before this are in `#pieces` already, or left out. */
+  #taken = 0;
 
-  constructor(bytes: Uint8Array, readBoundaries: readonly number[]) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#readBoundaries = readBoundaries;
+    this.#reader = new StringReader(bytes, KEY_COUNT_OFFSET);
   }
 
-  /** Steps over a value that the parser has put into `holder[key]`, and replaces strings in it that it has changed. */
-  repairValue(type: number, holder: Holder, key: string | number): void {
-    if (type === STRING) this.#repairString(holder, key);
-    else if (type === ARRAY) this.#repairArray(holder[key] as unknown as Holder);
-    else this.offset += FIXED_BYTES[type];
-  }
-
-  #repairArray(values: Holder): void {
-    const type = this.readUint32();
-    const length = this.#readLength();
-    if (type in FIXED_BYTES) this.offset += length * FIXED_BYTES[type];
-    else for (let i = 0; i < length; i++) this.repairValue(type, values, i);
-  }
-
-  #repairString(holder: Holder, key: string | number): void {
-    const length = this.#readLength();
-    const start = this.offset;
-    this.offset += length;
-    if (this.#startsWithByteOrderMark(start, length) || this.#crossesBoundary(start, this.offset)) {
-      holder[key] = this.#decoder.decode(this.#bytes.subarray(start, this.offset));
+  /** @returns whether all keys have been read; otherwise the bytes end before, or make no sense */
+  run(): boolean {
+    try {
+      const numKeys = this.#reader.readLength();
+      for (let i = 0; i < numKeys; i++) this.#readPair();
+      return true;
+    } catch (error) {
+      // What the reader throws where bytes are missing.
+      if (error instanceof RangeError) return false;
+      throw error;
     }
   }
 
-  #startsWithByteOrderMark(start: number, length: number): boolean {
-    const bytes = this.#bytes;
-    return length >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
+  #readPair(): void {
+    const reader = this.#reader;
+    const key = reader.readKey();
+    const type = reader.readUint32();
+    const start = reader.offset;
+    const value = this.#readValue(type, 0);
+    if (value === undefined) return;
+    // A string keeps its length, a list its type of elements and its length: they are 0.
+    this.#pieces.push(this.#bytes.subarray(this.#taken, type === ARRAY ? start + 4 : start), new Uint8Array(8));
+    this.#taken = reader.offset;
+    this.#strings.set(key, value);
   }
 
-  #crossesBoundary(start: number, end: number): boolean {
-    return this.#readBoundaries.some((boundary) => start < boundary && boundary < end);
+  /** Steps over a value. @returns its strings; undefined if it holds others than strings */
+  #readValue(type: number, depth: number): MetadataValue | undefined {
+    if (type === STRING) return this.#reader.readStrings(1)[0];
+    if (type === ARRAY) return this.#readArray(depth);
+    this.#reader.skip(bytesOfType(type));
+    return undefined;
   }
 
-  /** As the parser reads a key. */
-  readString(): string {
-    const length = this.#readLength();
-    const start = this.offset;
-    this.offset += length;
-    return new TextDecoder().decode(this.#bytes.subarray(start, this.offset));
+  #readArray(depth: number): MetadataValue | undefined {
+    if (depth >= MAX_DEPTH) throw new RangeError('arrays in arrays, too deep');
+    const type = this.#reader.readUint32();
+    const length = this.#reader.readLength();
+    if (type === STRING) return this.#reader.readStrings(length);
+    if (type !== ARRAY) {
+      this.#reader.skip(length * bytesOfType(type));
+      return undefined;
+    }
+    const values: (MetadataValue | undefined)[] = [];
+    for (let i = 0; i < length; i++) values.push(this.#readArray(depth + 1));
+    return values.every((value) => value !== undefined) ? values : undefined;
   }
 
-  readUint32(): number {
-    const value = this.#view.getUint32(this.offset, true);
-    this.offset += 4;
-    return value;
+  result(): StrippedFile {
+    const pieces = [...this.#pieces, this.#bytes.subarray(this.#taken)];
+    const head = new Uint8Array(pieces.reduce((total, { length }) => total + length, 0));
+    let end = 0;
+    for (const piece of pieces) {
+      head.set(piece, end);
+      end += piece.length;
+    }
+    return { head, removedBytes: this.#bytes.length - head.length, strings: this.#strings };
   }
+}
 
-  readUint64At(offset: number): bigint {
-    return this.#view.getBigUint64(offset, true);
-  }
-
-  #readLength(): number {
-    const length = Number(this.readUint64At(this.offset));
-    this.offset += 8;
-    return length;
-  }
+function bytesOfType(type: number): number {
+  if (type in FIXED_BYTES) return FIXED_BYTES[type];
+  throw new RangeError(`no type ${type}`);
 }

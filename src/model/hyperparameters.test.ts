@@ -112,11 +112,27 @@ describe('readHyperparameters', () => {
 
   it('names the key and the value that make no sense', () => {
     refuses({ 'llama.block_count': undefined }, 'MODEL_INVALID', /its metadata key "llama.block_count" is missing/);
-    refuses({ 'llama.block_count': 'many' }, 'MODEL_INVALID', /key "llama.block_count" is "many" \(.*expected number/);
-    refuses({ 'llama.block_count': 2 ** 31 }, 'MODEL_INVALID', /key "llama.block_count" is "2147483648" \(Too big/);
-    refuses({ 'llama.embedding_length': 0 }, 'MODEL_INVALID', /key "llama.embedding_length" is "0" \(Too small/);
+    refuses(
+      { 'llama.block_count': 'many' },
+      'MODEL_INVALID',
+      /key "llama.block_count" is "many" \(expected a whole number from 1 to 4096\)/,
+    );
+    refuses(
+      { 'llama.block_count': 2 ** 31 },
+      'MODEL_INVALID',
+      /key "llama.block_count" is "2147483648" \(expected .* from 1 to 4096\)/,
+    );
+    refuses(
+      { 'llama.embedding_length': 0 },
+      'MODEL_INVALID',
+      /key "llama.embedding_length" is "0" \(expected a whole number from 1/,
+    );
     refuses({ 'llama.embedding_length': 575.5 }, 'MODEL_INVALID', /key "llama.embedding_length" is "575.5"/);
-    refuses({ 'llama.rope.freq_base': Infinity }, 'MODEL_INVALID', /key "llama.rope.freq_base" is "Infinity"/);
+    refuses(
+      { 'llama.rope.freq_base': Infinity },
+      'MODEL_INVALID',
+      /key "llama.rope.freq_base" is "Infinity" \(expected a number above 0\)/,
+    );
     refuses({ 'llama.attention.layer_norm_rms_epsilon': NaN }, 'MODEL_INVALID', /epsilon" is "NaN"/);
     refuses({ 'llama.context_length': [1, 2] }, 'MODEL_INVALID', /key "llama.context_length" is "1,2"/);
   });

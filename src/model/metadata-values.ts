@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import type { Metadata } from './gguf-header.ts';
 import { quote } from './messages.ts';
 import { invalidModel, unsupportedModel } from './model-error.ts';
@@ -10,33 +9,58 @@ const MAX_LENGTH = 2 ** 24;
 /** Keys that may hold an array with a value for each layer. */
 const PER_LAYER_KEYS = ['feed_forward_length', 'attention.head_count', 'attention.head_count_kv'];
 
-const count = (max: number) => z.preprocess(toNumber, z.int().positive().max(max));
-const positive = z.preprocess(toNumber, z.number().positive());
+/** What a value must be, and how a message says it. */
+interface Rule<T> {
+  readonly expected: string;
+  readonly holds: (value: unknown) => value is T;
+}
 
 /** Keys of the GGUF specification, without the architecture's name before them. Others are not looked at. */
-const schema = z.object({
-  block_count: count(MAX_LAYERS),
-  context_length: count(2 ** 31),
-  embedding_length: count(MAX_LENGTH),
-  feed_forward_length: count(MAX_LENGTH),
-  vocab_size: count(MAX_LENGTH).optional(),
-  'attention.head_count': count(MAX_LENGTH),
-  'attention.head_count_kv': count(MAX_LENGTH).optional(),
-  'attention.key_length': count(MAX_LENGTH).optional(),
-  'attention.value_length': count(MAX_LENGTH).optional(),
-  'attention.layer_norm_rms_epsilon': positive,
-  'attention.causal': z.boolean().default(true),
-  'attention.sliding_window': z.preprocess(toNumber, z.int().nonnegative()).default(0),
-  'rope.dimension_count': count(MAX_LENGTH).optional(),
-  'rope.freq_base': positive.default(10_000),
-  'rope.scaling.type': z.string().default('linear'),
-  'rope.scaling.factor': z.preprocess(toNumber, z.number().nonnegative()).optional(),
+const RULES = {
+  block_count: wholeNumber(1, MAX_LAYERS),
+  context_length: wholeNumber(1, 2 ** 31),
+  embedding_length: wholeNumber(1, MAX_LENGTH),
+  feed_forward_length: wholeNumber(1, MAX_LENGTH),
+  vocab_size: wholeNumber(1, MAX_LENGTH),
+  'attention.head_count': wholeNumber(1, MAX_LENGTH),
+  'attention.head_count_kv': wholeNumber(1, MAX_LENGTH),
+  'attention.key_length': wholeNumber(1, MAX_LENGTH),
+  'attention.value_length': wholeNumber(1, MAX_LENGTH),
+  'attention.layer_norm_rms_epsilon': finiteNumber('above 0', (value) => value > 0),
+  'attention.causal': { expected: 'true or false', holds: (value) => typeof value === 'boolean' } as Rule<boolean>,
+  'attention.sliding_window': wholeNumber(0),
+  'rope.dimension_count': wholeNumber(1, MAX_LENGTH),
+  'rope.freq_base': finiteNumber('above 0', (value) => value > 0),
+  'rope.scaling.type': { expected: 'a text', holds: (value) => typeof value === 'string' } as Rule<string>,
+  'rope.scaling.factor': finiteNumber('of at least 0', (value) => value >= 0),
   // The name of `rope.scaling.factor` in files of 2023.
-  'rope.scale_linear': z.preprocess(toNumber, z.number().nonnegative()).optional(),
-  expert_count: z.preprocess(toNumber, z.int().nonnegative()).default(0),
-});
+  'rope.scale_linear': finiteNumber('of at least 0', (value) => value >= 0),
+  expert_count: wholeNumber(0),
+} satisfies Record<string, Rule<unknown>>;
 
-export type MetadataValues = z.infer<typeof schema>;
+/** Taken where the file does not say, as in llama.cpp. */
+const DEFAULTS = {
+  'attention.causal': true,
+  'attention.sliding_window': 0,
+  'rope.freq_base': 10_000,
+  'rope.scaling.type': 'linear',
+  expert_count: 0,
+} as const;
+
+const REQUIRED = [
+  'block_count',
+  'context_length',
+  'embedding_length',
+  'feed_forward_length',
+  'attention.head_count',
+  'attention.layer_norm_rms_epsilon',
+] as const;
+
+type Key = keyof typeof RULES;
+type Values = { [Name in Key]: (typeof RULES)[Name] extends Rule<infer T> ? T : never };
+type Given = (typeof REQUIRED)[number] | keyof typeof DEFAULTS;
+
+export type MetadataValues = Readonly<Pick<Values, Given> & Partial<Omit<Values, Given>>>;
 
 /**
  * Reads the values of an architecture's keys.
@@ -45,27 +69,42 @@ export type MetadataValues = z.infer<typeof schema>;
  *   differs by layer
  */
 export function readMetadataValues(fileName: string, architecture: string, metadata: Metadata): MetadataValues {
-  const values: Record<string, unknown> = {};
-  for (const key of Object.keys(schema.shape)) {
-    const value = metadata[`${architecture}.${key}`];
+  const values: Record<string, unknown> = { ...DEFAULTS };
+  for (const [key, rule] of Object.entries(RULES) as [Key, Rule<unknown>][]) {
+    const fullKey = `${architecture}.${key}`;
+    const value = metadata[fullKey];
     if (value === undefined) continue;
-    const perLayer = PER_LAYER_KEYS.includes(key) && Array.isArray(value);
-    if (perLayer && value.some((other) => other !== value[0])) {
-      throw unsupportedModel(
-        fileName,
-        `has a ${quote(`${architecture}.${key}`)} of its own for each layer, which Kvant does not run`,
-      );
-    }
-    values[key] = perLayer ? value[0] : value;
+    values[key] = toNumber(PER_LAYER_KEYS.includes(key) ? oneForAllLayers(fileName, fullKey, value) : value);
+    if (rule.holds(values[key])) continue;
+    const reason = `is ${quote(String(values[key]))} (expected ${rule.expected})`;
+    throw invalidModel(fileName, `cannot be run: its metadata key ${quote(fullKey)} ${reason}`);
   }
-  const parsed = schema.safeParse(values);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const key = String(issue.path[0]);
-  const found = key in values ? `is ${quote(String(values[key]))} (${issue.message})` : 'is missing';
-  throw invalidModel(fileName, `cannot be run: its metadata key ${quote(`${architecture}.${key}`)} ${found}`);
+  const missing = REQUIRED.find((key) => values[key] === undefined);
+  if (missing === undefined) return values as unknown as MetadataValues;
+  throw invalidModel(fileName, `cannot be run: its metadata key ${quote(`${architecture}.${missing}`)} is missing`);
+}
+
+function oneForAllLayers(fileName: string, key: string, value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  if (value.every((other) => other === value[0])) return value[0];
+  throw unsupportedModel(fileName, `has a ${quote(key)} of its own for each layer, which Kvant does not run`);
 }
 
 function toNumber(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value;
+}
+
+function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Rule<number> {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  return {
+    expected: `a whole number ${range}`,
+    holds: (value): value is number => Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
+  };
+}
+
+function finiteNumber(range: string, isWithin: (value: number) => boolean): Rule<number> {
+  return {
+    expected: `a number ${range}`,
+    holds: (value): value is number => Number.isFinite(value) && isWithin(Number(value)),
+  };
 }

@@ -5,7 +5,8 @@ import type { ModelMetadata } from './tokenizer-metadata.ts';
 import { optional } from './tokenizer-metadata.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-const TEMPLATE_KEY = 'tokenizer.chat_template';
+/** The key of a GGUF file that holds the template. */
+export const TEMPLATE_KEY = 'tokenizer.chat_template';
 
 /** A message as templates read it. */
 export interface TemplateMessage {

@@ -13,10 +13,17 @@ export interface PlainTextEncoder {
 interface ModelConfig {
   readonly normalizer: object | null;
   readonly preTokenizer: object | null;
-  readonly merges: readonly (readonly [string, string])[];
   readonly ignoreMerges: boolean;
   readonly byteFallback: boolean;
   readonly unknownToken: string | undefined;
+  /** Ranks of merges, as the library keys them. */
+  readonly ranks: Map<string, number>;
+}
+
+/** What of the library's BPE model is filled in here. */
+interface LibraryModel {
+  tokens_to_ids: Map<string, number>;
+  bpe_ranks: Map<string, number>;
 }
 
 /**
@@ -28,8 +35,9 @@ interface ModelConfig {
 export function createPlainTextEncoder(metadata: TokenizerMetadata, vocabulary: Vocabulary): PlainTextEncoder {
   const config =
     metadata.model === 'gpt2' ? byteLevelConfig(metadata, vocabulary) : sentencePieceConfig(metadata, vocabulary);
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call -- its types lack extensions, so NodeNext finds none
-  return new LibraryTokenizer(
+  /* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-member-access --
+     the library's types lack extensions, so NodeNext finds none */
+  const library = new LibraryTokenizer(
     {
       added_tokens: userDefinedTokens(vocabulary),
       normalizer: config.normalizer,
@@ -38,8 +46,8 @@ export function createPlainTextEncoder(metadata: TokenizerMetadata, vocabulary: 
       decoder: null,
       model: {
         type: 'BPE',
-        vocab: encodableTokens(vocabulary, config.unknownToken),
-        merges: config.merges,
+        vocab: unknownVocabulary(vocabulary, config.unknownToken),
+        merges: [],
         ignore_merges: config.ignoreMerges,
         byte_fallback: config.byteFallback,
         unk_token: config.unknownToken ?? null,
@@ -47,6 +55,12 @@ export function createPlainTextEncoder(metadata: TokenizerMetadata, vocabulary: 
     },
     {},
   );
+  // Not from its configuration: of that the library makes several copies, which take most of the time and memory of it all.
+  const model = library.model as LibraryModel;
+  model.bpe_ranks = config.ranks;
+  addEncodableTokens(model.tokens_to_ids, vocabulary);
+  return library as PlainTextEncoder;
+  /* eslint-enable */
 }
 
 function byteLevelConfig(metadata: TokenizerMetadata, vocabulary: Vocabulary): ModelConfig {
@@ -56,16 +70,20 @@ function byteLevelConfig(metadata: TokenizerMetadata, vocabulary: Vocabulary): M
     normalizer: null,
     // The library's own GPT-2 pattern has JavaScript's \s, which counts U+FEFF as a space and U+0085 as none.
     preTokenizer: { type: 'Sequence', pretokenizers: [...splits, { type: 'ByteLevel', use_regex: false }] },
-    merges: byteLevelMerges(metadata.merges ?? [], vocabulary),
     ignoreMerges,
     byteFallback: false,
     unknownToken: undefined,
+    ranks: byteLevelRanks(metadata.merges ?? [], vocabulary),
   };
 }
 
+function addRank(ranks: Map<string, number>, left: string, right: string, rank: number): void {
+  ranks.set(JSON.stringify([left, right]), rank);
+}
+
 /** Merges that make a control token are left out; the library would drop the text of a merge that makes no token. */
-function byteLevelMerges(merges: readonly string[], { idOf, tokenTypes }: Vocabulary): [string, string][] {
-  const pairs: [string, string][] = [];
+function byteLevelRanks(merges: readonly string[], { idOf, tokenTypes }: Vocabulary): Map<string, number> {
+  const ranks = new Map<string, number>();
   merges.forEach((merge, index) => {
     const space = merge.indexOf(' ', 1);
     if (space < 0 || space === merge.length - 1) {
@@ -77,9 +95,9 @@ function byteLevelMerges(merges: readonly string[], { idOf, tokenTypes }: Vocabu
     if (id === undefined) {
       throw invalid('tokenizer.ggml.merges', `makes '${left + right}' at index ${index}, which is no token`);
     }
-    if (isEncodable(tokenTypes[id])) pairs.push([left, right]);
+    if (isEncodable(tokenTypes[id])) addRank(ranks, left, right, index);
   });
-  return pairs;
+  return ranks;
 }
 
 function sentencePieceConfig(metadata: TokenizerMetadata, vocabulary: Vocabulary): ModelConfig {
@@ -95,10 +113,10 @@ function sentencePieceConfig(metadata: TokenizerMetadata, vocabulary: Vocabulary
   return {
     normalizer: { type: 'Sequence', normalizers: addSpacePrefix ? [addPrefix, escapeSpaces] : [escapeSpaces] },
     preTokenizer: hasSpaceInside(vocabulary) ? null : SPLIT_BEFORE_SPACES,
-    merges: sentencePieceMerges(metadata.scores ?? new Float64Array(), vocabulary),
     ignoreMerges: false,
     byteFallback: true,
     unknownToken,
+    ranks: sentencePieceRanks(metadata.scores ?? new Float64Array(), vocabulary),
   };
 }
 
@@ -120,7 +138,7 @@ function missingByteTokens({ idOf }: Vocabulary): string[] {
  * (`generate_merges` in convert_slow_tokenizer.py). A half is a token too, or a single character, which SentencePiece
  * joins even where it is no token by itself.
  */
-function sentencePieceMerges(scores: Float64Array, { tokens, tokenTypes, idOf }: Vocabulary): [string, string][] {
+function sentencePieceRanks(scores: Float64Array, { tokens, tokenTypes, idOf }: Vocabulary): Map<string, number> {
   const isHalf = (text: string): boolean => {
     const id = idOf.get(text);
     if (id !== undefined && tokenTypes[id] === TOKEN_TYPE.normal) return true;
@@ -128,28 +146,33 @@ function sentencePieceMerges(scores: Float64Array, { tokens, tokenTypes, idOf }:
   };
   const ids = tokens.map((_, id) => id).filter((id) => tokenTypes[id] === TOKEN_TYPE.normal);
   ids.sort((a, b) => scores[b] - scores[a] || a - b);
-  const merges: [string, string][] = [];
+  const ranks = new Map<string, number>();
   for (const id of ids) {
     const token = tokens[id];
     for (let end = token.length - 1; end > 0; end--) {
       const left = token.slice(0, end);
       const right = token.slice(end);
-      if (left.isWellFormed() && isHalf(left) && isHalf(right)) merges.push([left, right]);
+      if (left.isWellFormed() && isHalf(left) && isHalf(right)) addRank(ranks, left, right, ranks.size);
     }
   }
-  return merges;
+  return ranks;
 }
 
 function isEncodable(tokenType: number): boolean {
   return tokenType === TOKEN_TYPE.normal || tokenType === TOKEN_TYPE.byte;
 }
 
-/** Without a prototype, so that a token such as `__proto__` is a key like any other. */
-function encodableTokens({ tokens, tokenTypes }: Vocabulary, unknownToken: string | undefined): Record<string, number> {
-  const ids = Object.create(null) as Record<string, number>;
+function addEncodableTokens(ids: Map<string, number>, { tokens, tokenTypes }: Vocabulary): void {
   tokens.forEach((token, id) => {
-    if (isEncodable(tokenTypes[id]) || token === unknownToken) ids[token] = id;
+    if (isEncodable(tokenTypes[id])) ids.set(token, id);
   });
+}
+
+/** The unknown token, which need not be one that text can give. Without a prototype: it may be called `__proto__`. */
+function unknownVocabulary({ idOf }: Vocabulary, unknownToken: string | undefined): Record<string, number> {
+  const ids = Object.create(null) as Record<string, number>;
+  const id = unknownToken === undefined ? undefined : idOf.get(unknownToken);
+  if (unknownToken !== undefined && id !== undefined) ids[unknownToken] = id;
   return ids;
 }
 

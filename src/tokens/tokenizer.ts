@@ -30,7 +30,10 @@ export class Tokenizer {
   readonly addsSpacePrefix: boolean;
   readonly splitter: SpecialTokenSplitter;
   readonly #model: TokenizerMetadata['model'];
-  readonly #vocabulary: Vocabulary;
+  readonly #tokens: readonly string[];
+  readonly #tokenTypes: Uint8Array;
+  /** Of special tokens alone: the whole vocabulary's is the encoder's, and large. */
+  readonly #specialIds: ReadonlyMap<string, number>;
   readonly #encoder: PlainTextEncoder;
 
   /**
@@ -42,7 +45,8 @@ export class Tokenizer {
     const read = readTokenizerMetadata(metadata);
     const vocabulary = buildVocabulary(read);
     this.#model = read.model;
-    this.#vocabulary = vocabulary;
+    this.#tokens = vocabulary.tokens;
+    this.#tokenTypes = vocabulary.tokenTypes;
     this.#encoder = createPlainTextEncoder(read, vocabulary);
     this.vocabularySize = read.tokens.length;
     this.bosId = read.bosId;
@@ -51,9 +55,8 @@ export class Tokenizer {
     this.endIds = vocabulary.endIds;
     this.missingBytes = read.model === 'gpt2' ? missingBytes(vocabulary) : [];
     this.addsSpacePrefix = read.model === 'llama' && (read.addSpacePrefix ?? true);
-    this.splitter = new SpecialTokenSplitter(
-      read.tokens.filter((token, id) => token !== '' && isControlType(vocabulary.tokenTypes[id])),
-    );
+    this.#specialIds = specialIds(vocabulary);
+    this.splitter = new SpecialTokenSplitter([...this.#specialIds.keys()]);
   }
 
   /**
@@ -91,29 +94,31 @@ export class Tokenizer {
    */
   tokenBytes(id: number): Uint8Array {
     this.#checkId(id);
-    return bytesOfToken(this.#model, this.#vocabulary.tokens[id], this.#vocabulary.tokenTypes[id]);
+    return bytesOfToken(this.#model, this.#tokens[id], this.#tokenTypes[id]);
   }
 
   /** Whether the token is markup (control or unknown), not text. */
   isControl(id: number): boolean {
     this.#checkId(id);
-    return isControlType(this.#vocabulary.tokenTypes[id]);
+    return isControlType(this.#tokenTypes[id]);
   }
 
   /** Whether text that follows the token gets a leading space where `addsSpacePrefix`. */
   startsText(id: number): boolean {
-    return this.isControl(id) || this.#vocabulary.tokenTypes[id] === TOKEN_TYPE.userDefined;
+    return this.isControl(id) || this.#tokenTypes[id] === TOKEN_TYPE.userDefined;
   }
 
   /** The token as the vocabulary spells it, such as `<|im_end|>`. */
   tokenText(id: number): string {
     this.#checkId(id);
-    return this.#vocabulary.tokens[id];
+    return this.#tokens[id];
   }
 
   #idOf(token: string): number {
-    const id = this.#vocabulary.idOf.get(token);
-    if (id === undefined) throw new KvantError('INVALID_OPTION', `'${token}' is no token of the model's vocabulary.`);
+    const id = this.#specialIds.get(token);
+    if (id === undefined) {
+      throw new KvantError('INVALID_OPTION', `'${token}' is no special token of the model's vocabulary.`);
+    }
     return id;
   }
 
@@ -135,6 +140,14 @@ function addsBos(metadata: TokenizerMetadata): boolean {
     'MODEL_INVALID',
     "The model's vocabulary cannot be read: tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is missing.",
   );
+}
+
+function specialIds({ tokens, tokenTypes }: Vocabulary): Map<string, number> {
+  const ids = new Map<string, number>();
+  tokens.forEach((token, id) => {
+    if (token !== '' && isControlType(tokenTypes[id])) ids.set(token, id);
+  });
+  return ids;
 }
 
 function missingBytes({ idOf }: Vocabulary): number[] {

@@ -2,7 +2,10 @@ import { rowBytes, WEIGHT_TYPES } from '../../src/kernels/weight-types.ts';
 import type { WeightType } from '../../src/kernels/weight-types.ts';
 
 /** Numbers become uint32 where they can, else float32; bigints uint64; an array takes the type of its first element. */
-export type GgufValue = string | boolean | number | bigint | readonly GgufValue[];
+export type GgufValue = string | boolean | number | bigint | readonly GgufValue[] | GgufScalar;
+
+/** A number of a certain type. */
+export type GgufScalar = { readonly float32: number } | { readonly int32: number };
 
 export interface GgufTensorSpec {
   readonly name: string;
@@ -25,6 +28,7 @@ export interface GgufSpec {
 }
 
 const UINT32 = 4;
+const INT32 = 5;
 const FLOAT32 = 6;
 const BOOL = 7;
 const STRING = 8;
@@ -76,7 +80,8 @@ function typeOf(value: GgufValue): number {
   if (typeof value === 'boolean') return BOOL;
   if (typeof value === 'bigint') return UINT64;
   if (typeof value === 'number') return isUint32(value) ? UINT32 : FLOAT32;
-  return ARRAY;
+  if ('float32' in value) return FLOAT32;
+  return 'int32' in value ? INT32 : ARRAY;
 }
 
 function valueBytes(value: GgufValue): Buffer {
@@ -84,6 +89,8 @@ function valueBytes(value: GgufValue): Buffer {
   if (typeof value === 'boolean') return Buffer.from([value ? 1 : 0]);
   if (typeof value === 'bigint') return uint64(value);
   if (typeof value === 'number') return isUint32(value) ? uint32(value) : float32(value);
+  if ('float32' in value) return float32(value.float32);
+  if ('int32' in value) return uint32(value.int32 >>> 0);
   const elementType = value.length > 0 ? typeOf(value[0]) : UINT32;
   return Buffer.concat([uint32(elementType), uint64(value.length), ...value.map(valueBytes)]);
 }

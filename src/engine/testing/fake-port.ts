@@ -15,6 +15,8 @@ export class FakePort implements EnginePort {
 
   onMessage(handler: (message: FromEngine) => void): void {
     this.#onMessage = handler;
+    // As with a worker of Node: whoever listens keeps the program alive.
+    this.busy = true;
   }
 
   onEnd(handler: (reason: string) => void): void {

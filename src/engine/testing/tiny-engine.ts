@@ -3,7 +3,7 @@ import { TINY, tinyLlama } from '../../model/testing/tiny-llama.ts';
 import { openModelFile, type ModelFile } from '../../model/model-file.ts';
 import { writeGguf } from '../../../test/support/gguf-writer.ts';
 import { loadEngine, type EnginePlatform, type LoadEngineOptions, type LoadedEngine } from '../load-engine.ts';
-import { SAMPLING_DEFAULTS } from '../options.ts';
+import { SAMPLING_DEFAULTS } from '../defaults.ts';
 import { nodePlatform } from '../platform-node.ts';
 import type { EngineRequest, RequestEvents } from '../request.ts';
 import { wallClockMs } from '../wall-clock.ts';

@@ -7,6 +7,9 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
+/** They run wasm and no JavaScript: two MB of short-lived objects are plenty. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2 };
+
 /** The threads beside the caller's own; each waits in wasm for command lists. */
 export class KernelThreads {
   readonly #workers: readonly Worker[];
@@ -19,7 +22,7 @@ export class KernelThreads {
   static async start(numThreads: number, shared: Omit<KernelThreadData, 'thread'>): Promise<KernelThreads> {
     const workers = Array.from({ length: numThreads - 1 }, (_, i) => {
       const workerData: KernelThreadData = { ...shared, thread: i + 1 };
-      return new Worker(ENTRY, { workerData, name: `kvant-kernel-${i + 1}` });
+      return new Worker(ENTRY, { workerData, name: `kvant-kernel-${i + 1}`, resourceLimits: RESOURCE_LIMITS });
     });
     await Promise.all(workers.map((worker) => once(worker, 'message')));
     // They hold nothing that would be lost: they must not keep the process alive.

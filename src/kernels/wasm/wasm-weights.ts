@@ -8,7 +8,7 @@ import type { Program } from './program.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 /** Tensors are read in pieces of about this size. */
-const STAGING_BYTES = 4_000_000;
+const STAGING_BYTES = 1_000_000;
 
 export interface PackedMatrix {
   readonly address: number;

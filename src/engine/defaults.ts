@@ -1,0 +1,29 @@
+import type { SamplingOptions } from './types.ts';
+
+/** What options mean where they are not given. Apart from their schema, which the engine's worker does without. */
+
+/** Longest context that is used when `ctx` is not given. */
+export const DEFAULT_MAX_CTX = 8192;
+/** More threads than this fight over memory bandwidth, and over the cores of other programs. */
+export const DEFAULT_MAX_THREADS = 16;
+export const DEFAULT_KV_FORMAT = 'q4';
+export const MAX_SEED = 0xffffffff;
+
+/** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */
+export const SAMPLING_DEFAULTS = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 } as const;
+
+/** Sampling options with every default filled in. */
+export type ResolvedSampling = Required<SamplingOptions>;
+
+/** @param randomSeed taken where no seed was given */
+export function resolveSampling(options: SamplingOptions, randomSeed: number): ResolvedSampling {
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
+  return {
+    temperature: temperature ?? SAMPLING_DEFAULTS.temperature,
+    topK: topK ?? SAMPLING_DEFAULTS.topK,
+    topP: topP ?? SAMPLING_DEFAULTS.topP,
+    minP: minP ?? SAMPLING_DEFAULTS.minP,
+    repetitionPenalty: repetitionPenalty ?? SAMPLING_DEFAULTS.repetitionPenalty,
+    seed: seed ?? randomSeed,
+  };
+}
