@@ -33,6 +33,8 @@ export const CONTROL_COMMANDS = 20;
 export const CONTROL_NUM_COMMANDS = 24;
 export const CONTROL_SCRATCH = 28;
 export const CONTROL_SCRATCH_STRIDE = 32;
+/** Threads that sleep, or are about to: waking is a call into the engine, which takes longer than most commands. */
+export const CONTROL_SLEEPERS = 36;
 export const CONTROL_BYTES = 64;
 
 /** Weight types by their number in GGUF files, see weight-types.ts. */

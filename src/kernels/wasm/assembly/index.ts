@@ -6,7 +6,6 @@ import {
   COMMAND_ITEMS,
   COMMAND_NEXT,
   CONTROL_COMMANDS,
-  CONTROL_GENERATION,
   CONTROL_NUM_COMMANDS,
   CONTROL_SCRATCH,
   CONTROL_SCRATCH_STRIDE,
@@ -22,7 +21,7 @@ import {
   OP_SWIGLU,
 } from './commands';
 import { matmulStrips } from './matmul';
-import { awaitCommands, barrier } from './pool';
+import { announceCommands, awaitCommands, barrier } from './pool';
 import { repackStrips } from './repack';
 import { embedRows, rmsNormRows, selectRows, swiGluRows } from './rows';
 import { sealTiles } from './seal';
@@ -35,8 +34,7 @@ export { quantizedRowBytes } from './row-quantize';
 
 /** Runs the command list as thread 0, together with the threads in `serve`. */
 export function runCommands(control: usize): void {
-  atomic.add<i32>(control, 1, CONTROL_GENERATION);
-  atomic.notify(control + CONTROL_GENERATION, -1);
+  announceCommands(control);
   executeCommands(control, 0);
 }
 

@@ -102,10 +102,10 @@ function multiplyHalf(
       c = i32x4.sub(c, offset);
       d = i32x4.sub(d, offset);
     }
-    a = madd(f32x4.mul(f32x4.convert_i32x4_s(a), scale), sa, v128.load(sum));
-    b = madd(f32x4.mul(f32x4.convert_i32x4_s(b), scale), sb, v128.load(sum, 16));
-    c = madd(f32x4.mul(f32x4.convert_i32x4_s(c), scale), sc, v128.load(sum, 32));
-    d = madd(f32x4.mul(f32x4.convert_i32x4_s(d), scale), sd, v128.load(sum, 48));
+    a = madd(f32x4.convert_i32x4_s(a), f32x4.mul(sa, scale), v128.load(sum));
+    b = madd(f32x4.convert_i32x4_s(b), f32x4.mul(sb, scale), v128.load(sum, 16));
+    c = madd(f32x4.convert_i32x4_s(c), f32x4.mul(sc, scale), v128.load(sum, 32));
+    d = madd(f32x4.convert_i32x4_s(d), f32x4.mul(sd, scale), v128.load(sum, 48));
     if (addTerm) {
       const total = v128.load32_splat(g, GROUP_SCALED_SUM);
       a = madd(ma, total, a);
@@ -155,8 +155,8 @@ function multiplyBytes(
     let b = i32x4.sub(sum4(TYPE_Q8_0, b0, b1, b2, b3, t0, t1, t2, t3), offset);
     a = i32x4.add(a, i32x4.shl(sum4(TYPE_Q8_0, c0, c1, c2, c3, t0, t1, t2, t3), 4));
     b = i32x4.add(b, i32x4.shl(sum4(TYPE_Q8_0, d0, d1, d2, d3, t0, t1, t2, t3), 4));
-    a = madd(f32x4.mul(f32x4.convert_i32x4_s(a), scale), sa, v128.load(sum));
-    b = madd(f32x4.mul(f32x4.convert_i32x4_s(b), scale), sb, v128.load(sum, 16));
+    a = madd(f32x4.convert_i32x4_s(a), f32x4.mul(sa, scale), v128.load(sum));
+    b = madd(f32x4.convert_i32x4_s(b), f32x4.mul(sb, scale), v128.load(sum, 16));
     v128.store(sum, b, 16);
     v128.store(sum, a);
     x += stride;
