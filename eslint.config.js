@@ -12,7 +12,8 @@ const LAYERS = {
   kernels: ['errors.ts', 'quant/', 'cache/'],
   model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
   engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/'],
-  cli: ['errors.ts', 'index.ts', 'engine/'],
+  bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
+  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/'],
   eval: ['errors.ts', 'quant/', 'kernels/', 'tokens/', 'model/', 'engine/'],
 };
 
@@ -49,7 +50,7 @@ function layerRules([layer, allowed]) {
 }
 
 export default defineConfig(
-  { ignores: ['node_modules/', 'dist/', 'build/', 'shared/', 'src/kernels/wasm/assembly/', '**/*.js'] },
+  { ignores: ['node_modules/', 'dist/', 'build/', 'shared/', 'bench/peers/', 'src/kernels/wasm/assembly/', '**/*.js'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

@@ -31,6 +31,9 @@ const REFUSED = [
   ['src/engine/x.ts', "import { x } from '../cli/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../a-new-folder/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../index.ts';"],
+  ['src/bench/x.ts', "import { x } from '../cli/x.ts';"],
+  ['src/bench/x-node.ts', "import { x } from '../tokens/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../bench/x.ts';"],
   ['src/cli/x.ts', "import { x } from '../kernels/kernels.ts';"],
   ['src/eval/x.ts', "import { x } from '../cli/x.ts';"],
   ['src/quant/x.test.ts', "import { x } from '../engine/x.ts';"],
@@ -44,6 +47,7 @@ const ALLOWED = [
   ['src/engine/x.ts', "import { x } from '../model/x.ts';"],
   ['src/engine/x-node.ts', "import { x } from 'node:os';"],
   ['src/cli/x.ts', "import { x } from '../engine/x.ts';\nimport { y } from 'node:fs';"],
+  ['src/cli/x.ts', "import { x } from '../bench/x.ts';"],
   ['src/cli/x.ts', "import { x } from '../index.ts';"],
   ['src/quant/x.test.ts', "import { x } from '../../test/support/x.ts';\nimport { y } from 'node:test';"],
   ['src/kernels/wasm/x.test.ts', "import { x } from '../../../test/support/x.ts';"],
@@ -83,7 +87,7 @@ describe('the layers', () => {
   });
 
   it('only entry files may use the modules and globals of Node', async () => {
-    for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'engine', 'eval']) {
+    for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'engine', 'bench', 'eval']) {
       const [module] = await complaints(`src/${layer}/x.ts`, "import 'node:fs';");
       assert.match(
         module,

@@ -2,7 +2,21 @@ import * as z from 'zod';
 import { loadOptionShape } from '../engine/options.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
+/** What `bench` can measure. */
+export const BENCHMARKS = ['decode', 'prefill', 'attention', 'matmul', 'load'] as const;
+export type Benchmark = (typeof BENCHMARKS)[number];
+
+/** Engines that it can measure beside ours. */
+export const PEER_NAMES = ['node-llama-cpp'] as const;
+export type PeerName = (typeof PEER_NAMES)[number];
+
+/** Types that a peer's cache can have, as it spells them. */
+const PEER_KV_TYPES = ['F32', 'F16', 'BF16', 'Q8_0', 'Q5_1', 'Q5_0', 'Q4_1', 'Q4_0', 'IQ4_NL'] as const;
+
 const MAX_RUNS = 100;
+
+/** What is measured where flags do not tell. */
+export const BENCH_DEFAULTS = { kv: ['f16', 'q8', 'q4'], ctx: [128, 1024, 4096], newTokens: 32, runs: 2 } as const;
 
 /** A list of values between commas, each checked by `item`. */
 function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknown = (text) => text): z.ZodType<T[]> {
@@ -47,7 +61,30 @@ export const BENCH_FLAGS = {
       .max(MAX_RUNS, `must be a whole number from 1 to ${MAX_RUNS}`),
     description: 'times that each is run; the best one counts (default: 2)',
   },
-  json: { ...GENERATE_FLAGS.json, description: 'print one JSON object instead of the table' },
+  json: { ...GENERATE_FLAGS.json, description: 'print one JSON object instead of tables' },
+  against: {
+    usage: '--against <engine>',
+    kind: 'text',
+    schema: z.enum(PEER_NAMES, `must be ${PEER_NAMES.join(', ')}`),
+    description: `measure another engine in turn with ours: ${PEER_NAMES.join(', ')}`,
+  },
+  peerKv: {
+    usage: '--peer-kv <types>',
+    kind: 'text',
+    schema: listOf(z.enum(PEER_KV_TYPES, `must be one of ${PEER_KV_TYPES.join(', ')}`)),
+    description: 'types of its KV cache, between commas (default: F16,Q8_0,Q4_0)',
+  },
+  peerThreads: {
+    usage: '--peer-threads <numbers>',
+    kind: 'text',
+    schema: listOf(loadOptionShape.threads, Number),
+    description: 'numbers of its threads, between commas; the fastest counts (default: 1 and all cores)',
+  },
 } satisfies Record<string, Flag>;
 
-export const BENCH_FLAG_GROUPS: FlagGroups = { 'Options:': BENCH_FLAGS };
+const { against, peerKv, peerThreads, ...OWN_FLAGS } = BENCH_FLAGS;
+
+export const BENCH_FLAG_GROUPS: FlagGroups = {
+  'Options:': OWN_FLAGS,
+  'Comparison:': { against, peerKv, peerThreads },
+};

@@ -33,7 +33,11 @@ export function parseCliOptions(given: Readonly<Record<string, GivenFlag>>): Cli
 
 /** The same for the flags of `bench`. @throws KvantError INVALID_OPTION */
 export function parseBenchOptions(given: Readonly<Record<string, GivenFlag>>): BenchOptions {
-  return parseFlags(BENCH_FLAGS, given);
+  const options: BenchOptions = parseFlags(BENCH_FLAGS, given);
+  for (const name of ['peerKv', 'peerThreads'] as const) {
+    if (options[name] && !options.against) throw refused(flagName(BENCH_FLAGS[name]), 'needs --against ENGINE');
+  }
+  return options;
 }
 
 function parseFlags(flags: Readonly<Record<string, Flag>>, given: Readonly<Record<string, GivenFlag>>): object {

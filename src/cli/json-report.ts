@@ -25,7 +25,16 @@ export interface JsonReport {
     readonly prefill_tps: number | null;
     readonly decode_tps: number | null;
   };
+  /** Weights, pages and scratch as the model states them, and the most that the whole process has had resident. */
+  readonly memory: {
+    readonly weight_bytes: number;
+    readonly page_bytes: number;
+    readonly scratch_bytes: number;
+    readonly peak_rss_bytes: number;
+  };
 }
+
+const BYTES_PER_KILOBYTE = 1024;
 
 /** The report of one answer. Figures that are not finite (a ratio over nothing) become null, as JSON has no such numbers. */
 export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport {
@@ -53,6 +62,12 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
       ttft_ms: finiteOrNull(timings.ttftMs),
       prefill_tps: finiteOrNull(timings.prefillTps),
       decode_tps: finiteOrNull(timings.decodeTps),
+    },
+    memory: {
+      weight_bytes: info.memory.weightBytes,
+      page_bytes: info.memory.pageBytes,
+      scratch_bytes: info.memory.scratchBytes,
+      peak_rss_bytes: process.resourceUsage().maxRSS * BYTES_PER_KILOBYTE,
     },
   };
 }

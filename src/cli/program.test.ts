@@ -128,7 +128,7 @@ describe('generates', () => {
     const report = JSON.parse(words.stdout) as JsonReport;
     assert.deepEqual(Object.keys(report), [
       ...['model', 'backend', 'kv', 'prompt_tokens', 'cached_tokens', 'completion_tokens', 'token_ids', 'text'],
-      ...['finish_reason', 'seed', 'timings'],
+      ...['finish_reason', 'seed', 'timings', 'memory'],
     ]);
     assert.equal(report.kv.format, 'k8v4');
     assert.equal(report.backend.threads, 1);

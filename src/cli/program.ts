@@ -1,9 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
-import { benchCommand } from './bench-command.ts';
-import { BENCH_FLAG_GROUPS } from './bench-flags.ts';
-import { chatCommand } from './chat-command.ts';
+import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
 import { type CliOptions, flagName, type GivenFlag, parseBenchOptions, parseCliOptions } from './cli-options.ts';
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
@@ -44,8 +42,9 @@ Examples:
 const BENCH_EXAMPLES = `
 Examples:
   kvant bench
-  kvant bench --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
-  kvant bench --model model.gguf --threads 1 --json > bench.json`;
+  kvant bench decode --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
+  kvant bench --model model.gguf --threads 1 --json > bench.json
+  kvant bench --kv q4 --against node-llama-cpp --peer-kv F16,Q4_0`;
 
 /**
  * Runs the program.
@@ -92,7 +91,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
       if (hasPrompt || !isInteractive(context)) {
         exit(await generateCommand({ words, allowDefault: true }, options, context));
       } else {
-        exit(await chatCommand(chatOptions(options), context));
+        exit(await chat(options, context));
       }
     });
   addFlags(program, GENERATE_FLAG_GROUPS);
@@ -119,7 +118,7 @@ function addChat(program: Command, context: CliContext, exit: (code: number) => 
     .command('chat')
     .description('talk in turns; the default on a terminal')
     .action(async (_values: object, command: Command) => {
-      exit(await chatCommand(chatOptions(parseCliOptions(givenFlags(command))), context));
+      exit(await chat(parseCliOptions(givenFlags(command)), context));
     });
   addFlags(command, CHAT_FLAG_GROUPS).addHelpText('after', CHAT_EXAMPLES);
 }
@@ -127,9 +126,12 @@ function addChat(program: Command, context: CliContext, exit: (code: number) => 
 function addBench(program: Command, context: CliContext, exit: (code: number) => void): void {
   const command = program
     .command('bench')
-    .description('measure prefill and decode, for KV formats and lengths of prompt')
-    .action(async (_values: object, command: Command) => {
-      exit(await benchCommand(parseBenchOptions(givenFlags(command)), context));
+    .description('measure speed on this machine, for KV formats and lengths of prompt')
+    .addArgument(new Argument('[what...]', 'what to measure (default: decode and prefill)').choices(BENCHMARKS))
+    .action(async (what: Benchmark[], _values: object, command: Command) => {
+      const options = parseBenchOptions(givenFlags(command));
+      const { benchCommand } = await import('./bench-command.ts');
+      exit(await benchCommand(what, options, context));
     });
   addFlags(command, BENCH_FLAG_GROUPS).addHelpText('after', BENCH_EXAMPLES);
 }
@@ -162,6 +164,13 @@ function givenFlags(command: Command): Record<string, GivenFlag> {
     }
   }
   return given;
+}
+
+/** What only a chat needs is loaded for a chat. */
+async function chat(options: CliOptions, context: CliContext): Promise<number> {
+  const checked = chatOptions(options);
+  const { chatCommand } = await import('./chat-command.ts');
+  return chatCommand(checked, context);
 }
 
 /** Refuses flags that mean nothing in a chat. @throws KvantError INVALID_OPTION */

@@ -1,0 +1,146 @@
+import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
+import type { Activation, Kernels, Matrix, Operand, Segment, Step, StepPages } from '../kernels/kernels.ts';
+import type { KernelWork } from './kernel-work.ts';
+import { randomTensor } from './random-tensor.ts';
+
+/** Rows of the tables that queries, keys and values are taken from; a prime, so that pages differ. */
+const NUM_TABLE_ROWS = 131;
+
+/** Consecutive queries: rows of one segment. */
+export interface QueryRows {
+  readonly firstPosition: number;
+  readonly numRows: number;
+}
+
+/** Attention without a model: one sequence whose keys and values are random, stored and sealed by the kernels themselves. */
+export class AttentionDriver {
+  /** [rows, numHeads * headDim], what the last `attend` of a step has written. */
+  readonly attended: Operand;
+  readonly #kernels: Kernels;
+  readonly #pages: StepPages;
+  readonly #tables: { readonly q: Matrix; readonly k: Matrix; readonly v: Matrix };
+  readonly #buffers: { readonly q: Activation; readonly k: Activation; readonly v: Activation };
+
+  private constructor(kernels: Kernels, numTokens: number, tables: { q: Matrix; k: Matrix; v: Matrix }) {
+    const { shape, format } = kernels.config;
+    const { pageSize, numSinkTokens } = format;
+    this.#kernels = kernels;
+    this.#tables = tables;
+    this.#buffers = {
+      q: kernels.createActivation(tables.q.numCols, 'step'),
+      k: kernels.createActivation(tables.k.numCols, 'step'),
+      v: kernels.createActivation(tables.v.numCols, 'step'),
+    };
+    this.attended = kernels.createOperand(tables.q.numCols, 'step');
+    this.#pages = {
+      sealed: kernels.createPages(sealedPageLayout(format, shape), Math.ceil(numTokens / pageSize)),
+      open: kernels.createPages(f16PageLayout(pageSize, shape), 1),
+      sink: numSinkTokens === 0 ? undefined : kernels.createPages(f16PageLayout(numSinkTokens, shape), 1),
+    };
+  }
+
+  /** Fills all layers' pages with `numTokens` tokens. @throws KvantError OUT_OF_MEMORY */
+  static async create(kernels: Kernels, numTokens: number): Promise<AttentionDriver> {
+    const { shape, numHeads } = kernels.config;
+    const table = (numCols: number, seed: number, deviation?: number): Promise<Matrix> =>
+      kernels.loadMatrix(randomTensor(NUM_TABLE_ROWS, numCols, seed, deviation), { kind: 'file' });
+    const [queryWidth, keyWidth] = [numHeads * shape.headDim, shape.numKvHeads * shape.headDim];
+    // Queries as `storeKeysValues` would leave them.
+    const tables = {
+      q: await table(queryWidth, 1, 1 / Math.sqrt(shape.headDim)),
+      k: await table(keyWidth, 2),
+      v: await table(keyWidth, 3),
+    };
+    const driver = new AttentionDriver(kernels, numTokens, tables);
+    for (let position = 0; position < numTokens;) {
+      const numRows = Math.min(numTokens, driver.#openPageEnd(position)) - position;
+      await driver.#store({ firstPosition: position, numRows });
+      position += numRows;
+    }
+    return driver;
+  }
+
+  /** The token of decode that sees `numTokens` tokens. */
+  decodeRow(numTokens: number): QueryRows {
+    return { firstPosition: numTokens - 1, numRows: 1 };
+  }
+
+  /** The last whole page of prefill among `numTokens` tokens; fewer rows where there is none. */
+  prefillRows(numTokens: number): QueryRows {
+    const { pageSize, numSinkTokens } = this.#kernels.config.format;
+    const numPages = Math.floor((numTokens - numSinkTokens) / pageSize);
+    if (numPages < 1) return { firstPosition: 0, numRows: numTokens };
+    return { firstPosition: numSinkTokens + (numPages - 1) * pageSize, numRows: pageSize };
+  }
+
+  /**
+   * One step that attends in each layer in turn, as often as told; queries see every token up to their own.
+   *
+   * @param record what else the step does, at its end
+   */
+  async attend(rows: QueryRows, numTimes: number, record: () => void = () => undefined): Promise<void> {
+    const kernels = this.#kernels;
+    const { q } = this.#buffers;
+    kernels.beginStep(this.#step(rows));
+    kernels.embed(this.#tables.q, q);
+    for (let time = 0; time < numTimes; time++) {
+      kernels.attend(time % kernels.config.shape.numLayers, q, this.attended);
+    }
+    record();
+    await kernels.finishStep();
+  }
+
+  /** Of one attention in one layer: both products, and the keys and values that a query sees, in the page's own bytes. */
+  work({ firstPosition, numRows }: QueryRows): KernelWork {
+    const { shape, numHeads, format } = this.#kernels.config;
+    const { numKvHeads, headDim, numLayers } = shape;
+    const end = firstPosition + numRows;
+    const numSeen = numRows * firstPosition + (numRows * (numRows + 1)) / 2;
+    const numSealed = this.#numSealed(firstPosition);
+    const numF16 = end - numSealed * format.pageSize;
+    const sealedBytes = (numSealed * this.#pages.sealed.layout.pageBytes) / numLayers;
+    const f16Bytes = numF16 * 2 * numKvHeads * headDim * 2;
+    return { macs: 2 * numHeads * headDim * numSeen, bytes: sealedBytes + f16Bytes };
+  }
+
+  async #store(rows: QueryRows): Promise<void> {
+    const kernels = this.#kernels;
+    const { q, k, v } = this.#buffers;
+    kernels.beginStep(this.#step(rows));
+    for (let layer = 0; layer < kernels.config.shape.numLayers; layer++) {
+      kernels.embed(this.#tables.q, q);
+      kernels.embed(this.#tables.k, k);
+      kernels.embed(this.#tables.v, v);
+      kernels.storeKeysValues(layer, q, k, v);
+      kernels.sealTiles(layer);
+    }
+    await kernels.finishStep();
+  }
+
+  #step({ firstPosition, numRows }: QueryRows): Step {
+    const numSealed = this.#numSealed(firstPosition);
+    const fillsPage = firstPosition + numRows === this.#openPageEnd(firstPosition);
+    const tokenIds = Array.from({ length: numRows }, (_, row) => (firstPosition + row) % NUM_TABLE_ROWS);
+    const segment: Segment = {
+      firstRow: 0,
+      numRows,
+      firstPosition,
+      sealedPages: Array.from({ length: numSealed }, (_, page) => page),
+      openPage: 0,
+      sinkPage: this.#pages.sink && 0,
+      sealInto: fillsPage ? numSealed : undefined,
+    };
+    return { tokenIds, segments: [segment], outputRows: [], pages: this.#pages };
+  }
+
+  /** Pages before the open one of a position. */
+  #numSealed(position: number): number {
+    const { pageSize, numSinkTokens } = this.#kernels.config.format;
+    return Math.floor(Math.max(0, position - numSinkTokens) / pageSize);
+  }
+
+  #openPageEnd(position: number): number {
+    const { pageSize, numSinkTokens } = this.#kernels.config.format;
+    return numSinkTokens + (this.#numSealed(position) + 1) * pageSize;
+  }
+}

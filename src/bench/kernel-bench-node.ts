@@ -1,0 +1,201 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
+import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
+import { compileWasmModule } from '../kernels/wasm/wasm-module-node.ts';
+import type { WasmIsa } from '../kernels/wasm/wasm-module.ts';
+import type { ModelFile } from '../model/model-file.ts';
+import { openModel } from '../model/open-model-node.ts';
+import { parseKvFormat } from '../quant/kv-format.ts';
+import { AttentionDriver, type QueryRows } from './attention-driver.ts';
+import type { Ceilings } from './ceilings.ts';
+import { measureCeilings } from './ceilings-node.ts';
+import { fastestMs, type KernelWork, type TimingOptions } from './kernel-work.ts';
+import { MatmulDriver } from './matmul-driver.ts';
+
+/** A segment that holds the sink tokens and page 0. */
+const MAX_ROWS = 68;
+const PREFILL_ROWS = 64;
+/** Attentions in a step at least, so that starting the step counts for little. */
+const MIN_ATTENTIONS = 64;
+
+export interface KernelBenchOptions {
+  readonly modelPath: string;
+  /** Each is measured on its own. */
+  readonly threads: readonly number[];
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A kernel's speed, as `--json` prints it. */
+export interface KernelRow {
+  /** `attention` or `matmul`. */
+  readonly kernel: 'attention' | 'matmul';
+  /** The format of the cache, or which matrices of what type. */
+  readonly what: string;
+  readonly threads: number;
+  /** Build of the kernels. */
+  readonly isa: string;
+  /** Queries, or rows of the input. */
+  readonly rows: number;
+  /** Tokens that the last query sees; null for matmuls. */
+  readonly ctx: number | null;
+  readonly gmacs_per_s: number;
+  readonly gbytes_per_s: number;
+  /** Shares of what the machine can do at most on so many threads. */
+  readonly share_of_dots: number;
+  readonly share_of_reading: number;
+}
+
+/** What the machine can do at most, as `--json` prints it. */
+export interface CeilingRow {
+  readonly threads: number;
+  readonly isa: string;
+  readonly gmacs_per_s: number;
+  readonly gbytes_per_s: number;
+}
+
+/** Told as they are known: the ceilings of a number of threads before its kernels. */
+export interface KernelBenchEvents {
+  readonly onCeiling: (row: CeilingRow) => Promise<void>;
+  readonly onRow: (row: KernelRow) => Promise<void>;
+  readonly onMeasure: (what: string) => void;
+}
+
+/** Measures kernels alone, in the calling thread and the kernel threads, with the shapes of a model. */
+export class KernelBench {
+  readonly #model: ModelFile;
+  readonly #options: KernelBenchOptions;
+  readonly #events: KernelBenchEvents;
+  readonly #timing: TimingOptions;
+  readonly #ceilings = new Map<number, Ceilings>();
+
+  private constructor(model: ModelFile, options: KernelBenchOptions, events: KernelBenchEvents) {
+    const { budgetMs, signal } = options;
+    this.#model = model;
+    this.#options = options;
+    this.#events = events;
+    this.#timing = { budgetMs, signal, now: () => performance.now(), yieldToEvents: () => nextTurn() };
+  }
+
+  /** @throws KvantError as opening a model does */
+  static async open(options: KernelBenchOptions, events: KernelBenchEvents): Promise<KernelBench> {
+    return new KernelBench(await openModel(options.modelPath), options, events);
+  }
+
+  get modelName(): string {
+    return this.#model.name;
+  }
+
+  /**
+   * Attention for every format and length, over the caches of all layers in turn, so that they come from where they would come from.
+   *
+   * @throws the signal's reason, KvantError OUT_OF_MEMORY, BACKEND_UNAVAILABLE
+   */
+  async attention(kvFormats: readonly string[], lengths: readonly number[]): Promise<void> {
+    const numTokens = Math.max(...lengths);
+    for (const threads of this.#options.threads) {
+      for (const kv of kvFormats) {
+        await this.#withKernels(threads, kv, numTokens, async (kernels) => {
+          this.#events.onMeasure(`${kv} pages`);
+          const driver = await AttentionDriver.create(kernels, numTokens);
+          for (const ctx of lengths) {
+            for (const rows of [driver.decodeRow(ctx), driver.prefillRows(ctx)]) {
+              await this.#attention(kernels, driver, rows);
+            }
+          }
+        });
+      }
+    }
+  }
+
+  /** The model's matmuls, of one row and of a page. @throws as `attention` does */
+  async matmuls(): Promise<void> {
+    for (const threads of this.#options.threads) {
+      await this.#withKernels(threads, 'q4', MAX_ROWS, async (kernels) => {
+        this.#events.onMeasure('matmuls');
+        const driver = await MatmulDriver.load(kernels, this.#model, this.#options.signal);
+        for (const group of driver.groups) {
+          for (const rows of [1, PREFILL_ROWS]) {
+            this.#events.onMeasure(`${group.name}, ${rows} rows`);
+            const ms = await fastestMs(() => driver.run(group, rows), this.#timing);
+            const row = { kernel: 'matmul', what: `${group.name} ${group.description}`, rows, ctx: null } as const;
+            await this.#report(kernels, row, driver.work(group, rows), ms);
+          }
+        }
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#model.file.close();
+  }
+
+  async #attention(kernels: Kernels, driver: AttentionDriver, rows: QueryRows): Promise<void> {
+    const { shape, format } = kernels.config;
+    const ctx = rows.firstPosition + rows.numRows;
+    this.#events.onMeasure(`attention ${format.name} at ${ctx} tokens`);
+    const numTimes = Math.ceil(MIN_ATTENTIONS / shape.numLayers) * shape.numLayers;
+    const ms = await fastestMs(() => driver.attend(rows, numTimes), this.#timing);
+    const row = { kernel: 'attention', what: format.name, rows: rows.numRows, ctx } as const;
+    await this.#report(kernels, row, driver.work(rows), ms / numTimes);
+  }
+
+  async #report(
+    { description: { threads, isa } }: Kernels,
+    row: Pick<KernelRow, 'kernel' | 'what' | 'rows' | 'ctx'>,
+    { macs, bytes }: KernelWork,
+    ms: number,
+  ): Promise<void> {
+    const { macsPerSecond, bytesPerSecond } = await this.#ceiling(threads, isa);
+    const [macRate, byteRate] = [macs, bytes].map((amount) => (1000 * amount) / ms);
+    await this.#events.onRow({
+      ...row,
+      threads,
+      isa,
+      gmacs_per_s: macRate / 1e9,
+      gbytes_per_s: byteRate / 1e9,
+      share_of_dots: macRate / macsPerSecond,
+      share_of_reading: byteRate / bytesPerSecond,
+    });
+  }
+
+  async #ceiling(threads: number, isa: string): Promise<Ceilings> {
+    let ceiling = this.#ceilings.get(threads);
+    if (!ceiling) {
+      this.#events.onMeasure('what the machine can do');
+      const { module } = await compileWasmModule(isa as WasmIsa);
+      ceiling = await measureCeilings(module, threads);
+      this.#ceilings.set(threads, ceiling);
+      const { macsPerSecond, bytesPerSecond } = ceiling;
+      const rates = { gmacs_per_s: macsPerSecond / 1e9, gbytes_per_s: bytesPerSecond / 1e9 };
+      await this.#events.onCeiling({ threads, isa, ...rates });
+    }
+    return ceiling;
+  }
+
+  async #withKernels(
+    numThreads: number,
+    kv: string,
+    maxContext: number,
+    use: (kernels: Kernels) => Promise<void>,
+  ): Promise<void> {
+    const { hyperparameters, ropeFrequencies } = this.#model;
+    const config: KernelsConfig = {
+      shape: hyperparameters,
+      numHeads: hyperparameters.numHeads,
+      format: parseKvFormat(kv, hyperparameters.headDim),
+      ropeFrequencies,
+      maxRows: MAX_ROWS,
+      maxContext,
+      numThreads,
+    };
+    const kernels = await createWasmKernels(config);
+    try {
+      // Before anything of theirs is measured, while they sleep.
+      await this.#ceiling(numThreads, kernels.description.isa);
+      await use(kernels);
+    } finally {
+      await kernels.close();
+    }
+  }
+}

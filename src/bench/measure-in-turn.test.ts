@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Contender } from './contender.ts';
+import { measureInTurn } from './measure-in-turn.ts';
+
+test('everybody is measured once before anybody is measured again', async () => {
+  const order: string[] = [];
+  const contender = (label: string): Contender => ({
+    label,
+    async measure() {
+      order.push(label);
+      return { prefillTps: order.length, decodeTps: undefined, numNewTokens: 1 };
+    },
+    async close() {},
+  });
+  const announced: string[] = [];
+  const speeds = await measureInTurn(
+    [contender('ours'), contender('peer')],
+    { tokens: [1], numNewTokens: 1 },
+    {
+      runs: 2,
+      signal: new AbortController().signal,
+      onMeasure: ({ label }, run) => announced.push(`${label} ${run}`),
+    },
+  );
+  assert.deepEqual(order, ['ours', 'peer', 'ours', 'peer']);
+  assert.deepEqual(announced, ['ours 0', 'peer 0', 'ours 1', 'peer 1']);
+  assert.deepEqual(
+    speeds.map((runs) => runs.map(({ prefillTps }) => prefillTps)),
+    [
+      [1, 3],
+      [2, 4],
+    ],
+  );
+});
