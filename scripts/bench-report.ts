@@ -1,13 +1,15 @@
 /**
- * Makes a page with tables and plots of what `kvant bench --json` has printed, one section a file:
+ * Makes a page with tables and plots of what `kvant bench --json` has printed, one section for all files about the same model on the same
+ * machine:
  *
  *     npm run bench:report -- docs/benchmarks.md embedded.json smol135.json
  *
  * Plots and the figures themselves go to a folder beside the page, of its name.
  */
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BenchReport } from '../src/cli/bench-command.ts';
+import { joinReports, subjectOf } from './bench-report/join.ts';
 import { speedPlot, type Phase } from './bench-report/speed-plot.ts';
 import { pageHeader, section } from './bench-report/page.ts';
 
@@ -21,14 +23,18 @@ if (page === undefined || !page.endsWith('.md') || inputs.length === 0) {
 const folder = page.replace(/\.md$/, '');
 await mkdir(folder, { recursive: true });
 const sections: string[] = [];
-for (const input of inputs) sections.push(await addSection(input));
+const groups = new Map<string, { readonly name: string; readonly reports: BenchReport[] }>();
+for (const input of inputs) {
+  const report = JSON.parse(await readFile(input, 'utf8')) as BenchReport;
+  const group = groups.get(subjectOf(report)) ?? { name: basename(input, '.json'), reports: [] };
+  groups.set(subjectOf(report), group);
+  group.reports.push(report);
+}
+for (const { name, reports } of groups.values()) sections.push(await addSection(name, joinReports(reports)));
 await writeFile(page, [pageHeader(), ...sections].join('\n'));
 
-async function addSection(input: string): Promise<string> {
-  const report = JSON.parse(await readFile(input, 'utf8')) as BenchReport;
-  const name = basename(input, '.json');
-  const data = join(folder, `${name}.json`);
-  if (data !== input) await copyFile(input, data);
+async function addSection(name: string, report: BenchReport): Promise<string> {
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report)}\n`);
   const plots: { phase: Phase; path: string }[] = [];
   for (const phase of PHASES) {
     const svg = speedPlot(report, phase);

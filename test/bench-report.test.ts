@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { joinReports, subjectOf } from '../scripts/bench-report/join.ts';
 import { placeLabels } from '../scripts/bench-report/place-labels.ts';
 import { speedPoints } from '../scripts/bench-report/speed-plot.ts';
 import { againstRow, speedRow, type KvantRow, type SpeedRow } from '../src/bench/speed-report.ts';
@@ -22,6 +23,7 @@ const OURS: KvantRow[] = [row('q4', 2, 128, 200), row('q4', 2, 8000, 100)].map((
   return { ...ours, bits_per_element: 4.5, bytes: 2e6, load_ms: 300 };
 });
 const PEERS = [row('F16', 1, 128, 90), row('F16', 2, 128, 100), row('F16', 1, 8000, 25), row('F16', 2, 8000, 20)];
+const PEER = { name: 'peer', version: '1.0', rows: PEERS };
 const REPORT: BenchReport = {
   node: 'v24.0.0',
   machine: { cpu: 'a CPU', cores: 2, memory_bytes: 8e9, platform: 'linux x64' },
@@ -29,7 +31,7 @@ const REPORT: BenchReport = {
   backend: { name: 'wasm', threads: 2, isa: 'SIMD' },
   settings: { runs: 1, new_tokens: 8 },
   rows: OURS,
-  peer: { name: 'peer', version: '1.0', rows: PEERS },
+  peer: PEER,
   against: OURS.map((ours) => {
     return againstRow(
       ours,
@@ -48,7 +50,7 @@ describe('bench-report', () => {
     const page = await readFile(join(folder, 'page.md'), 'utf8');
     assert.match(
       page,
-      /## a model\n\na CPU, 2 cores, linux x64, Node 24\.0\.0; wasm, 2 threads, SIMD; against peer 1\.0 with threads: 1, 2\. 8 tokens/,
+      /## a model · SIMD · Node 24\.0\.0\n\na CPU, 2 cores, linux x64; wasm, 2 threads; against peer 1\.0 with threads: 1, 2\. 8 tokens/,
     );
     assert.match(page, /\| q4 \| 8,000 \| 100\.0 \| 25\.0 \| F16, 1 thread \| \*\*4\.00x\*\* \|/);
     assert.match(page, /\| q4 \| 128 \| 2,000\.0 \| 1,000\.0 \| \*\*2\.00x\*\* \|/);
@@ -61,6 +63,32 @@ describe('bench-report', () => {
         assert.ok(svg.includes(`${text}<`) || svg.includes(text), `${phase} lacks ${text}`);
       }
     }
+  });
+
+  it('joins reports about the same model on the same machine, and none about others', () => {
+    const slower = {
+      ...REPORT,
+      rows: [{ ...OURS[0], ...row('q4', 2, 128, 150) }],
+      peer: { ...PEER, rows: [row('Q8_0', 2, 128, 110)] },
+    };
+    const other = { ...REPORT, model: 'another model' };
+    assert.equal(subjectOf(REPORT), subjectOf(slower));
+    assert.notEqual(subjectOf(REPORT), subjectOf(other));
+    const joined = joinReports([slower, REPORT]);
+    assert.deepEqual(
+      joined.rows?.map((ours) => [ours.prompt_tokens, ours.decode_tps_runs, ours.decode_tps]),
+      [
+        [128, [150, 200], 200],
+        [8000, [100], 100],
+      ],
+    );
+    assert.deepEqual(
+      joined.against?.map(({ decode }) => [decode?.peer_kv, decode?.peer_tps]),
+      [
+        ['Q8_0', 110],
+        ['F16', 25],
+      ],
+    );
   });
 
   it('shows of a peer the fastest number of threads at each length', () => {

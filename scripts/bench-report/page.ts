@@ -30,9 +30,9 @@ export interface SectionFiles {
 export function section(report: BenchReport, { plots, dataPath }: SectionFiles): string {
   const { machine, backend, node, peer, settings, rows, against, ceilings, kernels, load } = report;
   const parts = [
-    `## ${report.model}\n`,
-    `${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${node.replace('v', '')}` +
-      (backend ? `; ${backend.name}, ${backend.threads} threads, ${backend.isa}` : '') +
+    `## ${[report.model, ...(backend ? [backend.isa] : []), `Node ${node.replace('v', '')}`].join(' · ')}\n`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.platform}` +
+      (backend ? `; ${backend.name}, ${backend.threads} threads` : '') +
       (peer
         ? `; against ${peer.name} ${peer.version} with threads: ${listOf(peer.rows.map((row) => row.threads))}`
         : '') +

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WASM_BUILDS } from '../engine/platform-node.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import { compileWasmModule } from '../kernels/wasm/wasm-module-node.ts';
@@ -20,6 +21,7 @@ const MIN_ATTENTIONS = 64;
 
 export interface KernelBenchOptions {
   readonly modelPath: string;
+  readonly backend: keyof typeof WASM_BUILDS;
   /** Each is measured on its own. */
   readonly threads: readonly number[];
   readonly budgetMs: number;
@@ -189,7 +191,7 @@ export class KernelBench {
       maxContext,
       numThreads,
     };
-    const kernels = await createWasmKernels(config);
+    const kernels = await createWasmKernels(config, WASM_BUILDS[this.#options.backend]);
     try {
       // Before anything of theirs is measured, while they sleep.
       await this.#ceiling(numThreads, kernels.description.isa);

@@ -44,7 +44,8 @@ const COLUMNS: readonly Column<KernelRow>[] = [
 export async function benchKernels(request: KernelRequest, session: BenchSession): Promise<KernelSection> {
   const { options } = request;
   const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs } = options;
-  if (options.backend === 'reference') {
+  const backend = options.backend === undefined || options.backend === 'auto' ? 'wasm' : options.backend;
+  if (backend === 'reference') {
     throw new KvantError('INVALID_OPTION', '--backend reference: only the wasm kernels are measured alone');
   }
   const ceilings: CeilingRow[] = [];
@@ -52,7 +53,7 @@ export async function benchKernels(request: KernelRequest, session: BenchSession
   const threads = options.threads ? [options.threads] : [...new Set([1, availableParallelism()])];
   const modelPath = options.model ?? embeddedModelPath();
   const bench = await KernelBench.open(
-    { modelPath, threads, budgetMs: runs * BUDGET_MS, signal: session.signal },
+    { modelPath, threads, backend, budgetMs: runs * BUDGET_MS, signal: session.signal },
     {
       onMeasure: (what) => session.progress(() => `measuring ${what}`),
       onCeiling: async (row) => {

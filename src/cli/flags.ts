@@ -66,7 +66,8 @@ export const MODEL_FLAGS = {
     usage: '--backend <name>',
     kind: 'text',
     schema: loadOptionShape.backend,
-    description: 'auto, wasm, or reference (float64, exact and slow) (default: auto)',
+    description:
+      'wasm (the default); wasm-128 (128-bit vectors), wasm-simd (no relaxed SIMD); reference (float64, slow)',
     environmentVariable: 'KVANT_BACKEND',
   },
 } satisfies Record<string, Flag>;

@@ -53,7 +53,7 @@ function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): En
     kv: kv ?? DEFAULT_KV_FORMAT,
     ctx,
     threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
-    backend: backend === 'reference' ? 'reference' : 'wasm',
+    backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,
     maxSequences: maxSequences ?? 1,
   };
 }

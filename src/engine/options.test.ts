@@ -35,7 +35,7 @@ test('a value out of range is refused with the name of the option, its range and
   refused(() => parseLoadOptions({ kv: 'q5' }), /^option "kv" must be f16, q8, q4.*; got "q5"$/);
   refused(
     () => parseLoadOptions({ backend: 'cuda' }),
-    /^option "backend" must be auto, wasm or reference; got "cuda"$/,
+    /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
   );
   refused(() => parseLoadOptions({ model: '' }), /option "model" must be the path/);
   refused(() => parseLoadOptions(7), /^options must be an object; got 7$/);

@@ -21,7 +21,10 @@ export const loadOptionShape = {
   kv: kvFormatName,
   ctx: integerFrom(1),
   threads: integerFrom(1, 256),
-  backend: z.enum(['auto', 'wasm', 'reference'], 'must be auto, wasm or reference'),
+  backend: z.enum(
+    ['auto', 'wasm', 'wasm-128', 'wasm-simd', 'reference'],
+    'must be auto, wasm, wasm-128, wasm-simd or reference',
+  ),
   maxSequences: integerFrom(1, 256),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),

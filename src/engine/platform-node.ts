@@ -7,15 +7,18 @@ import type { MemoryLimit } from './memory-plan.ts';
 /** What wasm32 can address: weights, pages and scratch share one memory. */
 const WASM_ADDRESS_SPACE: MemoryLimit = { bytes: 2 ** 32, name: 'the address space of WebAssembly' };
 
+/** Which build of the kernels a wasm backend asks for; undefined: the fastest. */
+export const WASM_BUILDS = { wasm: undefined, 'wasm-128': '128 bits', 'wasm-simd': 'SIMD' } as const;
+
 /** Node.js, as an engine sees it. */
 export const nodePlatform: EnginePlatform = {
   async createKernels(backend, config) {
-    return backend === 'wasm' ? createWasmKernels(config) : new ReferenceKernels(config);
+    return backend === 'reference' ? new ReferenceKernels(config) : createWasmKernels(config, WASM_BUILDS[backend]);
   },
   memoryLimits(backend) {
     // Counts what the system, or the container that the process runs in, still has to give.
     const machine = { bytes: process.availableMemory(), name: 'this machine' };
-    return backend === 'wasm' ? [WASM_ADDRESS_SPACE, machine] : [machine];
+    return backend === 'reference' ? [machine] : [WASM_ADDRESS_SPACE, machine];
   },
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),

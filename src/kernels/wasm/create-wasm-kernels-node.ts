@@ -1,16 +1,16 @@
 import type { KernelsConfig } from '../kernels.ts';
 import { KernelRuntime } from './kernel-runtime-node.ts';
 import { WasmKernels } from './wasm-kernels.ts';
-import type { WasmIsa } from './wasm-module.ts';
+import type { WantedIsa } from './wasm-module.ts';
 
 /**
  * Starts the wasm backend: compiles the kernels and the threads that share one memory.
  *
- * @param isa a particular build of the kernels, for tests and comparisons; the best one otherwise
+ * @param wanted a particular build of the kernels, for tests and comparisons; the best one otherwise
  * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY; RangeError if the configuration contradicts itself
  */
-export async function createWasmKernels(config: KernelsConfig, isa?: WasmIsa): Promise<WasmKernels> {
-  const runtime = await KernelRuntime.start(config, isa);
+export async function createWasmKernels(config: KernelsConfig, wanted?: WantedIsa): Promise<WasmKernels> {
+  const runtime = await KernelRuntime.start(config, wanted);
   try {
     return new WasmKernels(config, runtime);
   } catch (error) {

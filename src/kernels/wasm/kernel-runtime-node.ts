@@ -14,7 +14,7 @@ import { threadScratchBytes } from './attention-plan.ts';
 import { KernelThreads } from './kernel-threads-node.ts';
 import { Program } from './program.ts';
 import { SharedMemory } from './shared-memory.ts';
-import { instantiate, type KernelExports, type WasmIsa } from './wasm-module.ts';
+import { instantiate, type KernelExports, type WantedIsa, type WasmIsa } from './wasm-module.ts';
 import { compileWasmModule } from './wasm-module-node.ts';
 
 /** One memory, the threads that share it, and the command list that they run. */
@@ -40,7 +40,7 @@ export class KernelRuntime {
     this.#threads = threads;
   }
 
-  static async start(config: KernelsConfig, wanted?: WasmIsa): Promise<KernelRuntime> {
+  static async start(config: KernelsConfig, wanted?: WantedIsa): Promise<KernelRuntime> {
     const { module, isa } = await compileWasmModule(wanted);
     const memory = new SharedMemory();
     const program = new Program(memory);

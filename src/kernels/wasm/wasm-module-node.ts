@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { KvantError } from '../../errors.ts';
-import { fasterBuild, type DotProbe, type WasmBuild, type WasmIsa, type WasmModule } from './wasm-module.ts';
+import { fasterBuild, type DotProbe, type WantedIsa, type WasmBuild, type WasmModule } from './wasm-module.ts';
 import { canCompileWide, compileWide } from './wide-compile-node.ts';
 
 /** A build's kernels, and its `timeDots` in a module of its own, which compiles in no time. */
@@ -20,9 +20,10 @@ const FOLDER = import.meta.url.endsWith('.ts') ? '../../../build/' : '../../wasm
  *
  * @throws KvantError BACKEND_UNAVAILABLE if they are missing, or the engine lacks SIMD or threads
  */
-export async function compileWasmModule(wanted?: WasmIsa): Promise<WasmModule> {
-  const build = wanted ? (wanted.replace(WIDE, '') as WasmBuild) : await bestBuild();
-  const isWide = wanted?.endsWith(WIDE) ?? (build !== 'SIMD' && canCompileWide());
+export async function compileWasmModule(wanted?: WantedIsa): Promise<WasmModule> {
+  const isNamed = wanted !== undefined && wanted !== '128 bits';
+  const build = isNamed ? (wanted.replace(WIDE, '') as WasmBuild) : await bestBuild();
+  const isWide = isNamed ? wanted.endsWith(WIDE) : wanted === undefined && build !== 'SIMD' && canCompileWide();
   const bytes = await readKernels(FILES[build].kernels);
   if (!WebAssembly.validate(bytes)) throw unsupported();
   if (!isWide) return { isa: build, module: await WebAssembly.compile(bytes) };

@@ -5,6 +5,7 @@ export interface KernelExports {
   readonly stripBytes: (type: number, numCols: number) => number;
   quantizedRowBytes(width: number): number;
   timeDots(address: number, rounds: number): void;
+  readBytes(address: number, numBytes: number): number;
 }
 
 /**
@@ -15,6 +16,9 @@ export type WasmBuild = 'relaxed SIMD' | 'relaxed SIMD in pairs' | 'SIMD';
 
 /** A build, as it was compiled: for vectors of 128 bits, or of 256 where two operations side by side could be put together. */
 export type WasmIsa = WasmBuild | `${WasmBuild}, 256 bits`;
+
+/** A build, or the fastest one for vectors of 128 bits. */
+export type WantedIsa = WasmIsa | '128 bits';
 
 export interface WasmModule {
   readonly isa: WasmIsa;

@@ -1,4 +1,4 @@
-import { dot, firstDot, firstStep, step, sumLanes4, widen } from './simd';
+import { dotMixed, firstMixed, mixed, sumLanes4, widenMixed } from './simd';
 
 /**
  * Integer dot products of rows of codes with one vector. Codes are a byte each and lie in blocks of 8 rows, so that rows r and r + 4 are
@@ -80,8 +80,8 @@ function dot64(signed: bool, row: usize, side: i32, v0: v128, v1: v128, v2: v128
   const r1 = side ? v128.load(row, 144) : v128.load(row, 128);
   const r2 = side ? v128.load(row, 272) : v128.load(row, 256);
   const r3 = side ? v128.load(row, 400) : v128.load(row, 384);
-  if (signed) return dot(r3, v3, dot(r2, v2, dot(r1, v1, firstDot(r0, v0))));
-  return widen(step(v3, r3, step(v2, r2, step(v1, r1, firstStep(v0, r0)))));
+  if (signed) return dotMixed(r3, v3, dotMixed(r2, v2, dotMixed(r1, v1, widenMixed(firstMixed(r0, v0)))));
+  return widenMixed(mixed(v3, r3, mixed(v2, r2, mixed(v1, r1, firstMixed(v0, r0)))));
 }
 
 // @ts-ignore: decorator
@@ -89,5 +89,5 @@ function dot64(signed: bool, row: usize, side: i32, v0: v128, v1: v128, v2: v128
 function dot32(signed: bool, row: usize, side: i32, v0: v128, v1: v128): v128 {
   const r0 = side ? v128.load(row, 16) : v128.load(row);
   const r1 = side ? v128.load(row, 144) : v128.load(row, 128);
-  return signed ? dot(r1, v1, firstDot(r0, v0)) : widen(step(v1, r1, firstStep(v0, r0)));
+  return signed ? dotMixed(r1, v1, widenMixed(firstMixed(r0, v0))) : widenMixed(mixed(v1, r1, firstMixed(v0, r0)));
 }

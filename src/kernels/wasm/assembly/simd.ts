@@ -33,7 +33,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
  *
  *     sum = firstStep(a, b); sum = step(a', b', sum) ...; result = widen(sum)
  *
- * At most 8 steps between widenings where |a| <= 128 and b <= 15, or the other way round; 4 where b <= 31; 2 where b <= 63; else `dot`.
+ * At most 8 steps between widenings where |a| <= 128 and b <= 15, or the other way round; 4 where b <= 31; 2 where b <= 63; else `dotMixed`.
  */
 // @ts-ignore: decorator
 @inline
@@ -58,23 +58,10 @@ export function widen(sum: v128): v128 {
   return sum;
 }
 
-/** Sums of four products, i32x4. */
-// @ts-ignore: decorator
-@inline
-export function firstDot(a: v128, b: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
-    return i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b), constant(WORDS_1));
-  }
-  return dot(a, b, i32x4.splat(0));
-}
-
 /** acc[i] += sum of four products a[4i + j] * b[4i + j]. */
 // @ts-ignore: decorator
 @inline
-export function dot(a: v128, b: v128, acc: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && DOT_PAIRS) {
-    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(a, b), constant(WORDS_1)));
-  }
+function dot(a: v128, b: v128, acc: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, acc);
   const low = i16x8.extmul_low_i8x16_s(a, b);
   const high = i16x8.extmul_high_i8x16_s(a, b);
@@ -84,6 +71,38 @@ export function dot(a: v128, b: v128, acc: v128): v128 {
   const even = i8x16.shuffle(l, h, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
   const odd = i8x16.shuffle(l, h, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
   return i32x4.add(acc, i32x4.add(even, odd));
+}
+
+// The same where only the sum over all lanes counts: without relaxed SIMD, products then need not be brought to their lanes. With |a| <= 128
+// and b <= 15, at most 8 steps.
+
+// @ts-ignore: decorator
+@inline
+export function firstMixed(a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return firstStep(a, b);
+  return i16x8.add(i16x8.extmul_low_i8x16_s(a, b), i16x8.extmul_high_i8x16_s(a, b));
+}
+
+// @ts-ignore: decorator
+@inline
+export function mixed(a: v128, b: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return step(a, b, sum);
+  return i16x8.add(sum, firstMixed(a, b));
+}
+
+// @ts-ignore: decorator
+@inline
+export function widenMixed(sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return widen(sum);
+  return i32x4.extadd_pairwise_i16x8_s(sum);
+}
+
+/** acc + the products of one step, for any b in 0..127. */
+// @ts-ignore: decorator
+@inline
+export function dotMixed(a: v128, b: v128, acc: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && !DOT_PAIRS) return dot(a, b, acc);
+  return i32x4.add(acc, widenMixed(firstMixed(a, b)));
 }
 
 /** To integers, for values that are known to be in their range: without the detour that the exact instruction takes for others. */
