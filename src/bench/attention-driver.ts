@@ -1,5 +1,5 @@
-import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import type { Activation, Kernels, Matrix, Operand, Segment, Step, StepPages } from '../kernels/kernels.ts';
+import { createStepPages, openPageEnd, openPageNumber } from '../kernels/step-pages.ts';
 import type { KernelWork } from './kernel-work.ts';
 import { randomTensor } from './random-tensor.ts';
 
@@ -22,8 +22,6 @@ export class AttentionDriver {
   readonly #buffers: { readonly q: Activation; readonly k: Activation; readonly v: Activation };
 
   private constructor(kernels: Kernels, numTokens: number, tables: { q: Matrix; k: Matrix; v: Matrix }) {
-    const { shape, format } = kernels.config;
-    const { pageSize, numSinkTokens } = format;
     this.#kernels = kernels;
     this.#tables = tables;
     this.#buffers = {
@@ -32,11 +30,7 @@ export class AttentionDriver {
       v: kernels.createActivation(tables.v.numCols, 'step'),
     };
     this.attended = kernels.createOperand(tables.q.numCols, 'step');
-    this.#pages = {
-      sealed: kernels.createPages(sealedPageLayout(format, shape), Math.ceil(numTokens / pageSize)),
-      open: kernels.createPages(f16PageLayout(pageSize, shape), 1),
-      sink: numSinkTokens === 0 ? undefined : kernels.createPages(f16PageLayout(numSinkTokens, shape), 1),
-    };
+    this.#pages = createStepPages(kernels, Math.ceil(numTokens / kernels.config.format.pageSize), 1);
   }
 
   /** Fills all layers' pages with `numTokens` tokens. @throws KvantError OUT_OF_MEMORY */
@@ -53,7 +47,7 @@ export class AttentionDriver {
     };
     const driver = new AttentionDriver(kernels, numTokens, tables);
     for (let position = 0; position < numTokens;) {
-      const numRows = Math.min(numTokens, driver.#openPageEnd(position)) - position;
+      const numRows = Math.min(numTokens, openPageEnd(position, kernels.config.format)) - position;
       await driver.#store({ firstPosition: position, numRows });
       position += numRows;
     }
@@ -96,7 +90,7 @@ export class AttentionDriver {
     const { numKvHeads, headDim, numLayers } = shape;
     const end = firstPosition + numRows;
     const numSeen = numRows * firstPosition + (numRows * (numRows + 1)) / 2;
-    const numSealed = this.#numSealed(firstPosition);
+    const numSealed = openPageNumber(firstPosition, format);
     const numF16 = end - numSealed * format.pageSize;
     const sealedBytes = (numSealed * this.#pages.sealed.layout.pageBytes) / numLayers;
     const f16Bytes = numF16 * 2 * numKvHeads * headDim * 2;
@@ -118,8 +112,9 @@ export class AttentionDriver {
   }
 
   #step({ firstPosition, numRows }: QueryRows): Step {
-    const numSealed = this.#numSealed(firstPosition);
-    const fillsPage = firstPosition + numRows === this.#openPageEnd(firstPosition);
+    const { format } = this.#kernels.config;
+    const numSealed = openPageNumber(firstPosition, format);
+    const fillsPage = firstPosition + numRows === openPageEnd(firstPosition, format);
     const tokenIds = Array.from({ length: numRows }, (_, row) => (firstPosition + row) % NUM_TABLE_ROWS);
     const segment: Segment = {
       firstRow: 0,
@@ -131,16 +126,5 @@ export class AttentionDriver {
       sealInto: fillsPage ? numSealed : undefined,
     };
     return { tokenIds, segments: [segment], outputRows: [], pages: this.#pages };
-  }
-
-  /** Pages before the open one of a position. */
-  #numSealed(position: number): number {
-    const { pageSize, numSinkTokens } = this.#kernels.config.format;
-    return Math.floor(Math.max(0, position - numSinkTokens) / pageSize);
-  }
-
-  #openPageEnd(position: number): number {
-    const { pageSize, numSinkTokens } = this.#kernels.config.format;
-    return numSinkTokens + (this.#numSealed(position) + 1) * pageSize;
   }
 }

@@ -8,7 +8,7 @@ import type {
   StepPages,
   Vector,
 } from '../kernels/kernels.ts';
-import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
+import { createStepPages, openPageEnd } from '../kernels/step-pages.ts';
 import { rowBytes } from '../kernels/weight-types.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import type { KernelWork } from './kernel-work.ts';
@@ -52,15 +52,9 @@ export class MatmulDriver {
   readonly #pages: StepPages;
 
   private constructor(kernels: Kernels, groups: readonly MatmulGroup[]) {
-    const { shape, format } = kernels.config;
-    const { pageSize, numSinkTokens } = format;
     this.groups = groups;
     this.#kernels = kernels;
-    this.#pages = {
-      sealed: kernels.createPages(sealedPageLayout(format, shape), 1),
-      open: kernels.createPages(f16PageLayout(pageSize, shape), 1),
-      sink: numSinkTokens === 0 ? undefined : kernels.createPages(f16PageLayout(numSinkTokens, shape), 1),
-    };
+    this.#pages = createStepPages(kernels, 1, 1);
   }
 
   /** Loads the model's matrices. @throws KvantError OUT_OF_MEMORY, MODEL_TRUNCATED, FILE_ERROR */
@@ -92,7 +86,7 @@ export class MatmulDriver {
   }
 
   #step(numRows: number): Step {
-    const { pageSize, numSinkTokens } = this.#kernels.config.format;
+    const { format } = this.#kernels.config;
     const segment = {
       firstRow: 0,
       numRows,
@@ -100,7 +94,7 @@ export class MatmulDriver {
       sealedPages: [],
       openPage: 0,
       sinkPage: this.#pages.sink && 0,
-      sealInto: numRows === numSinkTokens + pageSize ? 0 : undefined,
+      sealInto: numRows === openPageEnd(0, format) ? 0 : undefined,
     };
     return { tokenIds: [...Array(numRows).keys()], segments: [segment], outputRows: [], pages: this.#pages };
   }

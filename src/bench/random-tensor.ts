@@ -1,13 +1,11 @@
 import type { TensorSource } from '../kernels/kernels.ts';
+import { randomStream } from './random-stream.ts';
 
 /** [numRows, numCols] of F32 with a mean of 0, the same for the same seed. */
 export function randomTensor(numRows: number, numCols: number, seed: number, deviation = 1): TensorSource {
-  let state = seed;
-  // The sum of three uniform values is round enough; the generator is the one of random-tokens.ts.
-  const uniform = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
+  const random = randomStream(seed);
+  // The sum of three uniform values is round enough.
+  const uniform = (): number => 2 * random() - 1;
   return floatTensor(
     numRows,
     numCols,

@@ -1,7 +1,8 @@
-import { f16PageLayout, sealedPageLayout, type PageLayout } from '../cache/page-layout.ts';
+import type { PageLayout } from '../cache/page-layout.ts';
 import { PagePool } from '../cache/page-pool.ts';
 import { SequencePages, type PagePools } from '../cache/sequence-pages.ts';
 import type { Kernels, StepPages } from '../kernels/kernels.ts';
+import { createStepPages } from '../kernels/step-pages.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
 
 /** How many pages of each kind an engine has. */
@@ -20,20 +21,13 @@ export class KvMemory {
 
   /** @throws KvantError OUT_OF_MEMORY if the backend cannot take them */
   constructor(kernels: Kernels, counts: PageCounts) {
-    const { format, shape } = kernels.config;
-    const { pageSize, numSinkTokens } = format;
-    const hasSink = numSinkTokens > 0;
-    this.format = format;
-    this.sealedLayout = sealedPageLayout(format, shape);
-    this.pages = {
-      sealed: kernels.createPages(this.sealedLayout, counts.sealed),
-      open: kernels.createPages(f16PageLayout(pageSize, shape), counts.open),
-      sink: hasSink ? kernels.createPages(f16PageLayout(numSinkTokens, shape), counts.open) : undefined,
-    };
+    this.format = kernels.config.format;
+    this.pages = createStepPages(kernels, counts.sealed, counts.open);
+    this.sealedLayout = this.pages.sealed.layout;
     this.pools = {
       sealed: new PagePool('sealed', counts.sealed),
       open: new PagePool('open', counts.open),
-      sink: hasSink ? new PagePool('sink', counts.open) : undefined,
+      sink: this.pages.sink ? new PagePool('sink', counts.open) : undefined,
     };
   }
 

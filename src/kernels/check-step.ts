@@ -1,4 +1,5 @@
 import type { KernelsConfig, PageMemory, RowSet, Segment, Step } from './kernels.ts';
+import { openPageEnd, openPageNumber } from './step-pages.ts';
 
 /**
  * Checks every rule of `Step` that does not need a model, for all backends: rows, positions, page indices, and that
@@ -42,17 +43,6 @@ export function checkRow(row: number, step: Step | undefined, rows: RowSet): voi
   check(isIndex(row, numRows), `row ${row} is not in [0, ${numRows})`);
 }
 
-/** Page that is open for a segment: how many full pages come before it. */
-function openPageNumber({ firstPosition }: Segment, { format }: KernelsConfig): number {
-  return Math.floor(Math.max(firstPosition - format.numSinkTokens, 0) / format.pageSize);
-}
-
-/** First position after the segment's open page. */
-function openPageEnd(segment: Segment, config: KernelsConfig): number {
-  const { numSinkTokens, pageSize } = config.format;
-  return numSinkTokens + (openPageNumber(segment, config) + 1) * pageSize;
-}
-
 function checkRows({ firstRow, numRows }: Segment, nextRow: number, what: string): void {
   check(firstRow === nextRow, `${what} starts at row ${firstRow}: row ${nextRow} is next`);
   check(isCount(numRows) && numRows >= 1, `${what} has ${numRows} rows`);
@@ -63,13 +53,13 @@ function checkPositions(segment: Segment, config: KernelsConfig, what: string): 
   check(isCount(firstPosition), `${what} starts at position ${firstPosition}`);
   const end = firstPosition + numRows;
   check(end <= config.maxContext, `${what} ends at position ${end}, beyond the context of ${config.maxContext}`);
-  const pageEnd = openPageEnd(segment, config);
+  const pageEnd = openPageEnd(firstPosition, config.format);
   check(end <= pageEnd, `${what} ends at position ${end}, beyond its open page's end ${pageEnd}`);
 }
 
 function checkPages(segment: Segment, { pages }: Step, config: KernelsConfig, what: string): void {
   const { sealedPages, openPage, sinkPage, sealInto, firstPosition, numRows } = segment;
-  const numBefore = openPageNumber(segment, config);
+  const numBefore = openPageNumber(firstPosition, config.format);
   const found = `names ${sealedPages.length} sealed pages: ${numBefore} come before its own`;
   check(sealedPages.length === numBefore, `${what} at position ${firstPosition} ${found}`);
   for (const page of sealedPages) checkPage(page, pages.sealed, `${what}: sealed page`);
@@ -80,7 +70,7 @@ function checkPages(segment: Segment, { pages }: Step, config: KernelsConfig, wh
   } else {
     check(sinkPage === undefined, `${what} names a sink page, and the format ${config.format.name} has none`);
   }
-  if (firstPosition + numRows === openPageEnd(segment, config)) {
+  if (firstPosition + numRows === openPageEnd(firstPosition, config.format)) {
     check(sealInto !== undefined, `${what} fills its open page and does not say where to seal it`);
     checkPage(sealInto, pages.sealed, `${what}: page to seal into`);
     check(!sealedPages.includes(sealInto), `${what} would seal into page ${sealInto}, which it reads`);

@@ -1,5 +1,5 @@
-import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import type { Kernels, Segment, StepPages } from '../kernels.ts';
+import { createStepPages } from '../step-pages.ts';
 import type { Input } from './row-bench.ts';
 
 /** A segment without what follows from its position: which rows it has, and its sink page, that of its open page. */
@@ -17,14 +17,8 @@ export class PageBench {
   readonly pages: StepPages;
 
   constructor(kernels: Kernels, numSealedPages: number, numOpenPages: number) {
-    const { format, shape } = kernels.config;
-    const sink = format.numSinkTokens === 0 ? undefined : f16PageLayout(format.numSinkTokens, shape);
     this.kernels = kernels;
-    this.pages = {
-      sealed: kernels.createPages(sealedPageLayout(format, shape), numSealedPages),
-      open: kernels.createPages(f16PageLayout(format.pageSize, shape), numOpenPages),
-      sink: sink && kernels.createPages(sink, numOpenPages),
-    };
+    this.pages = createStepPages(kernels, numSealedPages, numOpenPages);
   }
 
   /** Pages of these kernels become those of other ones. */

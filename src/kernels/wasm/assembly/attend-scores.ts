@@ -131,7 +131,7 @@ export function scoreSealedPage(
   }
   for (let i = 0; i < numQueries; i++) {
     const q = queryAddress(queries, rowBytes, group, d, i);
-    if (bits == 4) quantizeQuery8(q, d, padded, high + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
+    if (bits == 4) quantizeQuery8(q, d, high + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
     else quantizeQuery14(q, d, padded, high + <usize>(i * padded), low + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
   }
   for (let i = 0; i < numQueries; i++) {
@@ -143,7 +143,7 @@ export function scoreSealedPage(
 }
 
 /** Writes u = q * s as int8, and its scale to the scalars. */
-function quantizeQuery8(q: usize, d: i32, padded: i32, high: usize, s: usize): void {
+function quantizeQuery8(q: usize, d: i32, high: usize, s: usize): void {
   const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 127;
   store<f32>(s + QUERY_SCALE, scale);

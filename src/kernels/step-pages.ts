@@ -1,0 +1,28 @@
+import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
+import type { KvFormat } from '../quant/kv-format.ts';
+import type { Kernels, StepPages } from './kernels.ts';
+
+/**
+ * Page memory of all kinds in the kernels' own format: as many sink pages as open ones, where the format has sink tokens.
+ *
+ * @throws KvantError OUT_OF_MEMORY if the backend cannot take them
+ */
+export function createStepPages(kernels: Kernels, numSealed: number, numOpen: number): StepPages {
+  const { format, shape } = kernels.config;
+  const { pageSize, numSinkTokens } = format;
+  return {
+    sealed: kernels.createPages(sealedPageLayout(format, shape), numSealed),
+    open: kernels.createPages(f16PageLayout(pageSize, shape), numOpen),
+    sink: numSinkTokens > 0 ? kernels.createPages(f16PageLayout(numSinkTokens, shape), numOpen) : undefined,
+  };
+}
+
+/** Page that is open at a position: how many full pages come before it. */
+export function openPageNumber(position: number, { numSinkTokens, pageSize }: KvFormat): number {
+  return Math.floor(Math.max(position - numSinkTokens, 0) / pageSize);
+}
+
+/** First position after the page that is open at a position. */
+export function openPageEnd(position: number, format: KvFormat): number {
+  return format.numSinkTokens + (openPageNumber(position, format) + 1) * format.pageSize;
+}
