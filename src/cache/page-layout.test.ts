@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseKvFormat } from '../quant/kv-format.ts';
-import { tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
-import type { KvShape, PageLayout, TileKind } from './page-layout.ts';
+import { parseKvFormat, type TileBits } from '../quant/kv-format.ts';
+import { tileMetaBytes, tilePlanesBytes } from '../quant/tile-spec.ts';
+import type { KvShape, PageLayout } from './page-layout.ts';
 import {
   bitsPerElement,
   elementsPerToken,
   f16PageLayout,
+  layoutBits,
   metaOffsetBytes,
   planeOffsetBytes,
   sealedPageLayout,
 } from './page-layout.ts';
 
-const FORMATS = ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'k4v16', 'k16v8', 'k8v16'];
+const FORMATS = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1', 'k8v4', 'k4v8', 'k6v3', 'k16v4', 'k4v16', 'k16v8', 'k1v16'];
 const SHAPES: KvShape[] = [
   { numLayers: 30, numKvHeads: 3, headDim: 64 },
   { numLayers: 1, numKvHeads: 1, headDim: 16 },
@@ -28,10 +29,6 @@ interface Extent {
   readonly what: string;
 }
 
-function bitsOf(layout: PageLayout, kind: TileKind): 16 | 8 | 4 {
-  return kind === 'k' ? layout.kBits : layout.vBits;
-}
-
 /** Every piece of a page, its size taken from the tile alone, its place from the layout. */
 function pieces(layout: PageLayout): Extent[] {
   const { shape, numTokens } = layout;
@@ -41,7 +38,7 @@ function pieces(layout: PageLayout): Extent[] {
     for (let head = 0; head < shape.numKvHeads; head++) {
       for (const kind of KINDS) {
         const tile = `${kind} of layer ${layer}, head ${head}`;
-        const bits = bitsOf(layout, kind);
+        const bits = layoutBits(layout, layer, kind);
         const plane = (index: number): number => planeOffsetBytes(layout, index, layer, head, kind);
         if (bits === 16) {
           add(`f16 ${tile}`, plane(0), numTokens * shape.headDim * 2);
@@ -49,8 +46,7 @@ function pieces(layout: PageLayout): Extent[] {
         }
         const spec = { kind, bits, numTokens, headDim: shape.headDim };
         add(`metadata ${tile}`, metaOffsetBytes(layout, layer, head, kind), tileMetaBytes(spec));
-        for (let index = 0; index < bits / 4; index++)
-          add(`plane ${index} ${tile}`, plane(index), tilePlaneBytes(spec));
+        tilePlanesBytes(spec).forEach((bytes, index) => add(`plane ${index} ${tile}`, plane(index), bytes));
       }
     }
   }
@@ -84,19 +80,30 @@ test('so do those of open and sink pages', () => {
   }
 });
 
-test('regions come in order: all metadata, then the high planes, then the low planes of what has 8 bits', () => {
+test('regions come in order: all metadata, then the planes of the high bits, then those of the low bits', () => {
   for (const name of FORMATS) {
     const layout = sealedPageLayout(parseKvFormat(name, 80), SHAPES[2]);
     const order = pieces(layout).map(({ what }) =>
       what.startsWith('metadata') ? 0 : what.startsWith('plane 1') ? 2 : 1,
     );
     assert.deepEqual(order, order.toSorted(), name);
-    const planes = KINDS.map((kind) => (bitsOf(layout, kind) === 8 ? 2 : 1));
-    assert.equal(layout.planes.length, Math.max(...planes));
-    layout.planes.forEach((plane, index) => {
-      assert.equal(plane.bits, index === 0 && (layout.kBits === 16 || layout.vBits === 16) ? 16 : 4, name);
-      assert.deepEqual([plane.hasK, plane.hasV], [planes[0] > index, planes[1] > index], name);
-    });
+  }
+});
+
+test('layers may differ in bits: every piece still has its place', () => {
+  const widths: readonly TileBits[] = [16, 8, 6, 5, 4, 3, 2, 1];
+  for (const shape of SHAPES) {
+    for (let shift = 0; shift < widths.length; shift++) {
+      const layerBits = Array.from({ length: shape.numLayers }, (_, layer) => ({
+        k: widths[(layer + shift) % 8],
+        v: widths[(3 * layer + shift) % 8],
+      }));
+      const layout = sealedPageLayout({ ...parseKvFormat('q4', shape.headDim), layerBits }, shape);
+      assertCovered(layout, JSON.stringify(layerBits));
+      layerBits.forEach(({ k, v }, layer) => {
+        assert.deepEqual([layoutBits(layout, layer, 'k'), layoutBits(layout, layer, 'v')], [k, v]);
+      });
+    }
   }
 });
 
@@ -105,7 +112,12 @@ test('bits per element with all metadata: 4.36 for q4, 8.36 for q8 at 64 channel
   const cases: [string, number][] = [
     ['f16', 16],
     ['q8', 8 + 368 / 1024],
+    ['q6', 6 + 368 / 1024],
+    ['q5', 5 + 368 / 1024],
     ['q4', 4 + 368 / 1024],
+    ['q3', 3 + 368 / 1024],
+    ['q2', 2 + 368 / 1024],
+    ['q1', 1 + 368 / 1024],
     ['k8v4', 6 + 368 / 1024],
     // Only one side has metadata: K's 32 + 64 + 2 * 64 bytes, V's 16 + 2 * 64.
     ['k4v16', 10 + 224 / 1024],

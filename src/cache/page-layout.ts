@@ -1,5 +1,8 @@
-import type { KvFormat, TileBits } from '../quant/kv-format.ts';
-import { numTilePlanes, tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
+import { planesOf, type PlaneBits } from '../quant/bit-planes.ts';
+import { tileBits, type KvFormat, type TileBits, type TileKind } from '../quant/kv-format.ts';
+import { tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
+
+export type { TileKind } from '../quant/kv-format.ts';
 
 /** What a model keeps of each token: numLayers x numKvHeads heads of headDim channels, in K and in V. */
 export interface KvShape {
@@ -8,84 +11,89 @@ export interface KvShape {
   readonly headDim: number;
 }
 
-export type TileKind = 'k' | 'v';
-
-/** One plane of codes of every tile, contiguous in the page, so that a low plane can be dropped or sent later. */
-export interface PlaneLayout {
-  /** Bits of a code that lie in this plane: 16 (the f16 element itself) or 4. */
-  readonly bits: 16 | 4;
+/** Where the tiles of a layer have one of their parts: the metadata, or a plane. */
+export interface TileParts {
+  /** Where the first head's K part starts in the page. */
   readonly offsetBytes: number;
-  /** From one (layer, head) to the next. */
+  /** From one head to the next. */
   readonly strideBytes: number;
-  /** Where V's codes start after the start of a (layer, head); K's start at 0. */
+  /** From a head's K part to its V part: the bytes of K's, 0 if there are none. */
   readonly vOffsetBytes: number;
-  readonly hasK: boolean;
-  readonly hasV: boolean;
+}
+
+/** A layer's tiles in a page. */
+export interface LayerLayout {
+  readonly kBits: TileBits;
+  readonly vBits: TileBits;
+  readonly meta: TileParts;
+  /** Most significant bits first; the first one holds the f16 elements of a side that is kept at 16 bits. */
+  readonly planes: readonly [TileParts, TileParts];
 }
 
 /** Offsets of everything inside a page. docs/page-format.md is the prose of this. */
 export interface PageLayout {
   readonly shape: KvShape;
-  readonly kBits: TileBits;
-  readonly vBits: TileBits;
   /** Tokens in the page. */
   readonly numTokens: number;
   readonly pageBytes: number;
-  readonly meta: { readonly strideBytes: number; readonly vOffsetBytes: number };
-  /** Most significant first. */
-  readonly planes: readonly PlaneLayout[];
+  readonly layers: readonly LayerLayout[];
 }
 
 /** Layout of a sealed page. */
 export function sealedPageLayout(format: KvFormat, shape: KvShape): PageLayout {
-  return pageLayout(shape, format.pageSize, format.k.bits, format.v.bits);
+  const bits = Array.from({ length: shape.numLayers }, (_, layer): readonly [TileBits, TileBits] => [
+    tileBits(format, 'k', layer),
+    tileBits(format, 'v', layer),
+  ]);
+  return pageLayout(shape, format.pageSize, bits);
 }
 
 /** Layout of an open page or, with `numTokens` the number of sink tokens, of a sink page: everything in f16. */
 export function f16PageLayout(numTokens: number, shape: KvShape): PageLayout {
-  return pageLayout(shape, numTokens, 16, 16);
+  return pageLayout(shape, numTokens, Array.from({ length: shape.numLayers }, () => [16, 16]));
 }
 
-function pageLayout(shape: KvShape, numTokens: number, kBits: TileBits, vBits: TileBits): PageLayout {
-  const { headDim } = shape;
-  const numTiles = shape.numLayers * shape.numKvHeads;
-  const kMeta = kBits === 16 ? 0 : tileMetaBytes({ kind: 'k', bits: kBits, numTokens, headDim });
-  const vMeta = vBits === 16 ? 0 : tileMetaBytes({ kind: 'v', bits: vBits, numTokens, headDim });
-  const meta = { strideBytes: kMeta + vMeta, vOffsetBytes: kMeta };
-  const planes: PlaneLayout[] = [];
-  let offsetBytes = numTiles * meta.strideBytes;
-  const numPlanes = Math.max(numPlanesOf(kBits), numPlanesOf(vBits));
-  for (let plane = 0; plane < numPlanes; plane++) {
-    const kBytes = plane < numPlanesOf(kBits) ? planeBytes('k', kBits, numTokens, headDim) : 0;
-    const vBytes = plane < numPlanesOf(vBits) ? planeBytes('v', vBits, numTokens, headDim) : 0;
-    const bits = Math.max(kBytes && kBits, vBytes && vBits) === 16 ? 16 : 4;
-    planes.push({
-      bits,
-      offsetBytes,
-      strideBytes: kBytes + vBytes,
-      vOffsetBytes: kBytes,
-      hasK: kBytes > 0,
-      hasV: vBytes > 0,
+/** Regions follow each other, each with all layers and heads, so that a page can be cut after a plane and still be read. */
+function pageLayout(
+  shape: KvShape,
+  numTokens: number,
+  layerBits: readonly (readonly [TileBits, TileBits])[],
+): PageLayout {
+  let endBytes = 0;
+  const region = (bytesOf: (kind: TileKind, bits: TileBits) => number): TileParts[] =>
+    layerBits.map(([kBits, vBits]) => {
+      const vOffsetBytes = bytesOf('k', kBits);
+      const parts = { offsetBytes: endBytes, strideBytes: vOffsetBytes + bytesOf('v', vBits), vOffsetBytes };
+      endBytes += shape.numKvHeads * parts.strideBytes;
+      return parts;
     });
-    offsetBytes += numTiles * (kBytes + vBytes);
-  }
-  return { shape, kBits, vBits, numTokens, pageBytes: roundUp(offsetBytes, 64), meta, planes };
+  const { headDim } = shape;
+  const meta = region((kind, bits) => (bits === 16 ? 0 : tileMetaBytes({ kind, numTokens, headDim })));
+  const [first, second] = [0, 1].map((index) =>
+    region((kind, bits) => planeBytes(kind, planeWidth(bits, index), numTokens, headDim)),
+  );
+  const layers = layerBits.map(([kBits, vBits], layer): LayerLayout => {
+    return { kBits, vBits, meta: meta[layer], planes: [first[layer], second[layer]] };
+  });
+  return { shape, numTokens, pageBytes: roundUp(endBytes, 64), layers };
 }
 
-function numPlanesOf(bits: TileBits): number {
-  return bits === 16 ? 1 : numTilePlanes(bits);
+/** Bits of an element that lie in its first or second plane; 0 if it has no such plane. */
+function planeWidth(bits: TileBits, index: number): 16 | PlaneBits | 0 {
+  if (bits === 16) return index === 0 ? 16 : 0;
+  return planesOf(bits)[index] ?? 0;
 }
 
 /** Bytes of one plane of one tile. */
-function planeBytes(kind: TileKind, bits: TileBits, numTokens: number, headDim: number): number {
-  if (bits === 16) return numTokens * headDim * 2;
-  return tilePlaneBytes({ kind, bits, numTokens, headDim });
+function planeBytes(kind: TileKind, width: 16 | PlaneBits | 0, numTokens: number, headDim: number): number {
+  if (width === 0) return 0;
+  if (width === 16) return numTokens * headDim * 2;
+  return tilePlaneBytes({ kind, numTokens, headDim }, width);
 }
 
 /** Where the metadata of a tile starts in its page. */
 export function metaOffsetBytes(layout: PageLayout, layer: number, head: number, kind: TileKind): number {
-  const tile = layer * layout.shape.numKvHeads + head;
-  return tile * layout.meta.strideBytes + (kind === 'v' ? layout.meta.vOffsetBytes : 0);
+  return partOffsetBytes(layout.layers[layer].meta, head, kind);
 }
 
 /** Where a plane of a tile starts in its page. */
@@ -96,9 +104,17 @@ export function planeOffsetBytes(
   head: number,
   kind: TileKind,
 ): number {
-  const { offsetBytes, strideBytes, vOffsetBytes } = layout.planes[plane];
-  const tile = layer * layout.shape.numKvHeads + head;
-  return offsetBytes + tile * strideBytes + (kind === 'v' ? vOffsetBytes : 0);
+  return partOffsetBytes(layout.layers[layer].planes[plane], head, kind);
+}
+
+function partOffsetBytes({ offsetBytes, strideBytes, vOffsetBytes }: TileParts, head: number, kind: TileKind): number {
+  return offsetBytes + head * strideBytes + (kind === 'v' ? vOffsetBytes : 0);
+}
+
+/** Bits of the elements of a layer's tiles of one kind. */
+export function layoutBits(layout: PageLayout, layer: number, kind: TileKind): TileBits {
+  const { kBits, vBits } = layout.layers[layer];
+  return kind === 'k' ? kBits : vBits;
 }
 
 /** Elements of K and V that a token has in all layers. */

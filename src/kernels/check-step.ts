@@ -1,3 +1,4 @@
+import { tileBits, type TileBits, type TileKind } from '../quant/kv-format.ts';
 import type { KernelsConfig, PageMemory, RowSet, Segment, Step } from './kernels.ts';
 import { openPageEnd, openPageNumber } from './step-pages.ts';
 
@@ -82,20 +83,25 @@ function checkPages(segment: Segment, { pages }: Step, config: KernelsConfig, wh
 /** That each kind of page holds as many tokens, and as many bits, as the format says. */
 function checkPageMemories({ pages }: Step, { format }: KernelsConfig): void {
   const { sealed, open, sink } = pages;
-  const hasBits = (memory: PageMemory, kBits: number, vBits: number): boolean =>
-    memory.layout.kBits === kBits && memory.layout.vBits === vBits;
+  const isSealed = hasBits(sealed, (kind, layer) => tileBits(format, kind, layer));
   check(
-    sealed.layout.numTokens === format.pageSize && hasBits(sealed, format.k.bits, format.v.bits),
+    sealed.layout.numTokens === format.pageSize && isSealed,
     `sealed pages have another layout than ${format.name}`,
   );
   check(
-    open.layout.numTokens === format.pageSize && hasBits(open, 16, 16),
+    open.layout.numTokens === format.pageSize && hasBits(open, () => 16),
     `open pages are not f16 pages of ${format.pageSize} tokens`,
   );
   const numSinkTokens = sink ? sink.layout.numTokens : 0;
   check(
-    numSinkTokens === format.numSinkTokens && (!sink || hasBits(sink, 16, 16)),
+    numSinkTokens === format.numSinkTokens && (!sink || hasBits(sink, () => 16)),
     `sink pages are not f16 pages of ${format.numSinkTokens} tokens`,
+  );
+}
+
+function hasBits({ layout }: PageMemory, bitsOf: (kind: TileKind, layer: number) => TileBits): boolean {
+  return layout.layers.every(
+    ({ kBits, vBits }, layer) => kBits === bitsOf('k', layer) && vBits === bitsOf('v', layer),
   );
 }
 

@@ -7,7 +7,15 @@ test('every spelling gives its bits, under its canonical name', () => {
   const cases: [string, string, number, number][] = [
     ['f16', 'f16', 16, 16],
     ['q8', 'q8', 8, 8],
+    ['q6', 'q6', 6, 6],
+    ['q5', 'q5', 5, 5],
     ['q4', 'q4', 4, 4],
+    ['q3', 'q3', 3, 3],
+    ['q2', 'q2', 2, 2],
+    ['q1', 'q1', 1, 1],
+    ['k6v4', 'k6v4', 6, 4],
+    ['k2v1', 'k2v1', 2, 1],
+    ['k3v3', 'q3', 3, 3],
     ['k16v16', 'f16', 16, 16],
     ['k8v8', 'q8', 8, 8],
     ['k4v4', 'q4', 4, 4],
@@ -42,7 +50,7 @@ test('a quantized side is rotated where the head size is a power of two, a side 
 });
 
 test('unknown names are refused with INVALID_OPTION and all spellings', () => {
-  for (const name of ['', 'q5', 'Q4', 'k8', 'k8v3', 'k4v4 ', 'toString', '__proto__']) {
+  for (const name of ['', 'q7', 'Q4', 'k8', 'k8v7', 'k16', 'q16', 'q44', 'k4v4 ', 'toString', '__proto__']) {
     assert.throws(
       () => parseKvFormat(name, 64),
       (error) =>

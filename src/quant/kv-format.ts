@@ -1,7 +1,10 @@
 import { KvantError } from '../errors.ts';
+import type { CodeBits } from './bit-planes.ts';
 
 /** Bits of one stored element of a sealed tile; 16 stands for IEEE half precision. */
-export type TileBits = 16 | 8 | 4;
+export type TileBits = 16 | CodeBits;
+
+export type TileKind = 'k' | 'v';
 
 /** How the sealed tiles of K, or of V, are stored. */
 export interface TileFormat {
@@ -16,6 +19,8 @@ export interface KvFormat {
   readonly name: string;
   readonly k: TileFormat;
   readonly v: TileFormat;
+  /** Bits of each layer's tiles, where layers differ. */
+  readonly layerBits?: readonly { readonly k: TileBits; readonly v: TileBits }[];
   /** Tokens in a page. */
   readonly pageSize: number;
   /**
@@ -29,10 +34,8 @@ export interface KvFormat {
 export const PAGE_SIZE = 64;
 const NUM_SINK_TOKENS = 4;
 
-const SHORT_NAMES: Record<string, readonly [TileBits, TileBits]> = { f16: [16, 16], q8: [8, 8], q4: [4, 4] };
-
 /** All spellings that `parseKvFormat` takes, for help texts and errors. */
-export const KV_FORMAT_HELP = 'f16, q8, q4, or kAvB with A and B from 16, 8, 4 (as in k8v4)';
+export const KV_FORMAT_HELP = 'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4)';
 
 /**
  * Reads a format name such as `q4` or `k8v4`.
@@ -56,12 +59,18 @@ export function parseKvFormat(name: string, headDim: number): KvFormat {
   };
 }
 
+/** Bits of a layer's tiles of one kind. */
+export function tileBits(format: KvFormat, kind: TileKind, layer: number): TileBits {
+  return format.layerBits?.[layer][kind] ?? format[kind].bits;
+}
+
 function parseBits(name: string): readonly [TileBits, TileBits] {
-  const short = Object.hasOwn(SHORT_NAMES, name) ? SHORT_NAMES[name] : undefined;
-  if (short) return short;
-  const match = /^k(16|8|4)v(16|8|4)$/.exec(name);
-  if (!match) throw new KvantError('INVALID_OPTION', `unknown KV format "${name}": use ${KV_FORMAT_HELP}`);
-  return [Number(match[1]) as TileBits, Number(match[2]) as TileBits];
+  if (name === 'f16') return [16, 16];
+  const [, both] = /^q([8654321])$/.exec(name) ?? [];
+  const [, k, v] = /^k(16|[8654321])v(16|[8654321])$/.exec(name) ?? [];
+  const [kBits, vBits] = both === undefined ? [k, v] : [both, both];
+  if (kBits === undefined) throw new KvantError('INVALID_OPTION', `unknown KV format "${name}": use ${KV_FORMAT_HELP}`);
+  return [Number(kBits) as TileBits, Number(vBits) as TileBits];
 }
 
 function canonicalName(kBits: TileBits, vBits: TileBits): string {

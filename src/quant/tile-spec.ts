@@ -1,9 +1,10 @@
-import { nibbleRowBytes } from './nibbles.ts';
+import { CODE_BITS, planeRowBytes, planesOf } from './bit-planes.ts';
+import type { CodeBits, PlaneBits } from './bit-planes.ts';
 
 /** What a quantized tile is: one head's keys or values of the tokens of a page. */
 export interface TileSpec {
   readonly kind: 'k' | 'v';
-  readonly bits: 8 | 4;
+  readonly bits: CodeBits;
   /** Tokens in the page; a multiple of 32. */
   readonly numTokens: number;
   readonly headDim: number;
@@ -15,25 +16,25 @@ export const K_HEADER_BYTES = 32;
 export const V_HEADER_BYTES = 16;
 
 /** Bytes of a tile's metadata, padded to a multiple of 16. */
-export function tileMetaBytes({ kind, numTokens, headDim }: TileSpec): number {
+export function tileMetaBytes({ kind, numTokens, headDim }: Omit<TileSpec, 'bits'>): number {
   const bytes = kind === 'k' ? K_HEADER_BYTES + numTokens + 2 * headDim : V_HEADER_BYTES + 2 * numTokens;
   return Math.ceil(bytes / 16) * 16;
 }
 
 /** Rows and columns of a tile's planes: K's codes lie token-major, V's channel-major. */
-export function planeShape({ kind, numTokens, headDim }: TileSpec): { numRows: number; numCols: number } {
+export function planeShape({ kind, numTokens, headDim }: Omit<TileSpec, 'bits'>): { numRows: number; numCols: number } {
   return kind === 'k' ? { numRows: numTokens, numCols: headDim } : { numRows: headDim, numCols: numTokens };
 }
 
-/** Bytes of one of a tile's planes. */
-export function tilePlaneBytes(spec: TileSpec): number {
+/** Bytes of a tile's plane of some width. */
+export function tilePlaneBytes(spec: Omit<TileSpec, 'bits'>, planeBits: PlaneBits): number {
   const { numRows, numCols } = planeShape(spec);
-  return numRows * nibbleRowBytes(numCols);
+  return numRows * planeRowBytes(planeBits, numCols);
 }
 
-/** Planes of a tile: four bits of every code each. */
-export function numTilePlanes(bits: TileSpec['bits']): number {
-  return bits / 4;
+/** Bytes of all planes of a tile, the most significant bits first. */
+export function tilePlanesBytes(spec: TileSpec): readonly number[] {
+  return planesOf(spec.bits).map((planeBits) => tilePlaneBytes(spec, planeBits));
 }
 
 /** @throws RangeError if no tile can be like that */
@@ -42,5 +43,5 @@ export function checkTileSpec({ kind, bits, numTokens, headDim }: TileSpec): voi
     throw new RangeError(`a ${kind} tile has a multiple of 32 tokens, not ${numTokens}`);
   }
   if (!Number.isInteger(headDim) || headDim < 1) throw new RangeError(`a ${kind} tile has no ${headDim} channels`);
-  if (bits !== 8 && bits !== 4) throw new RangeError(`a ${kind} tile has codes of 4 or 8 bits, not ${String(bits)}`);
+  if (!CODE_BITS.includes(bits)) throw new RangeError(`a ${kind} tile has codes of ${CODE_BITS.join(', ')} bits, not ${bits}`);
 }

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { normalStream, uniformStream } from '../../test/random-data.ts';
+import { CODE_BITS, type CodeBits } from './bit-planes.ts';
 import { f16BitsClamped, f16Value } from './f16.ts';
 import { readTileMeta } from './tile-meta.ts';
 import type { TileSpec } from './tile-spec.ts';
-import { tileMetaBytes, tilePlaneBytes } from './tile-spec.ts';
+import { tileMetaBytes, tilePlanesBytes } from './tile-spec.ts';
 import { openTile, sealTile, tileCodes } from './tile.ts';
 
 type Fill = (token: number, channel: number, normal: () => number) => number;
 
 const KINDS = ['k', 'v'] as const;
-const BITS = [4, 8] as const;
+const BITS = CODE_BITS;
 const FILLS: Record<string, Fill> = {
   Gaussian: (_t, _c, normal) => normal(),
   'outlier channels (x40)': (_t, c, normal) => normal() * (c % 13 === 5 ? 40 : 1),
@@ -38,8 +39,10 @@ function tileData({ numTokens, headDim }: TileSpec, fill: Fill, seed = 1): Float
 function* allSpecs(): Generator<TileSpec> {
   for (const kind of KINDS) {
     for (const bits of BITS) {
-      for (const numTokens of [32, 64, 128]) {
-        for (const headDim of [16, 32, 48, 64, 80, 96, 128, 256]) yield { kind, bits, numTokens, headDim };
+      for (const numTokens of bits === 4 ? [32, 64, 128] : [64]) {
+        for (const headDim of bits === 4 ? [16, 32, 48, 64, 80, 96, 128, 256] : [16, 64, 80]) {
+          yield { kind, bits, numTokens, headDim };
+        }
       }
     }
   }
@@ -93,7 +96,18 @@ for (const [name, fill] of Object.entries(FILLS)) {
   });
 }
 
-test('Gaussian tiles of 64 x 64: mean squared error below .0085 (4 bits) and 3e-5 (8 bits) of the variance', () => {
+/** A little above what is measured. */
+const MOST_ERROR: Readonly<Record<CodeBits, number>> = {
+  8: 3e-5,
+  6: 4.6e-4,
+  5: 2e-3,
+  4: 8.5e-3,
+  3: 0.04,
+  2: 0.25,
+  1: 2.5,
+};
+
+test('Gaussian tiles of 64 x 64: mean squared error below 8.5e-3 (4 bits) and 3e-5 (8 bits) of the variance', () => {
   for (const kind of KINDS) {
     for (const bits of BITS) {
       const spec: TileSpec = { kind, bits, numTokens: 64, headDim: 64 };
@@ -101,7 +115,7 @@ test('Gaussian tiles of 64 x 64: mean squared error below .0085 (4 bits) and 3e-
       const decoded = openTile(spec, sealTile(spec, x));
       const energy = x.reduce((sum, value) => sum + value ** 2, 0);
       const error = x.reduce((sum, value, i) => sum + (value - decoded[i]) ** 2, 0);
-      assert.ok(error / energy < (bits === 4 ? 0.0085 : 3e-5), `${kind}, ${bits} bits: ${error / energy}`);
+      assert.ok(error / energy < MOST_ERROR[bits], `${kind}, ${bits} bits: ${error / energy}`);
     }
   }
 });
@@ -148,10 +162,9 @@ test('sizes of metadata and planes: K rows are padded to 32 channels, metadata t
     assert.equal(meta.length, Math.ceil(used / 16) * 16);
     assert.equal(meta.length, tileMetaBytes(spec));
     assert.ok(meta.subarray(used).every((byte) => byte === 0));
-    assert.equal(planes.length, bits / 4);
-    const planeBytes = kind === 'k' ? numTokens * 16 * Math.ceil(headDim / 32) : (headDim * numTokens) / 2;
-    for (const plane of planes) assert.equal(plane.length, planeBytes);
-    assert.equal(planeBytes, tilePlaneBytes(spec));
+    const codeBits = kind === 'k' ? numTokens * 32 * Math.ceil(headDim / 32) : headDim * numTokens;
+    assert.equal(planes.reduce((sum, plane) => sum + plane.length, 0), (codeBits * bits) / 8);
+    assert.deepEqual(planes.map((plane) => plane.length), tilePlanesBytes(spec));
   }
 });
 

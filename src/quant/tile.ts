@@ -1,13 +1,13 @@
-import { packNibbles, unpackNibbles } from './nibbles.ts';
+import { packPlanes, unpackPlanes } from './bit-planes.ts';
 import { encodeByteScaled, readTileMeta, writeTileMeta } from './tile-meta.ts';
 import type { TileMeta } from './tile-meta.ts';
-import { checkTileSpec, numTilePlanes, planeShape } from './tile-spec.ts';
+import { checkTileSpec, planeShape } from './tile-spec.ts';
 import type { TileSpec } from './tile-spec.ts';
 
 /** A quantized tile, as its bytes lie in a page. */
 export interface SealedTile {
   readonly meta: Uint8Array;
-  /** Four bits of every code each, most significant first: one plane for 4 bits, two for 8. */
+  /** See bit-planes.ts; K's rows are tokens, V's are channels. */
   readonly planes: readonly Uint8Array[];
 }
 
@@ -62,13 +62,8 @@ export function openTile(spec: TileSpec, tile: SealedTile): Float64Array {
 /** The codes of a tile, all planes put together: [numTokens, headDim], token-major. @throws RangeError as `openTile` */
 export function tileCodes(spec: TileSpec, planes: readonly Uint8Array[]): Uint8Array {
   checkTileSpec(spec);
-  if (planes.length !== numTilePlanes(spec.bits)) throw new RangeError(`${planes.length} planes for ${spec.bits} bits`);
   const { numRows, numCols } = planeShape(spec);
-  const codes = new Uint8Array(numRows * numCols);
-  for (const plane of planes) {
-    const nibbles = unpackNibbles(plane, numRows, numCols);
-    for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] << 4) | nibbles[i];
-  }
+  const codes = unpackPlanes(planes, spec.bits, numRows, numCols);
   return spec.kind === 'k' ? codes : transpose(codes, numRows, numCols);
 }
 
@@ -146,11 +141,7 @@ function quantize({ kind, bits, headDim }: TileSpec, y: Float32Array, { s, z }: 
 function splitPlanes(spec: TileSpec, codes: Uint8Array): Uint8Array[] {
   const { numRows, numCols } = planeShape(spec);
   const ordered = spec.kind === 'k' ? codes : transpose(codes, numCols, numRows);
-  const shifts = spec.bits === 8 ? [4, 0] : [0];
-  return shifts.map((shift) => {
-    const nibbles = ordered.map((code) => (code >> shift) & 15);
-    return packNibbles(nibbles, numRows, numCols);
-  });
+  return packPlanes(ordered, spec.bits, numRows, numCols);
 }
 
 function transpose(matrix: Uint8Array, numRows: number, numCols: number): Uint8Array {

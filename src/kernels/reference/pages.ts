@@ -1,8 +1,8 @@
 import { KvantError } from '../../errors.ts';
-import { metaOffsetBytes, planeOffsetBytes } from '../../cache/page-layout.ts';
+import { layoutBits, metaOffsetBytes, planeOffsetBytes } from '../../cache/page-layout.ts';
 import type { PageLayout, TileKind } from '../../cache/page-layout.ts';
 import { f16BitsClamped, f16Value } from '../../quant/f16.ts';
-import { numTilePlanes, tileMetaBytes, tilePlaneBytes } from '../../quant/tile-spec.ts';
+import { tileMetaBytes, tilePlanesBytes } from '../../quant/tile-spec.ts';
 import type { TileSpec } from '../../quant/tile-spec.ts';
 import { openTile, sealTile } from '../../quant/tile.ts';
 
@@ -55,7 +55,7 @@ export class Pages {
 
   /** Stores f16 values, [numTokens, headDim], as their side of the layout is stored: as they are, or quantized. */
   writeTile(place: TilePlace, values: Float32Array): void {
-    const spec = this.#tileSpec(place.kind);
+    const spec = this.#tileSpec(place);
     if (!spec) {
       const start = this.#f16Offset(place, 0);
       values.forEach((value, i) => this.#view.setUint16(start + 2 * i, f16BitsClamped(value), true));
@@ -69,19 +69,19 @@ export class Pages {
   /** The values of a tile's first `numTokens` tokens, [numTokens, headDim], decoded exactly. */
   readTile(place: TilePlace, numTokens: number): Float64Array {
     const length = numTokens * this.layout.shape.headDim;
-    const spec = this.#tileSpec(place.kind);
+    const spec = this.#tileSpec(place);
     if (!spec) {
       const start = this.#f16Offset(place, 0);
       return new Float64Array(length).map((_, i) => f16Value(this.#view.getUint16(start + 2 * i, true)));
     }
-    const planes = Array.from({ length: numTilePlanes(spec.bits) }, (_, index) => this.#planeBytes(place, spec, index));
+    const planes = tilePlanesBytes(spec).map((_, index) => this.#planeBytes(place, spec, index));
     return openTile(spec, { meta: this.#metaBytes(place, spec), planes }).subarray(0, length);
   }
 
   /** What the tile quantizer must know; undefined where this side is kept in f16. */
-  #tileSpec(kind: TileKind): TileSpec | undefined {
-    const { kBits, vBits, numTokens, shape } = this.layout;
-    const bits = kind === 'k' ? kBits : vBits;
+  #tileSpec({ layer, kind }: TilePlace): TileSpec | undefined {
+    const { numTokens, shape } = this.layout;
+    const bits = layoutBits(this.layout, layer, kind);
     return bits === 16 ? undefined : { kind, bits, numTokens, headDim: shape.headDim };
   }
 
@@ -97,6 +97,6 @@ export class Pages {
 
   #planeBytes({ page, layer, head, kind }: TilePlace, spec: TileSpec, index: number): Uint8Array {
     const start = planeOffsetBytes(this.layout, index, layer, head, kind);
-    return this.pageBytes(page).subarray(start, start + tilePlaneBytes(spec));
+    return this.pageBytes(page).subarray(start, start + tilePlanesBytes(spec)[index]);
   }
 }

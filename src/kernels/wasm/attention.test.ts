@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KvShape } from '../../cache/page-layout.ts';
-import { parseKvFormat } from '../../quant/kv-format.ts';
+import { parseKvFormat, type TileBits } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
 import { largestMagnitude } from '../testing/assert-within.ts';
@@ -37,16 +37,21 @@ interface Tolerance {
 }
 
 /** About twice what is measured; queries and softmax weights have 14 bits over codes of 8, and 8 bits over codes of 4. */
-const TOLERANCES: Readonly<Record<16 | 8 | 4, Tolerance>> = {
+const TOLERANCES: Readonly<Record<TileBits, Tolerance>> = {
   16: { most: 4e-6, rms: 2e-7 },
   8: { most: 5e-4, rms: 2e-5 },
+  6: { most: 5e-4, rms: 2e-5 },
+  5: { most: 5e-4, rms: 2e-5 },
   4: { most: 3e-2, rms: 1.2e-3 },
+  3: { most: 3e-2, rms: 1.2e-3 },
+  2: { most: 3e-2, rms: 1.2e-3 },
+  1: { most: 3e-2, rms: 1.2e-3 },
 };
 /** Channels of keys that are 40 times as large make scores that are, and the errors of scores with them. */
 const OUTLIER_FACTOR = 3;
 
 function toleranceOf({ format }: KernelsConfig, data = 'Gaussian'): Tolerance {
-  const { most, rms } = TOLERANCES[Math.min(format.k.bits, format.v.bits) as 16 | 8 | 4];
+  const { most, rms } = TOLERANCES[Math.min(format.k.bits, format.v.bits) as TileBits];
   const factor = data === 'outlier' && format.k.bits < 16 ? OUTLIER_FACTOR : 1;
   return { most: factor * most, rms: factor * rms };
 }
@@ -93,7 +98,7 @@ function queryRuns({ format }: KernelsConfig, sealedCounts: readonly number[]): 
 
 const WHOLE_PAGE: QueryRun = { numSealed: 1, firstIndex: 0, numRows: 64 };
 
-for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4']) {
+for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'q6', 'q5', 'q3', 'q2', 'q1']) {
   describe(`${format}, 3 query heads of 64 channels to a KV head`, () => {
     const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim: 64 }, 3);
     const { v } = settings.format;
@@ -150,6 +155,12 @@ const SHAPES = [
   ['k4v8', 128, 3, 3],
   ['q8', 256, 4, 1],
   ['k16v4', 256, 3, 1],
+  ['q6', 80, 4, 1],
+  ['q5', 96, 4, 2],
+  ['q3', 96, 3, 1],
+  ['q2', 80, 6, 2],
+  ['q1', 128, 4, 1],
+  ['k3v5', 32, 3, 3],
 ] as const;
 
 for (const [format, headDim, numHeads, numKvHeads] of SHAPES) {

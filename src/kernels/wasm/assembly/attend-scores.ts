@@ -1,4 +1,5 @@
 import { constant, LOW_7_BITS, WORDS_8192 } from './constants';
+import { isWide, unpackTile } from './plane-codes';
 import { dotRows, dotSignedRows } from './row-dots';
 import { K_META_HEADER } from './seal';
 import {
@@ -15,10 +16,6 @@ import {
   addRest,
   decodeF16Pairs,
   decodeMeta,
-  MIDDLE_4_BITS,
-  MIDDLE_8_BITS,
-  unpackPlane,
-  unpackPlanes,
 } from './tile-codes';
 import {
   channelScale,
@@ -98,8 +95,8 @@ export function numTokensStride(numTokens: i32): i32 {
 
 /**
  * scores[i][t] = a[t] * (sum_c (q[c] s[c]) k[t, c] + sum_c q[c] z[c]) for a quantized tile: once a page, u[c] = q[c] s[c] becomes
- * integers with one scale, and the sum over channels is an integer dot product. 4-bit codes: u has 8 bits. 8-bit codes: u has 14, in two planes
- * of 7, since a finer cache deserves finer queries.
+ * integers with one scale, and the sum over channels is an integer dot product. Codes of up to 4 bits: u has 8 bits. Wider codes: u has 14, in
+ * two planes of 7, since a finer cache deserves finer queries.
  */
 export function scoreSealedPage(
   bits: i32,
@@ -118,10 +115,9 @@ export function scoreSealedPage(
   decodeMeta(bytes, meta, numTokens, tokenFactor);
   decodeMeta(bytes + <usize>numTokens, meta + 8, d, channelScale);
   decodeMeta(bytes + <usize>(numTokens + d), meta + 16, d, channelZero);
-  if (bits == 4) {
-    unpackPlane(plane0, numTokens, padded, codes);
-  } else {
-    unpackPlanes(plane0, plane1, numTokens, padded, codes);
+  unpackTile(bits, plane0, plane1, numTokens, padded, codes);
+  const wide = isWide(bits);
+  if (wide) {
     fill16(low, i8x16.splat(1), <usize>padded);
     dotSignedRows(codes, numTokens, padded, low, rowSums);
   }
@@ -131,19 +127,20 @@ export function scoreSealedPage(
   }
   for (let i = 0; i < numQueries; i++) {
     const q = queryAddress(queries, rowBytes, group, d, i);
-    if (bits == 4) quantizeQuery8(q, d, high + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
-    else quantizeQuery14(q, d, padded, high + <usize>(i * padded), low + <usize>(i * padded), scalars + <usize>i * QUERY_BYTES);
+    const u = <usize>(i * padded);
+    if (wide) quantizeQuery14(bits, q, d, padded, high + u, low + u, scalars + <usize>i * QUERY_BYTES);
+    else quantizeQuery8(bits, q, d, high + u, scalars + <usize>i * QUERY_BYTES);
   }
   for (let i = 0; i < numQueries; i++) {
     const out = scores + (<usize>(i * numTokens) << 2);
     const u = <usize>(i * padded);
-    if (bits == 4) score8(high + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
-    else score14(high + u, low + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
+    if (wide) score14(bits, high + u, low + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
+    else score8(high + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
   }
 }
 
 /** Writes u = q * s as int8, and its scale to the scalars. */
-function quantizeQuery8(q: usize, d: i32, high: usize, s: usize): void {
+function quantizeQuery8(bits: i32, q: usize, d: i32, high: usize, s: usize): void {
   const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 127;
   store<f32>(s + QUERY_SCALE, scale);
@@ -167,7 +164,7 @@ function quantizeQuery8(q: usize, d: i32, high: usize, s: usize): void {
     v128.store(high + c, narrow4(a0, a1, a2, a3));
     sum = i32x4.add(sum, i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)));
   }
-  addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
+  addRest(addLanes(sum), scale, bits, s);
 }
 
 // @ts-ignore: decorator
@@ -177,7 +174,7 @@ function narrow4(a: v128, b: v128, c: v128, d: v128): v128 {
 }
 
 /** The same with -8191..8191, offset by 8192 and cut into 7 high and 7 low bits. */
-function quantizeQuery14(q: usize, d: i32, padded: i32, high: usize, low: usize, s: usize): void {
+function quantizeQuery14(bits: i32, q: usize, d: i32, padded: i32, high: usize, low: usize, s: usize): void {
   const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 8191;
   store<f32>(s + QUERY_SCALE, scale);
@@ -194,12 +191,12 @@ function quantizeQuery14(q: usize, d: i32, padded: i32, high: usize, low: usize,
     v128.store(low + c, i8x16.narrow_i16x8_s(v128.and(a, mask), v128.and(b, mask)));
   }
   if (padded > d) {
-    // Padded channels: u = 0, which is 8192 with the offset. Their codes are 0, so -128 as signed bytes.
+    // Padded channels: u = 0, which is 8192 with the offset. Their codes are 0, so -2^(bits - 1) as signed bytes.
     v128.store(high + <usize>d, i8x16.splat(64));
     v128.store(low + <usize>d, i8x16.splat(0));
   }
   store<i32>(s + QUERY_SUM, addLanes(sum));
-  addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
+  addRest(addLanes(sum), scale, bits, s);
 }
 
 /** The largest magnitude of u = q * s, the sum of u and q . z go to the scalars. */
@@ -248,18 +245,18 @@ function score8(high: usize, s: usize, padded: i32, numTokens: i32, out: usize):
   }
 }
 
-function score14(high: usize, low: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
+function score14(bits: i32, high: usize, low: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
   dotSignedRows(codes, numTokens, padded, high, sums);
   dotSignedRows(codes, numTokens, padded, low, lowSums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
-  // sum u k = sum (u' - 8192)(k' + 128), u' = 128 high + low.
-  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
+  // sum u k = sum (u' - 8192)(k' + 2^(bits - 1)), u' = 128 high + low.
+  const offset = i32x4.splat(load<i32>(s + QUERY_SUM) << (bits - 1));
   for (let t: usize = 0; t < <usize>numTokens << 2; t += 32) {
     const a = i32x4.add(i32x4.shl(v128.load(sums + t), 7), v128.load(lowSums + t));
     const b = i32x4.add(i32x4.shl(v128.load(sums + t, 16), 7), v128.load(lowSums + t, 16));
-    const e = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t), 13));
-    const f = i32x4.sub(constant128, i32x4.shl(v128.load(rowSums + t, 16), 13));
+    const e = i32x4.sub(offset, i32x4.shl(v128.load(rowSums + t), 13));
+    const f = i32x4.sub(offset, i32x4.shl(v128.load(rowSums + t, 16), 13));
     const m = madd(f32x4.convert_i32x4_s(i32x4.add(a, e)), scale, zero);
     const n = madd(f32x4.convert_i32x4_s(i32x4.add(b, f)), scale, zero);
     const x = f32x4.mul(m, v128.load(tokenFactor + t)), y = f32x4.mul(n, v128.load(tokenFactor + t, 16));

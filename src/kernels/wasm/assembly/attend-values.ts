@@ -1,5 +1,6 @@
 import { BYTE_SIGNS, constant, LOW_7_BITS, MINUS_INFINITY } from './constants';
 import { numTokensStride } from './attend-scores';
+import { isWide, unpackTile } from './plane-codes';
 import { dotRows, dotSignedRows } from './row-dots';
 import { V_META_HEADER } from './seal';
 import {
@@ -17,10 +18,6 @@ import {
   addRest,
   decodeF16,
   decodeMeta,
-  MIDDLE_4_BITS,
-  MIDDLE_8_BITS,
-  unpackPlane,
-  unpackPlanes,
 } from './tile-codes';
 import {
   codes,
@@ -135,8 +132,8 @@ export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: 
 
 /**
  * Softmax and values of a quantized tile, all of whose tokens every query sees: p[t] = e^(score - maximum), then
- * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t]. w[t] = p[t] s[t] becomes integers with one scale. 4-bit codes: w has 8
- * bits, stored less 128, which the sums of the codes make up for. 8-bit codes: w has 14, in two planes of 7.
+ * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t]. w[t] = p[t] s[t] becomes integers with one scale. Codes of up to 4
+ * bits: w has 8 bits, stored less 128, which the sums of the codes make up for. Wider codes: w has 14, in two planes of 7.
  */
 export function accumulateSealedPage(
   bits: i32,
@@ -150,12 +147,11 @@ export function accumulateSealedPage(
   const bytes = meta + V_META_HEADER;
   decodeMeta(bytes, meta, numTokens, tokenScale);
   decodeMeta(bytes + <usize>numTokens, meta + 8, numTokens, tokenZero);
-  if (bits == 4) {
-    unpackPlane(plane0, d, numTokens, codes);
+  unpackTile(bits, plane0, plane1, d, numTokens, codes);
+  const wide = isWide(bits);
+  if (!wide) {
     fill16(high, i8x16.splat(-128), <usize>numTokens);
     dotRows(codes, d, numTokens, high, rowSums);
-  } else {
-    unpackPlanes(plane0, plane1, d, numTokens, codes);
   }
   // Step by step for all queries, as in `scoreSealedPage`.
   for (let i = 0; i < numQueries; i++) {
@@ -165,14 +161,14 @@ export function accumulateSealedPage(
   for (let i = 0; i < numQueries; i++) {
     const row = scores + (<usize>(i * numTokens) << 2);
     const w = <usize>(i * numTokens);
-    if (bits == 4) quantizeWeights8(row, numTokens, high + w, scalars + <usize>i * QUERY_BYTES);
-    else quantizeWeights14(row, numTokens, high + w, low + w, scalars + <usize>i * QUERY_BYTES);
+    if (wide) quantizeWeights14(bits, row, numTokens, high + w, low + w, scalars + <usize>i * QUERY_BYTES);
+    else quantizeWeights8(bits, row, numTokens, high + w, scalars + <usize>i * QUERY_BYTES);
   }
   for (let i = 0; i < numQueries; i++) {
     const w = <usize>(i * numTokens);
     const values = part + <usize>i * stateBytes(d) + STATE_VALUES;
-    if (bits == 4) accumulate8(high + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
-    else accumulate14(high + w, low + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
+    if (wide) accumulate14(bits, high + w, low + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
+    else accumulate8(high + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
   }
 }
 
@@ -210,7 +206,7 @@ function weighTokens(row: usize, numTokens: i32, state: usize, s: usize): void {
   store<f32>(s + QUERY_LARGEST, maxLanes(f32x4.pmax(v128.load(both, 96), v128.load(both, 112))));
 }
 
-function quantizeWeights8(w: usize, numTokens: i32, high: usize, s: usize): void {
+function quantizeWeights8(bits: i32, w: usize, numTokens: i32, high: usize, s: usize): void {
   const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 255;
   store<f32>(s + QUERY_SCALE, scale);
@@ -227,7 +223,7 @@ function quantizeWeights8(w: usize, numTokens: i32, high: usize, s: usize): void
     const a = i32x4.add(i32x4.add(a0, a1), i32x4.add(a2, a3)), b = i32x4.add(i32x4.add(b0, b1), i32x4.add(b2, b3));
     sum = i32x4.add(sum, i32x4.add(a, b));
   }
-  addRest(addLanes(sum), scale, MIDDLE_4_BITS, s);
+  addRest(addLanes(sum), scale, bits, s);
 }
 
 // @ts-ignore: decorator
@@ -236,7 +232,7 @@ function narrow4(a: v128, b: v128, c: v128, d: v128): v128 {
   return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
 }
 
-function quantizeWeights14(w: usize, numTokens: i32, high: usize, low: usize, s: usize): void {
+function quantizeWeights14(bits: i32, w: usize, numTokens: i32, high: usize, low: usize, s: usize): void {
   const largest = load<f32>(s + QUERY_LARGEST);
   const scale = largest / 16383;
   store<f32>(s + QUERY_SCALE, scale);
@@ -252,7 +248,7 @@ function quantizeWeights14(w: usize, numTokens: i32, high: usize, low: usize, s:
     v128.store(low + t, i8x16.narrow_i16x8_s(v128.and(a, mask), v128.and(b, mask)));
   }
   store<i32>(s + QUERY_SUM, addLanes(sum));
-  addRest(addLanes(sum), scale, MIDDLE_8_BITS, s);
+  addRest(addLanes(sum), scale, bits, s);
 }
 
 // @ts-ignore: decorator
@@ -277,20 +273,20 @@ function accumulate8(high: usize, s: usize, d: i32, numTokens: i32, values: usiz
   }
 }
 
-function accumulate14(high: usize, low: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
+function accumulate14(bits: i32, high: usize, low: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
   dotSignedRows(codes, d, numTokens, high, sums);
   dotSignedRows(codes, d, numTokens, low, lowSums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   const correction = v128.load32_splat(s + QUERY_CORRECTION);
-  // v = v' + 128, w = 128 high + low
-  const constant128 = i32x4.splat(128 * load<i32>(s + QUERY_SUM));
+  // v = v' + 2^(bits - 1), w = 128 high + low
+  const offset = i32x4.splat(load<i32>(s + QUERY_SUM) << (bits - 1));
   for (let c: usize = 0; c < <usize>d << 2; c += 32) {
     const a = i32x4.add(i32x4.shl(v128.load(sums + c), 7), v128.load(lowSums + c));
     const b = i32x4.add(i32x4.shl(v128.load(sums + c, 16), 7), v128.load(lowSums + c, 16));
     const x = madd(v128.load(values + c), correction, zero);
     const y = madd(v128.load(values + c, 16), correction, zero);
-    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(b, constant128)), scale, y), 16);
-    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(a, constant128)), scale, x));
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(b, offset)), scale, y), 16);
+    v128.store(values + c, madd(f32x4.convert_i32x4_s(i32x4.add(a, offset)), scale, x));
   }
 }

@@ -2,15 +2,15 @@ import { scoreF16Page, scoreSealedPage } from './attend-scores';
 import { accumulateF16Page, accumulateSealedPage, softmaxF16Page } from './attend-values';
 import {
   ATTN_HEAD_DIM,
-  ATTN_K_BITS,
   ATTN_NUM_HEADS,
   ATTN_NUM_KV_HEADS,
   ATTN_PAGE_TOKENS,
   ATTN_ROTATE_V,
   ATTN_SINK_TOKENS,
   ATTN_SPLIT_PAGES,
-  ATTN_V_BITS,
   COMMAND_ARGUMENTS,
+  LAYER_K_BITS,
+  LAYER_V_BITS,
   ROW_BYTES,
   ROW_SEGMENT,
   SEGMENT_FIRST_PART,
@@ -34,7 +34,7 @@ import {
 import { rotateHead } from './rotate';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
 import { exp1NotAbove0, madd } from './simd';
-import { keyMeta, keyPlane0, keyPlane1, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
+import { keyMeta, keyPlane0, keyPlane1, layerRecord, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
 import {
   EMPTY_MAXIMUM,
   layScratch,
@@ -84,20 +84,20 @@ function attendUnit(params: usize, layer: i32, unit: usize, q: usize, partials: 
   const queries = q + <usize>load<i32>(unit, UNIT_FIRST_ROW) * rowBytes + (<usize>(head * group * d) << 2);
   const splitPages = load<i32>(params, ATTN_SPLIT_PAGES);
   const numSealed = load<i32>(segment, SEGMENT_NUM_SEALED);
-  const tile = layer * numKvHeads + head;
+  const record = layerRecord(params, layer);
   clearStates(total, numQueries, d);
   for (let split = load<i32>(unit, UNIT_FIRST_SPLIT); split < load<i32>(unit, UNIT_END_SPLIT); split++) {
     clearStates(part, numQueries, d);
     const endPage = min((split + 1) * splitPages, numSealed);
     for (let page = split * splitPages; page < endPage; page++) {
       const address = <usize>load<u32>(<usize>load<u32>(segment, SEGMENT_SEALED_LIST) + (<usize>page << 2));
-      sealedPage(params, address, tile, queries, rowBytes, group, numQueries);
+      sealedPage(params, record, address, head, queries, rowBytes, group, numQueries);
     }
     mergeStates(total, part, numQueries, d);
   }
   if (load<i32>(unit, UNIT_F16)) {
     clearStates(part, numQueries, d);
-    f16Pages(params, segment, unit, tile, queries, rowBytes, group, numQueries);
+    f16Pages(params, segment, unit, layer * numKvHeads + head, queries, rowBytes, group, numQueries);
     mergeStates(total, part, numQueries, d);
   }
   storePartials(segment, unit, partials, d, numHeads, head * group, group, numQueries);
@@ -105,8 +105,9 @@ function attendUnit(params: usize, layer: i32, unit: usize, q: usize, partials: 
 
 function sealedPage(
   params: usize,
+  layer: usize,
   page: usize,
-  tile: i32,
+  head: i32,
   queries: usize,
   rowBytes: usize,
   group: i32,
@@ -114,15 +115,15 @@ function sealedPage(
 ): void {
   const d = load<i32>(params, ATTN_HEAD_DIM);
   const numTokens = load<i32>(params, ATTN_PAGE_TOKENS);
-  const kBits = load<i32>(params, ATTN_K_BITS);
-  const vBits = load<i32>(params, ATTN_V_BITS);
-  const k0 = keyPlane0(params, page, tile);
-  const v0 = valuePlane0(params, page, tile);
+  const kBits = load<i32>(layer, LAYER_K_BITS);
+  const vBits = load<i32>(layer, LAYER_V_BITS);
+  const k0 = keyPlane0(layer, page, head);
+  const v0 = valuePlane0(layer, page, head);
   if (kBits == 16) {
     scoreF16Page(k0, d, numTokens, queries, rowBytes, group, numQueries);
   } else {
-    const meta = keyMeta(params, page, tile);
-    const k1 = keyPlane1(params, page, tile);
+    const meta = keyMeta(layer, page, head);
+    const k1 = keyPlane1(layer, page, head);
     scoreSealedPage(kBits, meta, k0, k1, d, numTokens, queries, rowBytes, group, numQueries);
   }
   if (vBits == 16) {
@@ -130,8 +131,8 @@ function sealedPage(
     softmaxF16Page(numTokens, numQueries, d);
     accumulateF16Page(v0, d, numTokens, numQueries);
   } else {
-    const v1 = valuePlane1(params, page, tile);
-    accumulateSealedPage(vBits, valueMeta(params, page, tile), v0, v1, d, numTokens, numQueries);
+    const v1 = valuePlane1(layer, page, head);
+    accumulateSealedPage(vBits, valueMeta(layer, page, head), v0, v1, d, numTokens, numQueries);
   }
 }
 

@@ -59,22 +59,29 @@ export const ATTN_NUM_HEADS = 4;
 export const ATTN_NUM_KV_HEADS = 8;
 export const ATTN_PAGE_TOKENS = 12;
 export const ATTN_SINK_TOKENS = 16;
-export const ATTN_K_BITS = 20;
-export const ATTN_V_BITS = 24;
-export const ATTN_META_STRIDE = 28;
-export const ATTN_META_V = 32;
-export const ATTN_PLANE0 = 36;
-export const ATTN_PLANE0_STRIDE = 40;
-export const ATTN_PLANE0_V = 44;
-export const ATTN_PLANE1 = 48;
-export const ATTN_PLANE1_STRIDE = 52;
-export const ATTN_PLANE1_V = 56;
-export const ATTN_ROPE_DIM = 60;
-export const ATTN_ROTATE_K = 64;
-export const ATTN_ROTATE_V = 68;
+/** Address of a record for each layer, see LAYER_*. */
+export const ATTN_LAYERS = 20;
+export const ATTN_ROPE_DIM = 24;
+export const ATTN_ROTATE_K = 28;
+export const ATTN_ROTATE_V = 32;
 /** Sealed pages attended to before partial results are merged. */
-export const ATTN_SPLIT_PAGES = 72;
-export const ATTN_BYTES = 128;
+export const ATTN_SPLIT_PAGES = 36;
+export const ATTN_BYTES = 64;
+
+/**
+ * A layer's tiles: bits, then where a sealed page has their metadata and planes: the first head's K part, from a head to the next, from K to
+ * V.
+ */
+export const LAYER_K_BITS = 0;
+export const LAYER_V_BITS = 4;
+export const LAYER_META = 8;
+export const LAYER_PLANE0 = 20;
+export const LAYER_PLANE1 = 32;
+/** Within each of these three. */
+export const PART_OFFSET = 0;
+export const PART_STRIDE = 4;
+export const PART_V = 8;
+export const LAYER_BYTES = 64;
 
 /** A segment of the step. */
 export const SEGMENT_FIRST_ROW = 0;

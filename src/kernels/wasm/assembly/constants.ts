@@ -1,5 +1,5 @@
 /**
- * Vectors of equal lanes, read from memory. V8 builds a constant anew wherever it is used, from three instructions that go through a
+ * Vectors read from memory. V8 builds a constant anew wherever it is used, from three instructions that go through a
  * general register; a load is one. (Measured on the matmul of decode: a third of its time.)
  */
 const TABLE: usize = memory.data<u32>(
@@ -25,6 +25,19 @@ const TABLE: usize = memory.data<u32>(
     0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff, // all bits but the sign
     0x00010001, 0x00010001, 0x00010001, 0x00010001, // 1 as 16-bit words
     0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000, // 1.5 * 2^23
+    0x3c3c3c3c, 0x3c3c3c3c, 0x3c3c3c3c, 0x3c3c3c3c, // BYTES_3C
+    0x1e1e1e1e, 0x1e1e1e1e, 0x1e1e1e1e, 0x1e1e1e1e, // BYTES_1E
+    0x06060606, 0x06060606, 0x06060606, 0x06060606, // BYTES_06
+    0x03030303, 0x03030303, 0x03030303, 0x03030303, // BYTES_03
+    0x01010101, 0x01010101, 0x01010101, 0x01010101, // BYTES_01
+    0x20202020, 0x20202020, 0x20202020, 0x20202020, // BYTES_20
+    0x10101010, 0x10101010, 0x10101010, 0x10101010, // BYTES_10
+    0x01010101, 0x01010101, 0x02020202, 0x02020202, // bits 2q and 2q + 1 of 8 bytes, q = 0..3
+    0x04040404, 0x04040404, 0x08080808, 0x08080808,
+    0x10101010, 0x10101010, 0x20202020, 0x20202020,
+    0x40404040, 0x40404040, 0x80808080, 0x80808080,
+    0x01010101, 0x02020202, 0x04040404, 0x08080808, // bits 4q to 4q + 3 of 4 bytes, q = 0, 1
+    0x10101010, 0x20202020, 0x40404040, 0x80808080,
   ],
   16,
 );
@@ -50,6 +63,17 @@ export const MINUS_INFINITY = 17;
 export const MAGNITUDE = 18;
 export const WORDS_1 = 19;
 export const INTEGER_BITS = 20;
+/** Bytes that hold fields of codes, by their bits. */
+export const BYTES_3C = 21;
+export const BYTES_1E = 22;
+export const BYTES_06 = 23;
+export const BYTES_03 = 24;
+export const BYTES_01 = 25;
+export const BYTES_20 = 26;
+export const BYTES_10 = 27;
+/** The first of four, and of two. */
+export const BIT_PAIRS = 28;
+export const BIT_QUADS = 32;
 
 // @ts-ignore: decorator
 @inline

@@ -1,15 +1,16 @@
 import {
   ATTN_HEAD_DIM,
-  ATTN_K_BITS,
   ATTN_NUM_KV_HEADS,
   ATTN_PAGE_TOKENS,
-  ATTN_V_BITS,
   COMMAND_ARGUMENTS,
+  LAYER_K_BITS,
+  LAYER_V_BITS,
   SEGMENT_OPEN_PAGE,
   SEGMENT_SEAL_INTO,
 } from './commands';
 import { loadF16x4, maxLanes, minLanes, sumLanes } from './simd';
-import { keyMeta, keyPlane0, keyPlane1, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
+import { packRow, plane0Width, plane1Width } from './plane-codes';
+import { keyMeta, keyPlane0, keyPlane1, layerRecord, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
 import { decodeF16, decodeMeta } from './tile-codes';
 import {
   channelScale,
@@ -45,25 +46,27 @@ export function sealTiles(command: usize, begin: i32, end: i32, scratch: usize):
       params,
       <usize>load<u32>(segment, SEGMENT_OPEN_PAGE),
       <usize>load<u32>(segment, SEGMENT_SEAL_INTO),
-      layer * numKvHeads + (item % numKvHeads),
+      layer,
+      item % numKvHeads,
     );
   }
 }
 
-function sealTile(params: usize, open: usize, sealed: usize, tile: i32): void {
+function sealTile(params: usize, open: usize, sealed: usize, layer: i32, head: i32): void {
   const d = load<i32>(params, ATTN_HEAD_DIM);
   const numTokens = load<i32>(params, ATTN_PAGE_TOKENS);
-  const kBits = load<i32>(params, ATTN_K_BITS);
-  const vBits = load<i32>(params, ATTN_V_BITS);
+  const record = layerRecord(params, layer);
+  const kBits = load<i32>(record, LAYER_K_BITS);
+  const vBits = load<i32>(record, LAYER_V_BITS);
   const tileBytes = <usize>(numTokens * d) << 1;
-  const k = open + <usize>tile * 2 * tileBytes;
+  const k = open + <usize>((layer * load<i32>(params, ATTN_NUM_KV_HEADS) + head) * 2) * tileBytes;
   const v = k + tileBytes;
-  const k0 = keyPlane0(params, sealed, tile);
-  const v0 = valuePlane0(params, sealed, tile);
+  const k0 = keyPlane0(record, sealed, head);
+  const v0 = valuePlane0(record, sealed, head);
   if (kBits == 16) memory.copy(k0, k, tileBytes);
-  else sealKeys(k, numTokens, d, kBits, keyMeta(params, sealed, tile), k0, keyPlane1(params, sealed, tile));
+  else sealKeys(k, numTokens, d, kBits, keyMeta(record, sealed, head), k0, keyPlane1(record, sealed, head));
   if (vBits == 16) memory.copy(v0, v, tileBytes);
-  else sealValues(v, numTokens, d, vBits, valueMeta(params, sealed, tile), v0, valuePlane1(params, sealed, tile));
+  else sealValues(v, numTokens, d, vBits, valueMeta(record, sealed, head), v0, valuePlane1(record, sealed, head));
 }
 
 function sealKeys(k: usize, numTokens: i32, d: i32, bits: i32, meta: usize, plane0: usize, plane1: usize): void {
@@ -76,9 +79,7 @@ function sealKeys(k: usize, numTokens: i32, d: i32, bits: i32, meta: usize, plan
   channelRanges(numTokens, d);
   finishMeta(channelZero, channelScale, d, bits, meta + 8, bytes + <usize>numTokens, bytes + <usize>(numTokens + d));
   for (let c: usize = 0; c < <usize>d << 2; c += 16) invert4(channelScale + c);
-  const padded = (d + 31) & ~31;
-  for (let t = 0; t < numTokens; t++) keyCodes(tileK + (<usize>(t * d) << 2), d, bits);
-  packKeyRows(numTokens, d, padded, bits, plane0, plane1);
+  packKeyRows(numTokens, d, bits, plane0, plane1);
 }
 
 /** Steps 1 and 2. `tokenFactor` gets a; `channelScale` is used for the channels' deviations. */
@@ -198,38 +199,20 @@ function code4(y: v128, zero: v128, inverse: v128, maxCode: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.max(f32x4.min(steps, maxCode), f32x4.splat(0)));
 }
 
-/** Codes of a token as i32, in place of its values. */
-function keyCodes(x: usize, d: i32, bits: i32): void {
-  const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
-  for (let c: usize = 0; c < <usize>d << 2; c += 16) {
-    v128.store(x + c, code4(v128.load(x + c), v128.load(channelZero + c), v128.load(channelScale + c), maxCode));
-  }
-}
-
-function packKeyRows(numTokens: i32, d: i32, padded: i32, bits: i32, plane0: usize, plane1: usize): void {
+/** Rows are tokens. */
+function packKeyRows(numTokens: i32, d: i32, bits: i32, plane0: usize, plane1: usize): void {
   const row = scores;
-  for (let t = 0; t < numTokens; t++) {
-    const x = tileK + (<usize>(t * d) << 2);
-    memory.fill(row + (<usize>d << 2), 0, <usize>(padded - d) << 2);
-    memory.copy(row, x, <usize>d << 2);
-    packRow(row, padded, bits, plane0 + <usize>(t * (padded >> 1)), plane1 + <usize>(t * (padded >> 1)));
-  }
-}
-
-/** A row of i32 codes to one 4-bit plane, or two. */
-function packRow(row: usize, count: i32, bits: i32, plane0: usize, plane1: usize): void {
-  for (let i = 0; i < count; i += 32) {
-    const a = narrow16(row + (<usize>i << 2));
-    const b = narrow16(row + (<usize>(i + 16) << 2));
-    const target = <usize>(i >> 1);
-    const mask = i8x16.splat(15);
-    if (bits == 4) {
-      v128.store(plane0 + target, v128.or(a, i16x8.shl(b, 4)));
-    } else {
-      const highA = v128.and(i16x8.shr_u(a, 4), mask);
-      v128.store(plane0 + target, v128.or(highA, v128.and(b, i8x16.splat(-16))));
-      v128.store(plane1 + target, v128.or(v128.and(a, mask), i16x8.shl(v128.and(b, mask), 4)));
+  const padded = (d + 31) & ~31;
+  const stride0 = <usize>((padded * plane0Width(bits)) >> 3), stride1 = <usize>((padded * plane1Width(bits)) >> 3);
+  const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
+  if (padded > d) v128.store(row + <usize>d, i32x4.splat(0));
+  for (let t: usize = 0; t < <usize>numTokens; t++) {
+    const x = tileK + ((t * <usize>d) << 2);
+    for (let c: usize = 0; c < <usize>d << 2; c += 16) {
+      v128.store(x + c, code4(v128.load(x + c), v128.load(channelZero + c), v128.load(channelScale + c), maxCode));
     }
+    for (let c: usize = 0; c < <usize>d; c += 16) v128.store(row + c, narrow16(x + (c << 2)));
+    packRow(row, padded, bits, plane0 + t * stride0, plane1 + t * stride1);
   }
 }
 
@@ -279,10 +262,13 @@ function valueCodes(numTokens: i32, d: i32, bits: i32): void {
 /** V's rows are channels: gathered from the tokens, then packed. */
 function packValueRows(numTokens: i32, d: i32, bits: i32, plane0: usize, plane1: usize): void {
   const row = scores;
-  for (let c = 0; c < d; c++) {
-    for (let t = 0; t < numTokens; t++) {
-      store<i32>(row + (<usize>t << 2), load<i32>(tileV + (<usize>(t * d + c) << 2)));
+  const stride0 = <usize>((numTokens * plane0Width(bits)) >> 3), stride1 = <usize>((numTokens * plane1Width(bits)) >> 3);
+  for (let c: usize = 0; c < <usize>d; c++) {
+    let x = tileV + (c << 2);
+    for (let t: usize = 0; t < <usize>numTokens; t++) {
+      store<u8>(row + t, <u8>load<i32>(x));
+      x += <usize>d << 2;
     }
-    packRow(row, numTokens, bits, plane0 + <usize>(c * (numTokens >> 1)), plane1 + <usize>(c * (numTokens >> 1)));
+    packRow(row, numTokens, bits, plane0 + c * stride0, plane1 + c * stride1);
   }
 }

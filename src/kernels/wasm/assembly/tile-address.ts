@@ -1,50 +1,68 @@
 import {
-  ATTN_META_STRIDE,
-  ATTN_META_V,
-  ATTN_PLANE0,
-  ATTN_PLANE0_STRIDE,
-  ATTN_PLANE0_V,
-  ATTN_PLANE1,
-  ATTN_PLANE1_STRIDE,
-  ATTN_PLANE1_V,
+  ATTN_LAYERS,
+  LAYER_BYTES,
+  LAYER_META,
+  LAYER_PLANE0,
+  LAYER_PLANE1,
+  PART_OFFSET,
+  PART_STRIDE,
+  PART_V,
 } from './commands';
 
-/** Where a sealed page has the parts of a tile (layer * numKvHeads + head): offsets come from the host's page layout. */
+/** Where a sealed page has the parts of a tile: offsets come from the host's page layout. */
 
 // @ts-ignore: decorator
 @inline
-export function keyMeta(params: usize, page: usize, tile: i32): usize {
-  return page + <usize>(tile * load<i32>(params, ATTN_META_STRIDE));
+export function layerRecord(params: usize, layer: i32): usize {
+  return <usize>load<u32>(params, ATTN_LAYERS) + <usize>(layer * LAYER_BYTES);
 }
 
 // @ts-ignore: decorator
 @inline
-export function valueMeta(params: usize, page: usize, tile: i32): usize {
-  return keyMeta(params, page, tile) + <usize>load<i32>(params, ATTN_META_V);
+function keyPart(part: usize, page: usize, head: i32): usize {
+  return page + <usize>(load<i32>(part, PART_OFFSET) + head * load<i32>(part, PART_STRIDE));
+}
+
+// @ts-ignore: decorator
+@inline
+function valuePart(part: usize, page: usize, head: i32): usize {
+  return keyPart(part, page, head) + <usize>load<i32>(part, PART_V);
+}
+
+// @ts-ignore: decorator
+@inline
+export function keyMeta(layer: usize, page: usize, head: i32): usize {
+  return keyPart(layer + LAYER_META, page, head);
+}
+
+// @ts-ignore: decorator
+@inline
+export function valueMeta(layer: usize, page: usize, head: i32): usize {
+  return valuePart(layer + LAYER_META, page, head);
 }
 
 /** The plane of the most significant bits, or the f16 elements. */
 // @ts-ignore: decorator
 @inline
-export function keyPlane0(params: usize, page: usize, tile: i32): usize {
-  return page + <usize>(load<i32>(params, ATTN_PLANE0) + tile * load<i32>(params, ATTN_PLANE0_STRIDE));
+export function keyPlane0(layer: usize, page: usize, head: i32): usize {
+  return keyPart(layer + LAYER_PLANE0, page, head);
 }
 
 // @ts-ignore: decorator
 @inline
-export function valuePlane0(params: usize, page: usize, tile: i32): usize {
-  return keyPlane0(params, page, tile) + <usize>load<i32>(params, ATTN_PLANE0_V);
+export function valuePlane0(layer: usize, page: usize, head: i32): usize {
+  return valuePart(layer + LAYER_PLANE0, page, head);
 }
 
-/** The plane of the least significant bits; only of 8-bit sides. */
+/** The plane of the least significant bits, of codes that have two. */
 // @ts-ignore: decorator
 @inline
-export function keyPlane1(params: usize, page: usize, tile: i32): usize {
-  return page + <usize>(load<i32>(params, ATTN_PLANE1) + tile * load<i32>(params, ATTN_PLANE1_STRIDE));
+export function keyPlane1(layer: usize, page: usize, head: i32): usize {
+  return keyPart(layer + LAYER_PLANE1, page, head);
 }
 
 // @ts-ignore: decorator
 @inline
-export function valuePlane1(params: usize, page: usize, tile: i32): usize {
-  return keyPlane1(params, page, tile) + <usize>load<i32>(params, ATTN_PLANE1_V);
+export function valuePlane1(layer: usize, page: usize, head: i32): usize {
+  return valuePart(layer + LAYER_PLANE1, page, head);
 }
