@@ -12,8 +12,13 @@ export function checkConfig({ shape, numHeads, ropeFrequencies, format }: Kernel
     2 * ropeFrequencies.length <= headDim,
     `${ropeFrequencies.length} rotary pairs do not fit a head of ${headDim}`,
   );
-  const rotated = format.k.rotate || format.v.rotate;
-  check(!rotated || (headDim & (headDim - 1)) === 0, `heads of ${headDim} cannot be rotated: it is no power of two`);
+  for (const { rotate, transforms } of [format.k, format.v]) {
+    const numMatrices = shape.numLayers * numKvHeads;
+    const fits = !transforms || transforms.forward.length === numMatrices * headDim ** 2;
+    check(fits, `transforms are not ${numMatrices} matrices of ${headDim} x ${headDim}`);
+    const rotatable = transforms ?? ((headDim & (headDim - 1)) === 0 || !rotate);
+    check(Boolean(rotatable), `heads of ${headDim} cannot be rotated: it is no power of two`);
+  }
 }
 
 export function checkLayer(layer: number, { shape }: KernelsConfig): void {

@@ -1,5 +1,6 @@
 import { KvantError } from '../errors.ts';
 import type { CodeBits } from './bit-planes.ts';
+import type { HeadTransforms } from './head-transform.ts';
 
 /** Bits of one stored element of a sealed tile; 16 stands for IEEE half precision. */
 export type TileBits = 16 | CodeBits;
@@ -11,6 +12,8 @@ export interface TileFormat {
   readonly bits: TileBits;
   /** Whether heads are multiplied by a Hadamard matrix before they are stored (see quant/hadamard.ts). */
   readonly rotate: boolean;
+  /** Matrices that heads are multiplied by instead, from calibration. */
+  readonly transforms?: HeadTransforms;
 }
 
 /** How a KV cache stores what has been sealed. One format serves a whole sequence. */

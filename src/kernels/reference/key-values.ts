@@ -1,4 +1,6 @@
 import { hadamardFloat32, hadamardFloat64 } from '../../quant/hadamard.ts';
+import { multiplyHead } from '../../quant/head-transform.ts';
+import type { TileFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig, Segment } from '../kernels.ts';
 import { attendHead } from './attention.ts';
 import type { KeyValueBlock } from './attention.ts';
@@ -43,18 +45,19 @@ export class KeyValues {
     for (let i = 0; i < segment.numRows; i++) {
       const row = segment.firstRow + i;
       const position = segment.firstPosition + i;
-      this.#prepareQueries(q.row(row), position);
+      this.#prepareQueries(layer, q.row(row), position);
       const { pages, page, token } = this.#placeOf(memory, segment, position);
       for (let head = 0; head < this.#config.shape.numKvHeads; head++) {
-        pages.writeToken({ page, layer, head, kind: 'k' }, token, this.#storedKey(k.row(row), head, position));
-        pages.writeToken({ page, layer, head, kind: 'v' }, token, this.#storedValue(v.row(row), head));
+        const key = this.#storedKey(k.row(row), layer, head, position);
+        pages.writeToken({ page, layer, head, kind: 'k' }, token, key);
+        pages.writeToken({ page, layer, head, kind: 'v' }, token, this.#storedValue(v.row(row), layer, head));
       }
     }
   }
 
   /** Attention of the segment's rows. See `Kernels.attend`. */
   attend(memory: StepMemory, segment: Segment, layer: number, q: RowBuffer, out: RowBuffer): void {
-    const { shape, numHeads, format } = this.#config;
+    const { shape, numHeads } = this.#config;
     const headsPerKvHead = numHeads / shape.numKvHeads;
     for (let kvHead = 0; kvHead < shape.numKvHeads; kvHead++) {
       const blocks = this.#visibleBlocks(memory, segment, layer, kvHead);
@@ -63,7 +66,7 @@ export class KeyValues {
         for (let h = kvHead * headsPerKvHead; h < (kvHead + 1) * headsPerKvHead; h++) {
           const output = this.#headOf(out.row(row), h);
           attendHead(this.#headOf(q.row(row), h), segment.firstPosition + i, blocks, this.#scores, output);
-          if (format.v.rotate) hadamardFloat64(output, 0, shape.headDim);
+          this.#restoreOutput(output, layer * shape.numKvHeads + kvHead);
         }
       }
     }
@@ -81,28 +84,41 @@ export class KeyValues {
     memory.sealedTiles.forgetPage(target);
   }
 
-  #prepareQueries(queries: Float64Array, position: number): void {
+  #prepareQueries(layer: number, queries: Float64Array, position: number): void {
     const { shape, numHeads, format, ropeFrequencies } = this.#config;
+    const headsPerKvHead = numHeads / shape.numKvHeads;
     for (let h = 0; h < numHeads; h++) {
       const head = this.#headOf(queries, h);
+      const index = layer * shape.numKvHeads + Math.floor(h / headsPerKvHead);
       rope(head, position, ropeFrequencies);
-      if (format.k.rotate) hadamardFloat64(head, 0, shape.headDim);
+      if (format.k.transforms) head.set(multiplyHead(format.k.transforms.inverse, index, head, true));
+      else if (format.k.rotate) hadamardFloat64(head, 0, shape.headDim);
       for (let c = 0; c < head.length; c++) head[c] /= Math.sqrt(shape.headDim);
     }
   }
 
-  #storedKey(keys: Float64Array, head: number, position: number): Float32Array {
+  #storedKey(keys: Float64Array, layer: number, head: number, position: number): Float32Array {
     this.#head.set(this.#headOf(keys, head));
     rope(this.#head, position, this.#config.ropeFrequencies);
-    this.#stored.set(this.#head);
-    if (this.#config.format.k.rotate) hadamardFloat32(this.#stored, 0, this.#stored.length);
+    return this.#transformed(this.#head, this.#config.format.k, layer, head);
+  }
+
+  #storedValue(values: Float64Array, layer: number, head: number): Float32Array {
+    return this.#transformed(this.#headOf(values, head), this.#config.format.v, layer, head);
+  }
+
+  #transformed(x: Float64Array, { rotate, transforms }: TileFormat, layer: number, head: number): Float32Array {
+    const index = layer * this.#config.shape.numKvHeads + head;
+    this.#stored.set(transforms ? multiplyHead(transforms.forward, index, x, false) : x);
+    if (rotate && !transforms) hadamardFloat32(this.#stored, 0, this.#stored.length);
     return this.#stored;
   }
 
-  #storedValue(values: Float64Array, head: number): Float32Array {
-    this.#stored.set(this.#headOf(values, head));
-    if (this.#config.format.v.rotate) hadamardFloat32(this.#stored, 0, this.#stored.length);
-    return this.#stored;
+  /** Undoes V's transform. */
+  #restoreOutput(output: Float64Array, index: number): void {
+    const { rotate, transforms } = this.#config.format.v;
+    if (transforms) output.set(multiplyHead(transforms.inverse, index, output, false));
+    else if (rotate) hadamardFloat64(output, 0, output.length);
   }
 
   #headOf(row: Float64Array, head: number): Float64Array {

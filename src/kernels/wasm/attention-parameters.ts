@@ -16,11 +16,17 @@ import {
   LAYER_META,
   LAYER_PLANE0,
   LAYER_PLANE1,
+  LAYER_TRANSFORM_K,
+  LAYER_TRANSFORM_OUT,
+  LAYER_TRANSFORM_Q,
+  LAYER_TRANSFORM_V,
   LAYER_V_BITS,
   PART_OFFSET,
   PART_STRIDE,
   PART_V,
 } from './assembly/commands.ts';
+import type { HeadTransforms } from '../../quant/head-transform.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
@@ -38,7 +44,7 @@ export function writeAttentionParameters(
     [ATTN_NUM_KV_HEADS, shape.numKvHeads],
     [ATTN_PAGE_TOKENS, format.pageSize],
     [ATTN_SINK_TOKENS, format.numSinkTokens],
-    [ATTN_LAYERS, writeLayers(memory, layout)],
+    [ATTN_LAYERS, writeLayers(memory, layout, format)],
     [ATTN_ROPE_DIM, 2 * ropeFrequencies.length],
     [ATTN_ROTATE_K, format.k.rotate ? 1 : 0],
     [ATTN_ROTATE_V, format.v.rotate ? 1 : 0],
@@ -47,8 +53,15 @@ export function writeAttentionParameters(
   return address;
 }
 
-function writeLayers(memory: SharedMemory, { layers }: PageLayout): number {
+function writeLayers(memory: SharedMemory, { layers, shape }: PageLayout, { k, v }: KvFormat): number {
   const address = memory.allocate(layers.length * LAYER_BYTES, 'the parameters of attention');
+  const transforms: readonly Field[] = [
+    [LAYER_TRANSFORM_K, writeByColumns(memory, k.transforms, 'forward')],
+    [LAYER_TRANSFORM_Q, writeByRows(memory, k.transforms)],
+    [LAYER_TRANSFORM_V, writeByColumns(memory, v.transforms, 'forward')],
+    [LAYER_TRANSFORM_OUT, writeByColumns(memory, v.transforms, 'inverse')],
+  ];
+  const layerBytes = shape.numKvHeads * shape.headDim ** 2 * 4;
   layers.forEach(({ kBits, vBits, meta, planes }, layer) => {
     writeFields(memory, address + layer * LAYER_BYTES, LAYER_BYTES, [
       [LAYER_K_BITS, kBits],
@@ -56,8 +69,36 @@ function writeLayers(memory: SharedMemory, { layers }: PageLayout): number {
       ...partFields(LAYER_META, meta),
       ...partFields(LAYER_PLANE0, planes[0]),
       ...partFields(LAYER_PLANE1, planes[1]),
+      ...transforms.map(([field, first]): Field => [field, first && first + layer * layerBytes]),
     ]);
   });
+  return address;
+}
+
+/** Matrices by columns; 0 where there are none. */
+function writeByColumns(
+  memory: SharedMemory,
+  transforms: HeadTransforms | undefined,
+  which: 'forward' | 'inverse',
+): number {
+  if (!transforms) return 0;
+  const { headDim, [which]: matrices } = transforms;
+  const address = memory.allocate(matrices.byteLength, 'the transforms of heads');
+  const floats = memory.floats(address, matrices.length);
+  matrices.forEach((value, i) => {
+    const inMatrix = i % headDim ** 2;
+    const [row, col] = [Math.floor(inMatrix / headDim), inMatrix % headDim];
+    floats[i - inMatrix + col * headDim + row] = value;
+  });
+  return address;
+}
+
+/** Queries take the transposed inverses, whose columns are the rows of the inverses. */
+function writeByRows(memory: SharedMemory, transforms: HeadTransforms | undefined): number {
+  if (!transforms) return 0;
+  const { inverse } = transforms;
+  const address = memory.allocate(inverse.byteLength, 'the transforms of heads');
+  memory.floats(address, inverse.length).set(inverse);
   return address;
 }
 

@@ -224,7 +224,7 @@ export class WasmKernels implements Kernels {
     const { rowsAddress, unitsAddress, numUnits } = this.#plan;
     const query = this.#activations.get(q);
     this.#record(OP_ATTEND, numUnits, [this.#parameters, layer, unitsAddress, query, this.#partials]);
-    const args = [this.#parameters, rowsAddress, this.#partials, floats, quantized];
+    const args = [this.#parameters, rowsAddress, this.#partials, floats, quantized, layer];
     this.#record(OP_MERGE_PARTS, tokenIds.length, args);
   }
 

@@ -10,6 +10,7 @@ import {
   ATTN_SPLIT_PAGES,
   COMMAND_ARGUMENTS,
   LAYER_K_BITS,
+  LAYER_TRANSFORM_OUT,
   LAYER_V_BITS,
   ROW_BYTES,
   ROW_SEGMENT,
@@ -31,10 +32,10 @@ import {
   UNIT_PART,
   UNIT_SEGMENT,
 } from './commands';
-import { rotateHead } from './rotate';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
 import { exp1NotAbove0, madd } from './simd';
 import { keyMeta, keyPlane0, keyPlane1, layerRecord, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
+import { transformHead } from './transform-head';
 import {
   EMPTY_MAXIMUM,
   layScratch,
@@ -42,6 +43,7 @@ import {
   QUERY_BYTES,
   QUERY_COUNT,
   scalars,
+  scores,
   STATE_SUM,
   STATE_VALUES,
   stateBytes,
@@ -243,8 +245,8 @@ function storePartials(
 }
 
 /**
- * Merges a row's partial results, divides by the softmax sum and undoes V's rotation. The work item is a row.
- * Arguments: parameters, rows, partial results, out as float32, out quantized (0: none).
+ * Merges a row's partial results, divides by the softmax sum and undoes V's rotation or transform. The work item is a row.
+ * Arguments: parameters, rows, partial results, out as float32, out quantized (0: none), layer.
  */
 export function mergeRows(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
@@ -252,7 +254,9 @@ export function mergeRows(command: usize, begin: i32, end: i32, scratch: usize):
   layScratch(scratch, params);
   const d = load<i32>(params, ATTN_HEAD_DIM);
   const numHeads = load<i32>(params, ATTN_NUM_HEADS);
+  const group = numHeads / load<i32>(params, ATTN_NUM_KV_HEADS);
   const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
+  const matrices = <usize>load<u32>(layerRecord(params, load<i32>(args, 20)), LAYER_TRANSFORM_OUT);
   const width = numHeads * d;
   const quantized = <usize>load<u32>(args, 16);
   for (let row = begin; row < end; row++) {
@@ -271,7 +275,7 @@ export function mergeRows(command: usize, begin: i32, end: i32, scratch: usize):
       for (let c: usize = 0; c < <usize>d << 2; c += 16) {
         v128.store(target + c, f32x4.mul(v128.load(total + STATE_VALUES + c), reciprocal));
       }
-      if (rotateV) rotateHead(target, d);
+      transformHead(target, d, matrices, head / group, rotateV, scores);
     }
     if (quantized) quantizeRow(out, quantized + <usize>row * <usize>quantizedRowBytes(width), width);
   }

@@ -81,6 +81,11 @@ export const LAYER_PLANE1 = 32;
 export const PART_OFFSET = 0;
 export const PART_STRIDE = 4;
 export const PART_V = 8;
+/** Addresses of [numKvHeads, d, d] float32, a matrix by columns, that heads of this kind are multiplied by; 0: none. */
+export const LAYER_TRANSFORM_K = 44;
+export const LAYER_TRANSFORM_Q = 48;
+export const LAYER_TRANSFORM_V = 52;
+export const LAYER_TRANSFORM_OUT = 56;
 export const LAYER_BYTES = 64;
 
 /** A segment of the step. */

@@ -73,7 +73,7 @@ function runItems(command: usize, begin: i32, end: i32, scratch: usize): void {
   else if (operation == OP_ATTEND) attendUnits(command, begin, end, scratch);
   else if (operation == OP_MERGE_PARTS) mergeRows(command, begin, end, scratch);
   else if (operation == OP_RMS_NORM) rmsNormRows(command, begin, end);
-  else if (operation == OP_STORE_KEYS_VALUES) storeKeysValues(command, begin, end);
+  else if (operation == OP_STORE_KEYS_VALUES) storeKeysValues(command, begin, end, scratch);
   else if (operation == OP_SWIGLU) swiGluRows(command, begin, end);
   else if (operation == OP_SEAL) sealTiles(command, begin, end, scratch);
   else if (operation == OP_EMBED) embedRows(command, begin, end);

@@ -6,19 +6,23 @@ import {
   ATTN_ROTATE_K,
   ATTN_ROTATE_V,
   COMMAND_ARGUMENTS,
+  LAYER_TRANSFORM_K,
+  LAYER_TRANSFORM_Q,
+  LAYER_TRANSFORM_V,
   ROW_BYTES,
   ROW_INDEX_IN_PAGE,
   ROW_PAGE,
   ROW_PAGE_TOKENS,
 } from './commands';
-import { rotateHead } from './rotate';
 import { storeF16x4 } from './simd';
+import { layerRecord } from './tile-address';
+import { transformHead } from './transform-head';
 
 /**
- * RoPE, rotation and storing, for a row and a KV head with its query heads: the work item is row * numKvHeads + head.
+ * RoPE, rotation (or a matrix of the head's own) and storing, for a row and a KV head with its query heads: the work item is row * numKvHeads + head.
  * Arguments: attention parameters, layer, rows, cosines [row, ropeDim / 2], sines, q, k, v.
  */
-export function storeKeysValues(command: usize, begin: i32, end: i32): void {
+export function storeKeysValues(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
   const params = <usize>load<u32>(args);
   const layer = load<i32>(args, 4);
@@ -26,6 +30,10 @@ export function storeKeysValues(command: usize, begin: i32, end: i32): void {
   const numHeads = load<i32>(params, ATTN_NUM_HEADS);
   const numKvHeads = load<i32>(params, ATTN_NUM_KV_HEADS);
   const ropeDim = load<i32>(params, ATTN_ROPE_DIM);
+  const record = layerRecord(params, layer);
+  const matricesK = <usize>load<u32>(record, LAYER_TRANSFORM_K);
+  const matricesQ = <usize>load<u32>(record, LAYER_TRANSFORM_Q);
+  const matricesV = <usize>load<u32>(record, LAYER_TRANSFORM_V);
   const rotateK = load<i32>(params, ATTN_ROTATE_K) != 0;
   const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
   const group = numHeads / numKvHeads;
@@ -39,14 +47,14 @@ export function storeKeysValues(command: usize, begin: i32, end: i32): void {
     for (let i = 0; i < group; i++) {
       const q = <usize>load<u32>(args, 20) + <usize>(row * numHeads + head * group + i) * headBytes;
       applyRope(q, cosines, sines, ropeDim);
-      if (rotateK) rotateHead(q, d);
+      transformHead(q, d, matricesQ, head, rotateK, scratch);
       scaleHead(q, d);
     }
     const k = <usize>load<u32>(args, 24) + <usize>(row * numKvHeads + head) * headBytes;
     const v = <usize>load<u32>(args, 28) + <usize>(row * numKvHeads + head) * headBytes;
     applyRope(k, cosines, sines, ropeDim);
-    if (rotateK) rotateHead(k, d);
-    if (rotateV) rotateHead(v, d);
+    transformHead(k, d, matricesK, head, rotateK, scratch);
+    transformHead(v, d, matricesV, head, rotateV, scratch);
     const r = <usize>load<u32>(args, 8) + <usize>(row * ROW_BYTES);
     const tileBytes = <usize>(load<i32>(r, ROW_PAGE_TOKENS) * d * 2);
     const tile = <usize>load<u32>(r, ROW_PAGE) + <usize>((layer * numKvHeads + head) * 2) * tileBytes;
