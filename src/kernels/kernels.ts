@@ -26,7 +26,7 @@ export interface Kernels {
   /** Allocates `numPages` pages of one layout; pages are told apart by their index in [0, numPages). */
   createPages(layout: PageLayout, numPages: number): PageMemory;
 
-  // ---- a step, in this order: beginStep, operations, finishStep ----
+  // ---- a step, in this order: beginStep, operations (and flush, any number of times), finishStep ----
 
   /** @throws RangeError if the step breaks a rule of `Step` */
   beginStep(step: Step): void;
@@ -50,6 +50,8 @@ export interface Kernels {
   swiGlu(gate: Activation, up: Activation, out: Operand): void;
   /** out[o] = x[outputRows[o]]: from step rows to output rows. */
   selectOutputs(x: Activation, out: Activation): void;
+  /** Runs what has been recorded so far, so that it can be read; the step goes on. */
+  flush(): Promise<void>;
   /** Runs what has been recorded. Resolves when every result can be read. @throws KvantError ENGINE_FAILED */
   finishStep(): Promise<void>;
 

@@ -13,6 +13,12 @@ interface Layer {
 }
 
 /**
+ * Sees the queries of a layer as attention does: rotated, transformed, scaled by 1 / sqrt(headDim), numHeads * headDim values for each row of
+ * the step.
+ */
+export type QueryObserver = (layer: number, queryRow: (row: number) => Float32Array) => void;
+
+/**
  * A decoder of the llama family (arXiv 2302.13971, with grouped-query attention, arXiv 2305.13245), written once over
  * the kernel interface. All buffers are allocated in the constructor.
  */
@@ -45,28 +51,38 @@ export class Transformer {
    * Computes a step: stores keys and values of its tokens, seals the tiles that are full, and leaves the logits of
    * `step.outputRows` in `logits`.
    *
+   * @param observeQueries called once a layer; slows the step down
    * @throws KvantError ENGINE_FAILED, RangeError if the step breaks a rule of `Step`
    */
-  async forward(step: Step): Promise<void> {
-    this.#kernels.beginStep(step);
-    this.#kernels.embed(this.#weights.tokenEmbedding, this.#buffers.residual);
-    this.#layers.forEach((layer, index) => {
+  async forward(step: Step, observeQueries?: QueryObserver): Promise<void> {
+    const kernels = this.#kernels;
+    kernels.beginStep(step);
+    kernels.embed(this.#weights.tokenEmbedding, this.#buffers.residual);
+    for (const [index, layer] of this.#layers.entries()) {
+      this.#storeKeysValues(layer, index);
+      if (observeQueries) {
+        await kernels.flush();
+        observeQueries(index, (row) => kernels.readRow(this.#buffers.query, row));
+      }
       this.#attention(layer, index);
       this.#feedForward(layer);
-    });
+    }
     if (step.outputRows.length > 0) this.#computeLogits();
-    await this.#kernels.finishStep();
+    await kernels.finishStep();
+  }
+
+  #storeKeysValues(layer: Layer, index: number): void {
+    const { residual, normed, query, key, value } = this.#buffers;
+    this.#kernels.rmsNorm(residual, layer.attentionNorm, this.#rmsEpsilon, normed);
+    this.#kernels.matmul(normed, layer.queryKeyValue);
+    this.#kernels.storeKeysValues(index, query, key, value);
   }
 
   #attention(layer: Layer, index: number): void {
-    const { residual, normed, query, key, value, attended } = this.#buffers;
-    const kernels = this.#kernels;
-    kernels.rmsNorm(residual, layer.attentionNorm, this.#rmsEpsilon, normed);
-    kernels.matmul(normed, layer.queryKeyValue);
-    kernels.storeKeysValues(index, query, key, value);
-    kernels.attend(index, query, attended);
-    kernels.sealTiles(index);
-    kernels.matmul(attended, layer.attentionOutput);
+    const { query, attended } = this.#buffers;
+    this.#kernels.attend(index, query, attended);
+    this.#kernels.sealTiles(index);
+    this.#kernels.matmul(attended, layer.attentionOutput);
   }
 
   #feedForward(layer: Layer): void {

@@ -201,6 +201,10 @@ export class ReferenceKernels implements Kernels {
     step.outputRows.forEach((row, index) => target.row(index).set(source.row(row)));
   }
 
+  async flush(): Promise<void> {
+    this.#current();
+  }
+
   async finishStep(): Promise<void> {
     this.#current();
     this.#running = undefined;

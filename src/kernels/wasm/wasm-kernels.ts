@@ -257,6 +257,12 @@ export class WasmKernels implements Kernels {
     this.#record(OP_SELECT_ROWS, outputRows.length, args);
   }
 
+  async flush(): Promise<void> {
+    this.#current();
+    this.#runtime.run();
+    this.#runtime.program.clear();
+  }
+
   async finishStep(): Promise<void> {
     this.#current();
     this.#recording = false;

@@ -103,6 +103,10 @@ export class RecordingKernels implements Kernels {
     this.calls.push(`selectOutputs ${id(x)} -> ${id(out)}`);
   }
 
+  async flush(): Promise<void> {
+    this.calls.push('flush');
+  }
+
   async finishStep(): Promise<void> {
     this.calls.push('finishStep');
   }
