@@ -12,9 +12,10 @@ export function checkConfig({ shape, numHeads, ropeFrequencies, format }: Kernel
     2 * ropeFrequencies.length <= headDim,
     `${ropeFrequencies.length} rotary pairs do not fit a head of ${headDim}`,
   );
-  for (const { rotate, transforms } of [format.k, format.v]) {
+  for (const { rotate, transforms, feedback } of [format.k, format.v]) {
     const numMatrices = shape.numLayers * numKvHeads;
     const fits = !transforms || transforms.forward.length === numMatrices * headDim ** 2;
+    check(!feedback || feedback.length === numMatrices * headDim ** 2, 'feedback is not a matrix for each head');
     check(fits, `transforms are not ${numMatrices} matrices of ${headDim} x ${headDim}`);
     const rotatable = transforms ?? ((headDim & (headDim - 1)) === 0 || !rotate);
     check(Boolean(rotatable), `heads of ${headDim} cannot be rotated: it is no power of two`);

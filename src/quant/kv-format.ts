@@ -14,6 +14,11 @@ export interface TileFormat {
   readonly rotate: boolean;
   /** Matrices that heads are multiplied by instead, from calibration. */
   readonly transforms?: HeadTransforms;
+  /**
+   * Only of K: [numLayers * numKvHeads, headDim, headDim], row-major, strictly lower triangles: how much of a channel's rounding error (the
+   * row) the channels before it take when a tile is sealed.
+   */
+  readonly feedback?: Float32Array;
 }
 
 /** How a KV cache stores what has been sealed. One format serves a whole sequence. */

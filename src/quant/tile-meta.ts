@@ -22,8 +22,14 @@ export interface TileMeta {
   readonly z: ByteScaled;
 }
 
-/** Stores values as bytes, rounding each down or up to a multiple of the step above the least. Float32 throughout. */
-export function encodeByteScaled(values: Float32Array, rounding: 'down' | 'up'): ByteScaled {
+const ROUNDINGS = {
+  down: Math.trunc,
+  up: Math.ceil,
+  nearest: (steps: number): number => Math.trunc(Math.fround(steps + 0.5)),
+};
+
+/** Stores values as bytes, each rounded to a multiple of the step above the least. Float32 throughout. */
+export function encodeByteScaled(values: Float32Array, rounding: keyof typeof ROUNDINGS): ByteScaled {
   let lo = Infinity;
   let hi = -Infinity;
   for (const value of values) {
@@ -31,7 +37,7 @@ export function encodeByteScaled(values: Float32Array, rounding: 'down' | 'up'):
     hi = Math.max(hi, value);
   }
   const step = Math.fround(Math.fround(hi - lo) / 255);
-  const round = rounding === 'up' ? Math.ceil : Math.trunc;
+  const round = ROUNDINGS[rounding];
   const codes = new Uint8Array(values.length);
   if (step !== 0) {
     values.forEach((value, i) => {

@@ -1,6 +1,6 @@
 import { packPlanes, unpackPlanes } from './bit-planes.ts';
+import { quantizeRows, sumInLanes } from './row-quantizer.ts';
 import { encodeByteScaled, readTileMeta, writeTileMeta } from './tile-meta.ts';
-import type { TileMeta } from './tile-meta.ts';
 import { checkTileSpec, planeShape } from './tile-spec.ts';
 import type { TileSpec } from './tile-spec.ts';
 
@@ -20,22 +20,25 @@ const f32 = Math.fround;
  * token and a range per channel, V with a range per token. This is the oracle: others must give the same bytes.
  *
  * @param x [numTokens, headDim], token-major: the f16 values of an open page; no NaN
+ * @param feedback of K, [headDim, headDim]: what channels take of the errors of later ones, from calibration
  * @throws RangeError if the length or the shape is not one of a tile
  */
-export function sealTile(spec: TileSpec, x: Float32Array): SealedTile {
+export function sealTile(spec: TileSpec, x: Float32Array, feedback?: Float32Array): SealedTile {
   checkTileSpec(spec);
-  if (x.length !== spec.numTokens * spec.headDim) {
-    throw new RangeError(`a ${spec.kind} tile of ${spec.numTokens} x ${spec.headDim} has ${x.length} values`);
+  const { kind, bits, numTokens, headDim } = spec;
+  if (x.length !== numTokens * headDim) {
+    throw new RangeError(`a ${kind} tile of ${numTokens} x ${headDim} has ${x.length} values`);
   }
-  const a = spec.kind === 'k' ? encodeByteScaled(tokenFactors(spec, x), 'up') : undefined;
-  const y = a ? divideTokens(spec, x, a.values) : x;
-  const { lo, hi } = rowRanges(spec, y);
-  const z = encodeByteScaled(lo, 'down');
-  const maxCode = 2 ** spec.bits - 1;
-  const widths = hi.map((value, row) => f32(value - z.values[row]) / maxCode);
-  const s = encodeByteScaled(widths, 'up');
-  const codes = quantize(spec, y, { a, s, z });
-  return { meta: writeTileMeta(spec, { a, s, z }), planes: splitPlanes(spec, codes) };
+  if (kind === 'v') {
+    const { s, z, codes } = quantizeRows(kind, bits, x, headDim);
+    const byChannel = transpose(codes, numTokens, headDim);
+    return { meta: writeTileMeta(spec, { a: undefined, s, z }), planes: packPlanes(byChannel, bits, headDim, numTokens) };
+  }
+  const a = encodeByteScaled(tokenFactors(spec, x), 'up');
+  const y = transpose(divideTokens(spec, x, a.values), numTokens, headDim);
+  const { s, z, codes } = quantizeRows(kind, bits, y, numTokens, feedback);
+  const byToken = transpose(codes, headDim, numTokens);
+  return { meta: writeTileMeta(spec, { a, s, z }), planes: packPlanes(byToken, bits, numTokens, headDim) };
 }
 
 /**
@@ -97,57 +100,16 @@ function channelDeviations(numTokens: number, headDim: number, x: Float32Array):
   return deviations;
 }
 
-/** Sum in four lanes, value i in lane i mod 4, as a SIMD register adds. */
-function sumInLanes(values: Float32Array): number {
-  const lanes = new Float32Array(4);
-  values.forEach((value, i) => {
-    lanes[i % 4] += value;
-  });
-  return f32(f32(lanes[0] + lanes[1]) + f32(lanes[2] + lanes[3]));
-}
-
 /** Step 4. */
 function divideTokens({ headDim }: TileSpec, x: Float32Array, factors: Float32Array): Float32Array {
   const reciprocals = factors.map((factor) => 1 / factor);
   return x.map((value, i) => value * reciprocals[Math.floor(i / headDim)]);
 }
 
-/** Least and greatest of each row of quantization: a channel of K, a token of V. */
-function rowRanges({ kind, headDim, numTokens }: TileSpec, y: Float32Array): { lo: Float32Array; hi: Float32Array } {
-  const numRows = kind === 'k' ? headDim : numTokens;
-  const lo = new Float32Array(numRows).fill(Infinity);
-  const hi = new Float32Array(numRows).fill(-Infinity);
-  y.forEach((value, i) => {
-    const row = kind === 'k' ? i % headDim : Math.floor(i / headDim);
-    lo[row] = Math.min(lo[row], value);
-    hi[row] = Math.max(hi[row], value);
-  });
-  return { lo, hi };
-}
-
-/** Step 7. */
-function quantize({ kind, bits, headDim }: TileSpec, y: Float32Array, { s, z }: TileMeta): Uint8Array {
-  const maxCode = 2 ** bits - 1;
-  const inverses = s.values.map((scale) => (scale === 0 ? 0 : 1 / scale));
-  const codes = new Uint8Array(y.length);
-  y.forEach((value, i) => {
-    const row = kind === 'k' ? i % headDim : Math.floor(i / headDim);
-    const code = Math.trunc(f32(f32(f32(value - z.values[row]) * inverses[row]) + 0.5));
-    codes[i] = Math.min(Math.max(code, 0), maxCode);
-  });
-  return codes;
-}
-
-function splitPlanes(spec: TileSpec, codes: Uint8Array): Uint8Array[] {
-  const { numRows, numCols } = planeShape(spec);
-  const ordered = spec.kind === 'k' ? codes : transpose(codes, numCols, numRows);
-  return packPlanes(ordered, spec.bits, numRows, numCols);
-}
-
-function transpose(matrix: Uint8Array, numRows: number, numCols: number): Uint8Array {
-  const result = new Uint8Array(matrix.length);
+function transpose<Matrix extends Uint8Array | Float32Array>(matrix: Matrix, numRows: number, numCols: number): Matrix {
+  const result = matrix.slice();
   for (let row = 0; row < numRows; row++) {
     for (let col = 0; col < numCols; col++) result[col * numRows + row] = matrix[row * numCols + col];
   }
-  return result;
+  return result as Matrix;
 }

@@ -78,10 +78,18 @@ export class KeyValues {
     for (let head = 0; head < shape.numKvHeads; head++) {
       for (const kind of ['k', 'v'] as const) {
         const values = memory.open.readTile({ page: segment.openPage, layer, head, kind }, format.pageSize);
-        memory.sealed.writeTile({ page: target, layer, head, kind }, Float32Array.from(values));
+        const feedback = kind === 'k' ? this.#feedbackOf(layer, head) : undefined;
+        memory.sealed.writeTile({ page: target, layer, head, kind }, Float32Array.from(values), feedback);
       }
     }
     memory.sealedTiles.forgetPage(target);
+  }
+
+  #feedbackOf(layer: number, head: number): Float32Array | undefined {
+    const { shape, format } = this.#config;
+    const size = shape.headDim ** 2;
+    const index = layer * shape.numKvHeads + head;
+    return format.k.feedback?.subarray(index * size, (index + 1) * size);
   }
 
   #prepareQueries(layer: number, queries: Float64Array, position: number): void {

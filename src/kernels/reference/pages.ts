@@ -53,15 +53,19 @@ export class Pages {
     values.forEach((value, i) => this.#view.setUint16(start + 2 * i, f16BitsClamped(value), true));
   }
 
-  /** Stores f16 values, [numTokens, headDim], as their side of the layout is stored: as they are, or quantized. */
-  writeTile(place: TilePlace, values: Float32Array): void {
+  /**
+   * Stores f16 values, [numTokens, headDim], as their side of the layout is stored: as they are, or quantized.
+   *
+   * @param feedback of K, [headDim, headDim], see `sealTile`
+   */
+  writeTile(place: TilePlace, values: Float32Array, feedback?: Float32Array): void {
     const spec = this.#tileSpec(place);
     if (!spec) {
       const start = this.#f16Offset(place, 0);
       values.forEach((value, i) => this.#view.setUint16(start + 2 * i, f16BitsClamped(value), true));
       return;
     }
-    const tile = sealTile(spec, values);
+    const tile = sealTile(spec, values, feedback);
     this.#metaBytes(place, spec).set(tile.meta);
     tile.planes.forEach((plane, index) => this.#planeBytes(place, spec, index).set(plane));
   }

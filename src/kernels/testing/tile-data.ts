@@ -32,8 +32,12 @@ export function tileValues(data: string, numTokens: number, headDim: number, see
   );
 }
 
-/** A page with all its tiles written by the reference: the oracle of every implementation's bytes. */
-export function pageOfData(layout: PageLayout, data: string, seed: number): Uint8Array {
+/**
+ * A page with all its tiles written by the reference: the oracle of every implementation's bytes.
+ *
+ * @param feedback of K's tiles, [numKvHeads, headDim, headDim] for a page of one layer
+ */
+export function pageOfData(layout: PageLayout, data: string, seed: number, feedback?: Float32Array): Uint8Array {
   const pages = new Pages(layout, 1);
   const { numTokens, shape } = layout;
   for (let layer = 0; layer < shape.numLayers; layer++) {
@@ -41,7 +45,9 @@ export function pageOfData(layout: PageLayout, data: string, seed: number): Uint
       for (const kind of ['k', 'v'] as const) {
         const tileSeed = seed * 1000 + layer * 100 + head * 10 + (kind === 'k' ? 1 : 2);
         const values = tileValues(data, numTokens, shape.headDim, tileSeed);
-        pages.writeTile({ page: 0, layer, head, kind }, values);
+        const size = shape.headDim ** 2;
+        const ofHead = kind === 'k' ? feedback?.subarray(head * size, (head + 1) * size) : undefined;
+        pages.writeTile({ page: 0, layer, head, kind }, values, ofHead);
       }
     }
   }

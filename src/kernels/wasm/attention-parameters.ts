@@ -12,6 +12,7 @@ import {
   ATTN_SINK_TOKENS,
   ATTN_SPLIT_PAGES,
   LAYER_BYTES,
+  LAYER_FEEDBACK,
   LAYER_K_BITS,
   LAYER_META,
   LAYER_PLANE0,
@@ -55,11 +56,12 @@ export function writeAttentionParameters(
 
 function writeLayers(memory: SharedMemory, { layers, shape }: PageLayout, { k, v }: KvFormat): number {
   const address = memory.allocate(layers.length * LAYER_BYTES, 'the parameters of attention');
-  const transforms: readonly Field[] = [
+  const matrices: readonly Field[] = [
     [LAYER_TRANSFORM_K, writeByColumns(memory, k.transforms, 'forward')],
-    [LAYER_TRANSFORM_Q, writeByRows(memory, k.transforms)],
+    [LAYER_TRANSFORM_Q, writeMatrices(memory, k.transforms?.inverse)],
     [LAYER_TRANSFORM_V, writeByColumns(memory, v.transforms, 'forward')],
     [LAYER_TRANSFORM_OUT, writeByColumns(memory, v.transforms, 'inverse')],
+    [LAYER_FEEDBACK, writeMatrices(memory, k.feedback)],
   ];
   const layerBytes = shape.numKvHeads * shape.headDim ** 2 * 4;
   layers.forEach(({ kBits, vBits, meta, planes }, layer) => {
@@ -69,7 +71,7 @@ function writeLayers(memory: SharedMemory, { layers, shape }: PageLayout, { k, v
       ...partFields(LAYER_META, meta),
       ...partFields(LAYER_PLANE0, planes[0]),
       ...partFields(LAYER_PLANE1, planes[1]),
-      ...transforms.map(([field, first]): Field => [field, first && first + layer * layerBytes]),
+      ...matrices.map(([field, first]): Field => [field, first && first + layer * layerBytes]),
     ]);
   });
   return address;
@@ -93,12 +95,14 @@ function writeByColumns(
   return address;
 }
 
-/** Queries take the transposed inverses, whose columns are the rows of the inverses. */
-function writeByRows(memory: SharedMemory, transforms: HeadTransforms | undefined): number {
-  if (!transforms) return 0;
-  const { inverse } = transforms;
-  const address = memory.allocate(inverse.byteLength, 'the transforms of heads');
-  memory.floats(address, inverse.length).set(inverse);
+/**
+ * Matrices as they are; 0 where there are none. (Queries take the transposed inverses of K's transforms, whose columns are the rows of the
+ * inverses.)
+ */
+function writeMatrices(memory: SharedMemory, matrices: Float32Array | undefined): number {
+  if (!matrices) return 0;
+  const address = memory.allocate(matrices.byteLength, 'the transforms of heads');
+  memory.floats(address, matrices.length).set(matrices);
   return address;
 }
 

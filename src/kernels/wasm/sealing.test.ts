@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { normalStream } from '../../../test/random-data.ts';
 import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
@@ -9,11 +10,12 @@ import { buildName, FEWER_BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm
 
 const DATA = Object.keys(TILE_DATA);
 
-function config(formatName: string, headDim: number, numLayers: number): KernelsConfig {
+function config(formatName: string, headDim: number, numLayers: number, feedback?: Float32Array): KernelsConfig {
+  const format = parseKvFormat(formatName, headDim);
   return {
     shape: { numLayers, numKvHeads: 2, headDim },
     numHeads: 2,
-    format: parseKvFormat(formatName, headDim),
+    format: { ...format, k: { ...format.k, ...(feedback && { feedback }) } },
     ropeFrequencies: [1],
     maxRows: DATA.length,
     maxContext: 256,
@@ -80,6 +82,29 @@ for (const [format, headDim] of CASES) {
     });
   });
 }
+
+test(`errors fed to other channels: sealed pages are the oracle's, byte by byte, ${FEWER_BUILDS_TITLE}`, async () => {
+  for (const [format, headDim] of [
+    ['q4', 64],
+    ['q2', 80],
+    ['k8v4', 16],
+  ] as const) {
+    const normal = normalStream(headDim);
+    const lower = new Float32Array(2 * headDim ** 2).map((_, i) => {
+      const [row, col] = [Math.floor((i % headDim ** 2) / headDim), i % headDim];
+      return col < row ? (0.5 * normal()) / Math.sqrt(headDim) : 0;
+    });
+    const settings = config(format, headDim, 1, lower);
+    const layout = sealedPageLayout(settings.format, settings.shape);
+    const expected = DATA.map((data, page) => pageOfData(layout, data, page, lower));
+    await forEachWasmBuild(settings, async (kernels) => {
+      const sealed = await sealPages(kernels, [0]);
+      DATA.forEach((data, page) => {
+        assert.deepEqual(sealed[page], expected[page], `${buildName(kernels)}, ${format}, ${data} data`);
+      });
+    });
+  }
+});
 
 test(`a layer's sealing leaves the other layers' tiles, and all layers make the oracle's page, ${FEWER_BUILDS_TITLE}`, async () => {
   const settings = config('k8v4', 64, 2);

@@ -95,8 +95,8 @@ export function numTokensStride(numTokens: i32): i32 {
 
 /**
  * scores[i][t] = a[t] * (sum_c (q[c] s[c]) k[t, c] + sum_c q[c] z[c]) for a quantized tile: once a page, u[c] = q[c] s[c] becomes
- * integers with one scale, and the sum over channels is an integer dot product. Codes of up to 4 bits: u has 8 bits. Wider codes: u has 14, in
- * two planes of 7, since a finer cache deserves finer queries.
+ * integers with one scale, and the sum over channels is an integer dot product. Codes of up to 6 bits: u has 8 bits. Codes of 8: u has 14, in
+ * two planes of 7.
  */
 export function scoreSealedPage(
   bits: i32,
@@ -135,7 +135,7 @@ export function scoreSealedPage(
     const out = scores + (<usize>(i * numTokens) << 2);
     const u = <usize>(i * padded);
     if (wide) score14(bits, high + u, low + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
-    else score8(high + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
+    else score8(bits, high + u, scalars + <usize>i * QUERY_BYTES, padded, numTokens, out);
   }
 }
 
@@ -232,8 +232,8 @@ function product4(q: usize, c: usize, inverse: v128): v128 {
   return nearest4(f32x4.mul(product, inverse));
 }
 
-function score8(high: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
-  dotRows(codes, numTokens, padded, high, sums);
+function score8(bits: i32, high: usize, s: usize, padded: i32, numTokens: i32, out: usize): void {
+  dotRows(bits, codes, numTokens, padded, high, sums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   for (let t: usize = 0; t < <usize>numTokens << 2; t += 32) {

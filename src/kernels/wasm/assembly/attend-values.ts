@@ -132,8 +132,8 @@ export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: 
 
 /**
  * Softmax and values of a quantized tile, all of whose tokens every query sees: p[t] = e^(score - maximum), then
- * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t]. w[t] = p[t] s[t] becomes integers with one scale. Codes of up to 4
- * bits: w has 8 bits, stored less 128, which the sums of the codes make up for. Wider codes: w has 14, in two planes of 7.
+ * values = values * correction + sum_t (p[t] s[t]) v[t, c] + sum_t p[t] z[t]. w[t] = p[t] s[t] becomes integers with one scale. Codes of up to 6
+ * bits: w has 8 bits, stored less 128, which the sums of the codes make up for. Codes of 8: w has 14, in two planes of 7.
  */
 export function accumulateSealedPage(
   bits: i32,
@@ -151,7 +151,7 @@ export function accumulateSealedPage(
   const wide = isWide(bits);
   if (!wide) {
     fill16(high, i8x16.splat(-128), <usize>numTokens);
-    dotRows(codes, d, numTokens, high, rowSums);
+    dotRows(bits, codes, d, numTokens, high, rowSums);
   }
   // Step by step for all queries, as in `scoreSealedPage`.
   for (let i = 0; i < numQueries; i++) {
@@ -168,7 +168,7 @@ export function accumulateSealedPage(
     const w = <usize>(i * numTokens);
     const values = part + <usize>i * stateBytes(d) + STATE_VALUES;
     if (wide) accumulate14(bits, high + w, low + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
-    else accumulate8(high + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
+    else accumulate8(bits, high + w, scalars + <usize>i * QUERY_BYTES, d, numTokens, values);
   }
 }
 
@@ -257,8 +257,8 @@ function rounded4(w: usize, t: usize, inverse: v128): v128 {
   return nearest4(f32x4.mul(v128.load(w + (t << 2)), inverse));
 }
 
-function accumulate8(high: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
-  dotRows(codes, d, numTokens, high, sums);
+function accumulate8(bits: i32, high: usize, s: usize, d: i32, numTokens: i32, values: usize): void {
+  dotRows(bits, codes, d, numTokens, high, sums);
   const scale = v128.load32_splat(s + QUERY_SCALE);
   const zero = v128.load32_splat(s + QUERY_ZERO);
   const correction = v128.load32_splat(s + QUERY_CORRECTION);

@@ -86,6 +86,8 @@ export const LAYER_TRANSFORM_K = 44;
 export const LAYER_TRANSFORM_Q = 48;
 export const LAYER_TRANSFORM_V = 52;
 export const LAYER_TRANSFORM_OUT = 56;
+/** Address of [numKvHeads, d, d] float32: what a channel's error of K asks of the channels before; 0: nothing. */
+export const LAYER_FEEDBACK = 60;
 export const LAYER_BYTES = 64;
 
 /** A segment of the step. */

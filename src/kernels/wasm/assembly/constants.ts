@@ -30,8 +30,6 @@ const TABLE: usize = memory.data<u32>(
     0x06060606, 0x06060606, 0x06060606, 0x06060606, // BYTES_06
     0x03030303, 0x03030303, 0x03030303, 0x03030303, // BYTES_03
     0x01010101, 0x01010101, 0x01010101, 0x01010101, // BYTES_01
-    0x20202020, 0x20202020, 0x20202020, 0x20202020, // BYTES_20
-    0x10101010, 0x10101010, 0x10101010, 0x10101010, // BYTES_10
     0x01010101, 0x01010101, 0x02020202, 0x02020202, // bits 2q and 2q + 1 of 8 bytes, q = 0..3
     0x04040404, 0x04040404, 0x08080808, 0x08080808,
     0x10101010, 0x10101010, 0x20202020, 0x20202020,
@@ -69,11 +67,9 @@ export const BYTES_1E = 22;
 export const BYTES_06 = 23;
 export const BYTES_03 = 24;
 export const BYTES_01 = 25;
-export const BYTES_20 = 26;
-export const BYTES_10 = 27;
 /** The first of four, and of two. */
-export const BIT_PAIRS = 28;
-export const BIT_QUADS = 32;
+export const BIT_PAIRS = 26;
+export const BIT_QUADS = 30;
 
 // @ts-ignore: decorator
 @inline

@@ -5,9 +5,7 @@ import {
   BYTES_01,
   BYTES_03,
   BYTES_06,
-  BYTES_10,
   BYTES_1E,
-  BYTES_20,
   BYTES_3C,
   constant,
   HIGH_NIBBLES,
@@ -16,15 +14,14 @@ import {
 import { PAIR_BYTES } from './row-dots';
 
 /**
- * Planes to codes, a byte each, in the blocks of 8 rows that row-dots.ts wants: up to 4 bits as they are (0..15), wider ones less
- * 2^(bits - 1), as signed bytes. How planes lie: docs/page-format.md and quant/bit-planes.ts.
+ * Planes to codes, a byte each, in the blocks of 8 rows that row-dots.ts wants: as they are, but 8 bits less 128, as signed bytes. How planes lie: docs/page-format.md and quant/bit-planes.ts.
  */
 
-/** Whether codes are multiplied as signed bytes with vectors of 14 bits. */
+/** Codes up to 127 can be the operand of 7 bits that integer products have. 8 bits are signed bytes, multiplied with vectors of 14 bits. */
 // @ts-ignore: decorator
 @inline
 export function isWide(bits: i32): bool {
-  return bits > 4;
+  return bits == 8;
 }
 
 /** Width of the plane of the most significant bits. */
@@ -249,16 +246,13 @@ function maskOf(width: i32, shift: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function centred(bits: i32, x: v128): v128 {
-  if (bits == 8) return v128.xor(x, constant(BYTE_SIGNS));
-  if (bits == 6) return i8x16.sub(x, constant(BYTES_20));
-  if (bits == 5) return i8x16.sub(x, constant(BYTES_10));
-  return x;
+  return isWide(bits) ? v128.xor(x, constant(BYTE_SIGNS)) : x;
 }
 
 /**
  * Packs a row of codes, a byte each, into its planes.
  *
- * @param count a multiple of 32; up to 31 bytes beyond are read
+ * @param count a multiple of 32
  */
 export function packRow(row: usize, count: i32, bits: i32, plane0: usize, plane1: usize): void {
   const shift = plane1Width(bits);

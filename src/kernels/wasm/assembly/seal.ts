@@ -3,18 +3,21 @@ import {
   ATTN_NUM_KV_HEADS,
   ATTN_PAGE_TOKENS,
   COMMAND_ARGUMENTS,
+  LAYER_FEEDBACK,
   LAYER_K_BITS,
   LAYER_V_BITS,
   SEGMENT_OPEN_PAGE,
   SEGMENT_SEAL_INTO,
 } from './commands';
-import { loadF16x4, maxLanes, minLanes, sumLanes } from './simd';
+import { encodeMeta, quantizeRows, UP } from './seal-rows';
+import { sumLanes } from './simd';
 import { packRow, plane0Width, plane1Width } from './plane-codes';
 import { keyMeta, keyPlane0, keyPlane1, layerRecord, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
-import { decodeF16, decodeMeta } from './tile-codes';
+import { decodeF16 } from './tile-codes';
 import {
   channelScale,
   channelZero,
+  codes,
   layScratch,
   scores,
   tileK,
@@ -25,8 +28,7 @@ import {
 } from './tile-scratch';
 
 /**
- * Sealing: the steps of docs/page-format.md, each one float32 operation in the order written there (never fused), so that the
- * bytes are those of every other implementation.
+ * Sealing: the steps of docs/page-format.md. Steps 1 to 4 are here, what follows in seal-rows.ts.
  */
 
 /** Bytes of float32 pairs before the metadata bytes of K (three pairs, 8 bytes of zeros) and V (two pairs). */
@@ -64,22 +66,36 @@ function sealTile(params: usize, open: usize, sealed: usize, layer: i32, head: i
   const k0 = keyPlane0(record, sealed, head);
   const v0 = valuePlane0(record, sealed, head);
   if (kBits == 16) memory.copy(k0, k, tileBytes);
-  else sealKeys(k, numTokens, d, kBits, keyMeta(record, sealed, head), k0, keyPlane1(record, sealed, head));
+  else sealKeys(k, numTokens, d, kBits, feedbackOf(record, head, d), keyMeta(record, sealed, head), k0, keyPlane1(record, sealed, head));
   if (vBits == 16) memory.copy(v0, v, tileBytes);
   else sealValues(v, numTokens, d, vBits, valueMeta(record, sealed, head), v0, valuePlane1(record, sealed, head));
 }
 
-function sealKeys(k: usize, numTokens: i32, d: i32, bits: i32, meta: usize, plane0: usize, plane1: usize): void {
+/** Address of what the head's channels of K take of each other's errors; 0 without calibration. */
+function feedbackOf(layer: usize, head: i32, d: i32): usize {
+  const matrices = <usize>load<u32>(layer, LAYER_FEEDBACK);
+  return matrices ? matrices + (<usize>(head * d * d) << 2) : 0;
+}
+
+function sealKeys(
+  k: usize,
+  numTokens: i32,
+  d: i32,
+  bits: i32,
+  feedback: usize,
+  meta: usize,
+  plane0: usize,
+  plane1: usize,
+): void {
   decodeF16(k, numTokens * d, tileK);
   tokenFactors(numTokens, d);
   const bytes = meta + K_META_HEADER;
   memory.fill(meta, 0, K_META_HEADER);
-  encodeMeta(tokenFactor, numTokens, true, meta, bytes);
+  encodeMeta(tokenFactor, numTokens, UP, meta, bytes);
   divideTokens(numTokens, d);
-  channelRanges(numTokens, d);
-  finishMeta(channelZero, channelScale, d, bits, meta + 8, bytes + <usize>numTokens, bytes + <usize>(numTokens + d));
-  for (let c: usize = 0; c < <usize>d << 2; c += 16) invert4(channelScale + c);
-  packKeyRows(numTokens, d, bits, plane0, plane1);
+  const scaleBytes = bytes + <usize>numTokens, zeroBytes = scaleBytes + <usize>d;
+  quantizeRows(true, bits, tileV, d, numTokens, channelScale, channelZero, feedback, tileK, meta + 8, scaleBytes, zeroBytes);
+  packColumns(d, numTokens, bits, plane0, plane1);
 }
 
 /** Steps 1 and 2. `tokenFactor` gets a; `channelScale` is used for the channels' deviations. */
@@ -115,160 +131,39 @@ function tokenFactors(numTokens: i32, d: i32): void {
   }
 }
 
-/** Step 4. */
+/** Step 4: `tileV` gets the divided keys, a row a channel. */
 function divideTokens(numTokens: i32, d: i32): void {
-  const rowBytes = <usize>d << 2;
-  for (let t = 0; t < numTokens; t++) {
-    const x = tileK + <usize>t * rowBytes;
-    const reciprocal = f32x4.splat(1 / load<f32>(tokenFactor + (<usize>t << 2)));
-    for (let c: usize = 0; c < rowBytes; c += 16) v128.store(x + c, f32x4.mul(v128.load(x + c), reciprocal));
-  }
-}
-
-/** Least value of each channel to `channelZero`, greatest to `channelScale`. */
-function channelRanges(numTokens: i32, d: i32): void {
-  const rowBytes = <usize>d << 2;
-  const end = tileK + <usize>numTokens * rowBytes;
-  for (let c: usize = 0; c < rowBytes; c += 16) {
-    let lo = v128.load(tileK + c);
-    let hi = lo;
-    for (let x = tileK + c + rowBytes; x < end; x += rowBytes) {
-      lo = f32x4.min(lo, v128.load(x));
-      hi = f32x4.max(hi, v128.load(x));
+  const rowBytes = <usize>d << 2, columnBytes = <usize>numTokens << 2;
+  for (let t: usize = 0; t < <usize>numTokens; t++) {
+    const x = tileK + t * rowBytes;
+    const target = tileV + (t << 2);
+    const reciprocal: f32 = 1 / load<f32>(tokenFactor + (t << 2));
+    for (let c: usize = 0; c < <usize>d; c++) {
+      store<f32>(target + c * columnBytes, load<f32>(x + (c << 2)) * reciprocal);
     }
-    v128.store(channelZero + c, lo);
-    v128.store(channelScale + c, hi);
   }
-}
-
-/**
- * Steps 5 and 6 for `count` rows: `zero` holds their least values and `scale` their greatest; both become what is decoded from the bytes.
- * The header at `header` takes s, then z.
- */
-function finishMeta(
-  zero: usize,
-  scale: usize,
-  count: i32,
-  bits: i32,
-  header: usize,
-  scaleBytes: usize,
-  zeroBytes: usize,
-): void {
-  encodeMeta(zero, count, false, header + 8, zeroBytes);
-  const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
-  for (let i: usize = 0; i < <usize>count << 2; i += 16) {
-    v128.store(scale + i, f32x4.div(f32x4.sub(v128.load(scale + i), v128.load(zero + i)), maxCode));
-  }
-  encodeMeta(scale, count, true, header, scaleBytes);
-}
-
-/** Values to bytes, rounded up or down to whole steps above the least; then the values become the decoded ones. */
-function encodeMeta(values: usize, count: i32, up: bool, header: usize, bytes: usize): void {
-  let least = v128.load(values);
-  let greatest = least;
-  for (let i: usize = 16; i < <usize>count << 2; i += 16) {
-    least = f32x4.min(least, v128.load(values + i));
-    greatest = f32x4.max(greatest, v128.load(values + i));
-  }
-  const lo = minLanes(least);
-  const step: f32 = (maxLanes(greatest) - lo) / 255;
-  store<f32>(header, lo);
-  store<f32>(header + 4, step);
-  for (let i = 0; i < count; i++) {
-    let code: f32 = 0;
-    if (step != 0) {
-      const steps: f32 = (load<f32>(values + (<usize>i << 2)) - lo) / step;
-      code = min<f32>(255, up ? ceil<f32>(steps) : trunc<f32>(steps));
-    }
-    store<u8>(bytes + <usize>i, <u8>code);
-  }
-  decodeMeta(bytes, header, count, values);
-}
-
-/** Step 7's reciprocal: 0 where the scale is 0. */
-function invert4(address: usize): void {
-  const s = v128.load(address);
-  const inverse = f32x4.div(f32x4.splat(1), s);
-  v128.store(address, v128.and(inverse, f32x4.ne(s, f32x4.splat(0))));
-}
-
-// @ts-ignore: decorator
-@inline
-function code4(y: v128, zero: v128, inverse: v128, maxCode: v128): v128 {
-  const steps = f32x4.add(f32x4.mul(f32x4.sub(y, zero), inverse), f32x4.splat(0.5));
-  return i32x4.trunc_sat_f32x4_s(f32x4.max(f32x4.min(steps, maxCode), f32x4.splat(0)));
 }
 
 /** Rows are tokens. */
-function packKeyRows(numTokens: i32, d: i32, bits: i32, plane0: usize, plane1: usize): void {
-  const row = scores;
-  const padded = (d + 31) & ~31;
-  const stride0 = <usize>((padded * plane0Width(bits)) >> 3), stride1 = <usize>((padded * plane1Width(bits)) >> 3);
-  const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
-  if (padded > d) v128.store(row + <usize>d, i32x4.splat(0));
-  for (let t: usize = 0; t < <usize>numTokens; t++) {
-    const x = tileK + ((t * <usize>d) << 2);
-    for (let c: usize = 0; c < <usize>d << 2; c += 16) {
-      v128.store(x + c, code4(v128.load(x + c), v128.load(channelZero + c), v128.load(channelScale + c), maxCode));
-    }
-    for (let c: usize = 0; c < <usize>d; c += 16) v128.store(row + c, narrow16(x + (c << 2)));
-    packRow(row, padded, bits, plane0 + t * stride0, plane1 + t * stride1);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function narrow16(address: usize): v128 {
-  return i8x16.narrow_i16x8_u(
-    i16x8.narrow_i32x4_s(v128.load(address), v128.load(address, 16)),
-    i16x8.narrow_i32x4_s(v128.load(address, 32), v128.load(address, 48)),
-  );
-}
-
 function sealValues(v: usize, numTokens: i32, d: i32, bits: i32, meta: usize, plane0: usize, plane1: usize): void {
-  const rowBytes = <usize>d << 2;
-  for (let t = 0; t < numTokens; t++) {
-    const x = tileV + <usize>t * rowBytes;
-    let lo = loadF16x4(v + <usize>(t * d * 2));
-    let hi = lo;
-    for (let c: usize = 0; c < <usize>d; c += 4) {
-      const values = loadF16x4(v + <usize>(t * d * 2) + (c << 1));
-      v128.store(x + (c << 2), values);
-      lo = f32x4.min(lo, values);
-      hi = f32x4.max(hi, values);
-    }
-    store<f32>(tokenZero + (<usize>t << 2), minLanes(lo));
-    store<f32>(tokenScale + (<usize>t << 2), maxLanes(hi));
-  }
+  decodeF16(v, numTokens * d, tileV);
   const bytes = meta + V_META_HEADER;
-  finishMeta(tokenZero, tokenScale, numTokens, bits, meta, bytes, bytes + <usize>numTokens);
-  for (let t: usize = 0; t < <usize>numTokens << 2; t += 16) invert4(tokenScale + t);
-  valueCodes(numTokens, d, bits);
-  packValueRows(numTokens, d, bits, plane0, plane1);
+  quantizeRows(false, bits, tileV, numTokens, d, tokenScale, tokenZero, 0, 0, meta, bytes, bytes + <usize>numTokens);
+  packColumns(numTokens, d, bits, plane0, plane1);
 }
 
-function valueCodes(numTokens: i32, d: i32, bits: i32): void {
-  const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
-  for (let t = 0; t < numTokens; t++) {
-    const x = tileV + (<usize>(t * d) << 2);
-    const zero = v128.load32_splat(tokenZero + (<usize>t << 2));
-    const inverse = v128.load32_splat(tokenScale + (<usize>t << 2));
-    for (let c: usize = 0; c < <usize>d << 2; c += 16) {
-      v128.store(x + c, code4(v128.load(x + c), zero, inverse, maxCode));
-    }
-  }
-}
-
-/** V's rows are channels: gathered from the tokens, then packed. */
-function packValueRows(numTokens: i32, d: i32, bits: i32, plane0: usize, plane1: usize): void {
+/** A row of the planes is a column of the rows that were quantized: a token of K, a channel of V. */
+function packColumns(numRows: i32, numCols: i32, bits: i32, plane0: usize, plane1: usize): void {
   const row = scores;
-  const stride0 = <usize>((numTokens * plane0Width(bits)) >> 3), stride1 = <usize>((numTokens * plane1Width(bits)) >> 3);
-  for (let c: usize = 0; c < <usize>d; c++) {
-    let x = tileV + (c << 2);
-    for (let t: usize = 0; t < <usize>numTokens; t++) {
-      store<u8>(row + t, <u8>load<i32>(x));
-      x += <usize>d << 2;
+  const padded = (numRows + 31) & ~31;
+  const stride0 = <usize>((padded * plane0Width(bits)) >> 3), stride1 = <usize>((padded * plane1Width(bits)) >> 3);
+  if (padded > numRows) v128.store(row + <usize>numRows, i32x4.splat(0));
+  for (let col: usize = 0; col < <usize>numCols; col++) {
+    let code = codes + col;
+    for (let i: usize = 0; i < <usize>numRows; i++) {
+      store<u8>(row + i, load<u8>(code));
+      code += <usize>numCols;
     }
-    packRow(row, numTokens, bits, plane0 + c * stride0, plane1 + c * stride1);
+    packRow(row, padded, bits, plane0 + col * stride0, plane1 + col * stride1);
   }
 }
