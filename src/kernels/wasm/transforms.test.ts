@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalStream } from '../../../test/random-data.ts';
-import { headTransforms, type HeadTransforms } from '../../quant/head-transform.ts';
+import { headTransforms } from '../../calibration/transforms.ts';
+import type { HeadTransforms } from '../../quant/head-transform.ts';
 import { parseKvFormat, type KvFormat, type TileBits } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';

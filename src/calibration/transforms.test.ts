@@ -1,35 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalStream } from '../../test/random-data.ts';
-import { headTransforms, invertMatrix, multiplyHead } from './head-transform.ts';
+import { multiplyHead } from '../quant/head-transform.ts';
+import { headTransforms } from './transforms.ts';
 
 function randomMatrix(size: number, seed: number): Float64Array {
   const normal = normalStream(seed);
   return new Float64Array(size * size).map(() => normal());
 }
 
-test('a matrix times its inverse is the identity within 1e-10, at sizes 1 to 128', () => {
-  for (const size of [1, 2, 3, 16, 64, 80, 128]) {
-    const matrix = randomMatrix(size, size);
-    const inverse = invertMatrix(matrix.slice(), size);
-    for (let row = 0; row < size; row++) {
-      for (let col = 0; col < size; col++) {
-        let sum = 0;
-        for (let i = 0; i < size; i++) sum += matrix[row * size + i] * inverse[i * size + col];
-        assert.ok(Math.abs(sum - (row === col ? 1 : 0)) < 1e-10, `${size}: ${row}, ${col}`);
-      }
-    }
-  }
-});
-
-test('a zero on the diagonal is no obstacle, a matrix of lower rank is refused', () => {
-  assert.deepEqual([...invertMatrix(Float64Array.of(0, 2, 4, 0), 2)], [0, 0.25, 0.5, 0]);
+test('a matrix of lower rank is refused', () => {
   for (const matrix of [
     [1, 2, 2, 4],
     [0, 0, 0, 0],
-    [NaN, 1, 1, 0],
   ]) {
-    assert.throws(() => invertMatrix(Float64Array.from(matrix), 2), /a matrix has no inverse/);
+    assert.throws(() => headTransforms(2, Float32Array.from(matrix)), /a matrix has no inverse/);
   }
 });
 
