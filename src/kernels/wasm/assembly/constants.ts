@@ -25,6 +25,7 @@ const TABLE: usize = memory.data<u32>(
     0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff, // all bits but the sign
     0x00010001, 0x00010001, 0x00010001, 0x00010001, // 1 as 16-bit words
     0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000, // 1.5 * 2^23
+    0x000000ff, 0x000000ff, 0x000000ff, 0x000000ff, // lowest byte of 32-bit words
   ],
   16,
 );
@@ -50,6 +51,7 @@ export const MINUS_INFINITY = 17;
 export const MAGNITUDE = 18;
 export const WORDS_1 = 19;
 export const INTEGER_BITS = 20;
+export const LOW_BYTE = 21;
 
 // @ts-ignore: decorator
 @inline
