@@ -1,8 +1,8 @@
 import { KvantError } from '../errors.ts';
 import type { Needle } from './needle-task.ts';
 
-/** Longer ones, of texts without full stops, are cut. */
-const MAX_SENTENCE_WORDS = 60;
+/** Longer ones are cut, so that needles come close to their depths in short contexts, too. */
+const MAX_SENTENCE_WORDS = 40;
 
 /** The sentences of a text, one space between words. */
 export function sentencesOf(text: string): string[] {

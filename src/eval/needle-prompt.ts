@@ -4,8 +4,9 @@ import type { Haystack } from './haystack.ts';
 import type { NeedleQuestion, NeedleTask } from './needle-task.ts';
 
 const INTRODUCTION = 'Remember the access codes that are hidden in the following text.';
-/** Tokens that an answer may be longer than the right one. */
+/** Tokens that an answer may be longer than the right one; one with several values may be told in sentences. */
 const SLACK_TOKENS = 4;
+const SLACK_TOKENS_OF_A_VALUE = 24;
 
 /** A question in its text, in tokens. */
 export interface NeedlePrompt {
@@ -77,7 +78,8 @@ function needlePrompt(text: string, { question, lead, answers }: NeedleQuestion,
   });
   const numPromptTokens = spans[0].start;
   const tokens = [...begin, ...whole];
-  return { tokens, numPromptTokens, maxTokens: tokens.length - numPromptTokens + SLACK_TOKENS, answers: spans };
+  const slackTokens = answers.length === 1 ? SLACK_TOKENS : SLACK_TOKENS_OF_A_VALUE * answers.length;
+  return { tokens, numPromptTokens, maxTokens: tokens.length - numPromptTokens + slackTokens, answers: spans };
 }
 
 /** Up to where the answer begins: through the chat template, where there is one. */
