@@ -13,8 +13,8 @@ const LAYERS = {
   model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
   engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/'],
   bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
-  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/'],
-  eval: ['errors.ts', 'quant/', 'kernels/', 'tokens/', 'model/', 'engine/'],
+  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/', 'eval/'],
+  eval: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'engine/'],
 };
 
 /** Entry files, which alone may use Node's modules and globals, and what never runs at a user's. */

@@ -2,6 +2,7 @@ import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { SpeedRow } from '../../src/bench/speed-report.ts';
 import type { BenchReport } from '../../src/cli/bench-command.ts';
+import { withStyle, type SvgDocument, type SvgElement } from '../../src/cli/picture.ts';
 import { placeLabels } from './place-labels.ts';
 
 export type Phase = 'decode' | 'prefill';
@@ -19,9 +20,6 @@ export interface SpeedPoint {
 const Q4_COLOR = '#2f81f7';
 const OUR_COLORS = ['#1a9e96', '#8957e5', '#7d8590', '#6e9e1a'];
 const PEER_COLORS = ['#bf8700', '#e5534b', '#d4679f', '#a0693f'];
-const STYLE =
-  'svg{color:#1f2328;font-family:system-ui,sans-serif;background:none}' +
-  '@media(prefers-color-scheme:dark){svg{color:#e6edf3}}';
 const SIZE = { width: 800, height: 420, marginLeft: 56, marginRight: 190, marginBottom: 48, marginTop: 36 };
 const LABEL_HEIGHT = 17;
 /** The format that we exist for. */
@@ -134,27 +132,4 @@ function pixelsOf(points: readonly SpeedPoint[], phase: Phase): (tps: number) =>
   const [least, most] = domain.map(scale);
   const height = SIZE.height - SIZE.marginTop - SIZE.marginBottom;
   return (tps) => SIZE.marginTop + (height * (most - scale(tps))) / (most - least);
-}
-
-/** As far as it is needed of the DOM, which Node has none of. */
-interface SvgElement {
-  setAttribute(name: string, value: string): void;
-  prepend(child: SvgElement): void;
-  textContent: string;
-  readonly outerHTML: string;
-}
-
-interface SvgDocument {
-  createElementNS(namespace: string, name: string): SvgElement;
-}
-
-const SVG = 'http://www.w3.org/2000/svg';
-
-/** A picture of its own, which follows the reader's theme. */
-function withStyle(plot: SvgElement, document: SvgDocument): string {
-  plot.setAttribute('xmlns', SVG);
-  const style = document.createElementNS(SVG, 'style');
-  style.textContent = STYLE;
-  plot.prepend(style);
-  return `${plot.outerHTML}\n`;
 }

@@ -1,16 +1,13 @@
-import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { KvantError } from '../errors.ts';
 import type { Benchmark, PeerName } from './bench-flags.ts';
 import { findPeer, type Peer } from './bench-peers.ts';
-import { BenchSession } from './bench-session.ts';
+import { measureInSession, type BenchSession } from './bench-session.ts';
 import { benchKernels, type KernelSection } from './bench-kernels.ts';
 import { benchLoad, type LoadSection } from './bench-load.ts';
 import { benchSpeed, type SpeedSection } from './bench-speed.ts';
 import type { CliContext } from './cli-context.ts';
 import type { BenchOptions } from './cli-options.ts';
-import { EXIT } from './exit-code.ts';
-import { Interruptible } from './interrupts.ts';
-import { Output } from './output.ts';
+import { describeMachine, type Machine } from './machine.ts';
 
 const DEFAULT_BENCHMARKS: readonly Benchmark[] = ['decode', 'prefill'];
 
@@ -18,13 +15,6 @@ const DEFAULT_BENCHMARKS: readonly Benchmark[] = ['decode', 'prefill'];
 export interface BenchReport extends Partial<SpeedSection>, Partial<KernelSection>, Partial<LoadSection> {
   readonly node: string;
   readonly machine: Machine;
-}
-
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memory_bytes: number;
-  readonly platform: string;
 }
 
 /**
@@ -41,11 +31,7 @@ export async function benchCommand(
   context: CliContext,
   find: (name: PeerName) => Promise<Peer> = findPeer,
 ): Promise<number> {
-  const work = new Interruptible(context.interrupts);
-  const output = new Output(context.stdout);
-  const signal = AbortSignal.any([work.signal, output.closed]);
-  const session = new BenchSession(output, context, { json: options.json === true, signal });
-  try {
+  return measureInSession(options.json === true, context, async (session) => {
     const wanted = what.length > 0 ? what : DEFAULT_BENCHMARKS;
     if (options.against && !wanted.includes('decode') && !wanted.includes('prefill')) {
       throw new KvantError(
@@ -54,18 +40,8 @@ export async function benchCommand(
       );
     }
     const peer = options.against && (await find(options.against));
-    const report = await measure(wanted, { options, peer, session }, context);
-    if (options.json) await output.write(`${JSON.stringify(report)}\n`);
-    await output.flush();
-    return EXIT.ok;
-  } catch (error) {
-    if (work.exitCode !== undefined) return work.exitCode;
-    if (output.closed.aborted) return EXIT.ok;
-    throw error;
-  } finally {
-    session.endProgress();
-    work.end();
-  }
+    return measure(wanted, { options, peer, session }, context);
+  });
 }
 
 interface BenchParts {
@@ -82,13 +58,4 @@ async function measure(what: readonly Benchmark[], parts: BenchParts, context: C
   const kernels = attention || matmul ? await benchKernels({ attention, matmul, options }, session) : undefined;
   const load = what.includes('load') ? await benchLoad(options, session) : undefined;
   return { node: process.version, machine: describeMachine(), ...speed, ...kernels, ...load };
-}
-
-function describeMachine(): Machine {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memory_bytes: totalmem(),
-    platform: `${platform()} ${arch()}`,
-  };
 }

@@ -19,7 +19,7 @@ const MAX_RUNS = 100;
 export const BENCH_DEFAULTS = { kv: ['f16', 'q8', 'q4'], ctx: [128, 1024, 4096], newTokens: 32, runs: 2 } as const;
 
 /** A list of values between commas, each checked by `item`. */
-function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknown = (text) => text): z.ZodType<T[]> {
+export function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknown = (text) => text): z.ZodType<T[]> {
   return z
     .string()
     .transform((text) => text.split(',').map((part) => fromText(part.trim())))

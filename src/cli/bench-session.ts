@@ -1,13 +1,46 @@
 import type { BackendDescription } from '../index.ts';
 import type { Peer } from './bench-peers.ts';
 import type { CliContext } from './cli-context.ts';
+import { EXIT } from './exit-code.ts';
 import { formatQuantity } from './format.ts';
-import type { Output } from './output.ts';
+import { Interruptible } from './interrupts.ts';
+import { Output } from './output.ts';
 import { ProgressLine } from './progress-line.ts';
 
 const TICK_MS = 1000;
 
-/** Where a benchmark's rows, notes and progress go, and what stops it. Progress stays in sight, with its seconds, until something is printed. */
+/**
+ * Measures, and prints tables as they grow, or with `json` one object at the end. Ctrl-C and a reader of the output who leaves end it.
+ *
+ * @param measure what is to be printed as JSON
+ * @returns the exit code
+ * @throws what `measure` throws, unless it was ended
+ */
+export async function measureInSession(
+  json: boolean,
+  context: CliContext,
+  measure: (session: BenchSession) => Promise<object>,
+): Promise<number> {
+  const work = new Interruptible(context.interrupts);
+  const output = new Output(context.stdout);
+  const signal = AbortSignal.any([work.signal, output.closed]);
+  const session = new BenchSession(output, context, { json, signal });
+  try {
+    const report = await measure(session);
+    if (json) await output.write(`${JSON.stringify(report)}\n`);
+    await output.flush();
+    return EXIT.ok;
+  } catch (error) {
+    if (work.exitCode !== undefined) return work.exitCode;
+    if (output.closed.aborted) return EXIT.ok;
+    throw error;
+  } finally {
+    session.endProgress();
+    work.end();
+  }
+}
+
+/** Where a measurement's rows, notes and progress go, and what stops it. Progress stays in sight, with its seconds, until something is printed. */
 export class BenchSession {
   readonly signal: AbortSignal;
   readonly #output: Output;

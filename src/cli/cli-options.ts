@@ -1,17 +1,22 @@
 import type * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAGS } from './bench-flags.ts';
+import type { KLD_FLAGS, NEEDLE_FLAGS, PPL_FLAGS } from './eval-flags.ts';
 import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
 
 const FLAGS = { ...MODEL_FLAGS, ...SAMPLING_FLAGS, ...CONTEXT_FLAGS, ...GENERATE_FLAGS };
 
 /** Checked values of the flags that were given. */
-export type CliOptions = { readonly [Name in keyof typeof FLAGS]?: z.infer<(typeof FLAGS)[Name]['schema']> };
-
-/** The same of `bench`, whose `kv` and `ctx` are lists. */
-export type BenchOptions = {
-  readonly [Name in keyof typeof BENCH_FLAGS]?: z.infer<(typeof BENCH_FLAGS)[Name]['schema']>;
+export type OptionsOf<Flags extends Readonly<Record<string, Flag>>> = {
+  readonly [Name in keyof Flags]?: z.infer<Flags[Name]['schema']>;
 };
+
+export type CliOptions = OptionsOf<typeof FLAGS>;
+/** Of `bench`, whose `kv` and `ctx` are lists. */
+export type BenchOptions = OptionsOf<typeof BENCH_FLAGS>;
+export type KldOptions = OptionsOf<typeof KLD_FLAGS>;
+export type PplOptions = OptionsOf<typeof PPL_FLAGS>;
+export type NeedleOptions = OptionsOf<typeof NEEDLE_FLAGS>;
 
 /** The text of a flag, before it is checked. */
 export interface GivenFlag {
@@ -26,25 +31,29 @@ export interface GivenFlag {
  * @throws KvantError INVALID_OPTION naming the flag, or the environment variable, and what it may be
  */
 export function parseCliOptions(given: Readonly<Record<string, GivenFlag>>): CliOptions {
-  const options: CliOptions = parseFlags(FLAGS, given);
+  const options = parseFlags(FLAGS, given);
   checkCombinations(options, given);
   return options;
 }
 
 /** The same for the flags of `bench`. @throws KvantError INVALID_OPTION */
 export function parseBenchOptions(given: Readonly<Record<string, GivenFlag>>): BenchOptions {
-  const options: BenchOptions = parseFlags(BENCH_FLAGS, given);
+  const options = parseFlags(BENCH_FLAGS, given);
   for (const name of ['peerKv', 'peerThreads'] as const) {
     if (options[name] && !options.against) throw refused(flagName(BENCH_FLAGS[name]), 'needs --against ENGINE');
   }
   return options;
 }
 
-function parseFlags(flags: Readonly<Record<string, Flag>>, given: Readonly<Record<string, GivenFlag>>): object {
+/** Of one command's flags. @throws KvantError INVALID_OPTION */
+export function parseFlags<Flags extends Readonly<Record<string, Flag>>>(
+  flags: Flags,
+  given: Readonly<Record<string, GivenFlag>>,
+): OptionsOf<Flags> {
   const values = Object.entries(flags).flatMap(([name, flag]) => {
     return Object.hasOwn(given, name) ? [[name, parseFlag(flag, given[name])] as const] : [];
   });
-  return Object.fromEntries(values);
+  return Object.fromEntries(values) as OptionsOf<Flags>;
 }
 
 /** The flag's name alone: `--threads`. */

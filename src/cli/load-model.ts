@@ -29,9 +29,9 @@ export function samplingOf(options: CliOptions) {
   return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
 }
 
-type DefinedOnly<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+export type DefinedOnly<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
 
-function definedOnly<T extends object>(options: T): DefinedOnly<T> {
+export function definedOnly<T extends object>(options: T): DefinedOnly<T> {
   const defined = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(defined) as DefinedOnly<T>;
 }

@@ -2,8 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
+import type { BenchSession } from './bench-session.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
-import { type CliOptions, flagName, type GivenFlag, parseBenchOptions, parseCliOptions } from './cli-options.ts';
+import {
+  type CliOptions,
+  flagName,
+  type GivenFlag,
+  parseBenchOptions,
+  parseCliOptions,
+  parseFlags,
+} from './cli-options.ts';
+import {
+  EVAL_EXAMPLES,
+  KLD_EXAMPLES,
+  KLD_FLAGS,
+  NEEDLE_EXAMPLES,
+  NEEDLE_FLAGS,
+  PPL_EXAMPLES,
+  PPL_FLAGS,
+} from './eval-flags.ts';
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
 import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS, GENERATE_FLAGS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
@@ -98,6 +115,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addGenerate(program, context, exit);
   addChat(program, context, exit);
   addBench(program, context, exit);
+  addEval(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -134,6 +152,43 @@ function addBench(program: Command, context: CliContext, exit: (code: number) =>
       exit(await benchCommand(what, options, context));
     });
   addFlags(command, BENCH_FLAG_GROUPS).addHelpText('after', BENCH_EXAMPLES);
+}
+
+function addEval(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const group = program
+    .command('eval')
+    .description('measure what KV formats do to the answers of a model')
+    .helpCommand('help [command]', 'print the help of a measurement')
+    .addHelpText('after', EVAL_EXAMPLES);
+  const add = (name: string, description: string, flags: FlagGroups[string], examples: string): Command =>
+    addFlags(group.command(name).description(description), { 'Options:': flags }).addHelpText('after', examples);
+
+  add('kld', 'KL divergence to the f16 cache', KLD_FLAGS, KLD_EXAMPLES).action(async (_values, command: Command) => {
+    const options = parseFlags(KLD_FLAGS, givenFlags(command));
+    const { evalKld } = await import('./eval-kld.ts');
+    exit(await inSession(options, context, (session) => evalKld(options, session)));
+  });
+  add('ppl', 'perplexity of a text', PPL_FLAGS, PPL_EXAMPLES).action(async (_values, command: Command) => {
+    const options = parseFlags(PPL_FLAGS, givenFlags(command));
+    const { evalPpl } = await import('./eval-ppl.ts');
+    exit(await inSession(options, context, (session) => evalPpl(options, session)));
+  });
+  add('needle', 'facts found in long texts', NEEDLE_FLAGS, NEEDLE_EXAMPLES).action(
+    async (_values, command: Command) => {
+      const options = parseFlags(NEEDLE_FLAGS, givenFlags(command));
+      const { evalNeedle } = await import('./eval-needle.ts');
+      exit(await inSession(options, context, (session) => evalNeedle(options, session)));
+    },
+  );
+}
+
+async function inSession(
+  { json }: { readonly json?: true },
+  context: CliContext,
+  measure: (session: BenchSession) => Promise<object>,
+): Promise<number> {
+  const { measureInSession } = await import('./bench-session.ts');
+  return measureInSession(json === true, context, measure);
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {

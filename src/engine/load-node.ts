@@ -45,7 +45,8 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
   }
 }
 
-function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): EngineLoadOptions {
+/** Options with every default filled in. @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed */
+export function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): EngineLoadOptions {
   const { model, kv, ctx, threads, backend, maxSequences } = options;
   return {
     modelPath: model ?? embeddedModelPath(),

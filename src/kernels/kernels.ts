@@ -83,7 +83,7 @@ export interface KernelsConfig {
   readonly numThreads: number;
   /**
    * What a matmul's input is rounded to. `int8`: groups of 32 with a scale, integer dot products, the way to run. `f32`: not at all,
-   * slow, for measuring what else loses precision. Default `int8`. A backend without integer kernels is exact either way.
+   * at half the speed, for measuring what else loses precision. Default `int8`. A backend without integer kernels is exact either way.
    */
   readonly activations?: Activations;
 }

@@ -1,4 +1,5 @@
 import {
+  FLOAT_SCRATCH_BYTES,
   MAX_UNIT_QUERIES,
   ROW_BYTES,
   ROW_INDEX_IN_PAGE,
@@ -17,7 +18,6 @@ import {
   SEGMENT_SEAL_INTO,
   SEGMENT_SEALED_LIST,
   SEGMENT_SINK_PAGE,
-  STRIP_ROWS,
   UNIT_BYTES,
   UNIT_END_SPLIT,
   UNIT_F16,
@@ -193,13 +193,9 @@ export class AttentionPlan {
   }
 }
 
-/** Widest matrix that is multiplied with float32 activations. */
-export const MAX_FLOAT_COLUMNS = 32_768;
-
-/** Bytes of a thread's scratch: the fields of assembly/tile-scratch.ts, or a strip of dequantized weights. */
+/** Bytes of a thread's scratch: the fields of assembly/tile-scratch.ts, or weights and sums of a product in float32. */
 export function threadScratchBytes(config: KernelsConfig): number {
-  const strip = config.activations === 'f32' ? STRIP_ROWS * MAX_FLOAT_COLUMNS * 4 : 0;
-  return Math.max(tileScratchBytes(config), strip);
+  return Math.max(tileScratchBytes(config), FLOAT_SCRATCH_BYTES);
 }
 
 function tileScratchBytes({ shape, format }: KernelsConfig): number {

@@ -43,7 +43,7 @@ after(async () => closeAll([...int8Builds, ...f32Builds]));
 
 function columnsOf(type: WeightType): number[] {
   const { blockElements } = WEIGHT_TYPES[type];
-  return [20, 32, 96, 256, 768].filter((numCols) => numCols % blockElements === 0);
+  return [20, 32, 96, 256, 288, 768].filter((numCols) => numCols % blockElements === 0);
 }
 
 /** Output features that are not whole strips, a bias, a residual, and all of it in one call. */
@@ -152,7 +152,7 @@ for (const type of TYPES) {
   });
 
   test(`${type}: rows have the same bits in batches of 1, 3, 4, 5 and 17 rows, ${BUILDS_TITLE}`, async () => {
-    const product = productCase(type, floatRows('Gaussian', NUM_ROWS, 256));
+    const product = productCase(type, floatRows('Gaussian', NUM_ROWS, 768));
     for (const kernels of [...int8Builds, ...f32Builds]) {
       const bench = await ProductBench.load(kernels, product);
       const all = await bench.run(ALL_ROWS);
@@ -164,6 +164,49 @@ for (const type of TYPES) {
     }
   });
 }
+
+for (const type of TYPES) {
+  test(`${type}: float32 products with unit rows are the weights themselves, exactly, ${BUILDS_TITLE}`, async () => {
+    const numCols = columnsOf(type).at(-1) ?? 0;
+    const weights = randomWeights(type, 21, numCols);
+    const columns = ALL_ROWS.map((row) => (row * 157) % numCols);
+    const rows = columns.map((column) => new Float32Array(numCols).fill(1, column, column + 1));
+    for (const kernels of QUANTIZED.includes(type) ? f32Builds : int8Builds) {
+      const [actual] = await (await ProductBench.load(kernels, { rows, outputs: [{ weights }] })).run(ALL_ROWS);
+      columns.forEach((column, row) => {
+        // A sum that begins with 0 is never -0.
+        const expected = Float32Array.from({ length: 21 }, (_, n) => 0 + weights.values[n * numCols + column]);
+        assert.deepEqual(actual[row], expected, `${buildName(kernels)}, column ${column}`);
+      });
+    }
+  });
+}
+
+test(`float32 products of 67 rows, more than have their sums kept at a time, have the bits of each alone, ${BUILDS_TITLE}`, async () => {
+  const builds = await createWasmBuilds({
+    ...CONFIG,
+    format: parseKvFormat('q4', 16),
+    maxRows: 67,
+    maxContext: 68,
+    activations: 'f32',
+  });
+  const rowIds = Array.from({ length: 67 }, (_, row) => row);
+  for (const kernels of builds) {
+    for (const type of ['F32', 'Q4_1'] as const) {
+      const bench = await ProductBench.load(kernels, productCase(type, floatRows('Gaussian', 67, 288)));
+      const all = await bench.run(rowIds);
+      for (const row of [0, 5, 63, 64, 66]) {
+        const alone = await bench.run([row]);
+        assert.deepEqual(
+          alone,
+          all.map((output) => [output[row]]),
+          buildName(kernels),
+        );
+      }
+    }
+  }
+  await closeAll(builds);
+});
 
 test(`Gaussian rows lose no more than rounding with a scale for 16 values must (root mean square within 10%, ${BUILDS_TITLE})`, async () => {
   const rows = floatRows('Gaussian', NUM_ROWS, 768);

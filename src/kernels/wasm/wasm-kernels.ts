@@ -43,7 +43,7 @@ import {
   STRIP_ROWS,
 } from './assembly/commands.ts';
 import { writeAttentionParameters } from './attention-parameters.ts';
-import { AttentionPlan, MAX_FLOAT_COLUMNS, stateBytes } from './attention-plan.ts';
+import { AttentionPlan, stateBytes } from './attention-plan.ts';
 import type { KernelRuntime } from './kernel-runtime-node.ts';
 import { RopeTable } from './rope-table.ts';
 import { type PackedMatrix, WasmWeights } from './wasm-weights.ts';
@@ -112,10 +112,6 @@ export class WasmKernels implements Kernels {
   }
 
   async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
-    if (this.config.activations === 'f32' && source.numCols > MAX_FLOAT_COLUMNS) {
-      const message = `tensor "${source.name}" has ${source.numCols} columns: f32 activations go to ${MAX_FLOAT_COLUMNS}`;
-      throw new KvantError('MODEL_UNSUPPORTED', `${message}; use int8`);
-    }
     const matrix = await this.#weights.loadMatrix(source, rowOrder);
     this.#weightBytes += matrix.numBytes;
     return this.#matrices.add({ numRows: source.numRows, numCols: source.numCols } as Matrix, matrix);

@@ -53,6 +53,12 @@ export const TYPE_BF16 = 30;
 /** Rows of a packed weight strip; weights of a strip are interleaved. */
 export const STRIP_ROWS = 16;
 
+/** Of a product in float32: columns whose weights are float32 at a time, and rows of x whose sums are kept at a time. */
+export const FLOAT_BLOCK_COLUMNS = 256;
+export const FLOAT_STRIP_ROWS = 64;
+/** Scratch of a thread for such a product: the weights of a block of columns, and the sums. */
+export const FLOAT_SCRATCH_BYTES = 4 * STRIP_ROWS * (FLOAT_BLOCK_COLUMNS + FLOAT_STRIP_ROWS);
+
 /** What attention needs to know once for all steps: byte offsets in the parameter block. */
 export const ATTN_HEAD_DIM = 0;
 export const ATTN_NUM_HEADS = 4;

@@ -36,6 +36,7 @@ const TABLE: usize = memory.data<u32>(
     0x40404040, 0x40404040, 0x80808080, 0x80808080,
     0x01010101, 0x02020202, 0x04040404, 0x08080808, // bits 4q to 4q + 3 of 4 bytes, q = 0, 1
     0x10101010, 0x20202020, 0x40404040, 0x80808080,
+    0x000000ff, 0x000000ff, 0x000000ff, 0x000000ff, // lowest byte of 32-bit words
   ],
   16,
 );
@@ -70,6 +71,7 @@ export const BYTES_01 = 25;
 /** The first of four, and of two. */
 export const BIT_PAIRS = 26;
 export const BIT_QUADS = 30;
+export const LOW_BYTE = 32;
 
 // @ts-ignore: decorator
 @inline

@@ -1,17 +1,16 @@
-import { COMMAND_ARGUMENTS, STRIP_ROWS, TYPE_F32 } from './commands';
+import { COMMAND_ARGUMENTS, STRIP_ROWS } from './commands';
 import { floatStrip } from './float-strip';
-import { multiplyRows, SUM_BYTES } from './multiply';
-import { dequantizeRow, isFloat, stripBytes } from './packed-weights';
+import { multiplyRows } from './multiply';
+import { isFloat, stripBytes } from './packed-weights';
 import { quantizedRowBytes } from './row-quantize';
-import { OUTPUTS, writeOutputs } from './write-outputs';
+import { writeStrip } from './write-outputs';
 
 /**
  * out = x W^T (+ bias), or out += x W^T. The work item is a strip of 16 output features, for all rows of x.
  * Arguments: weights, type, columns, output features, x as float32, x quantized, out, rows of x, accumulate, bias (0: none).
  *
  * Within 16 columns sums are integers, hence exact; these are added in order. So a row has the same bits whether it
- * is computed alone or with others. Where x has not been quantized, the weights are dequantized and everything is float32: slow, and
- * as exact as float32 is.
+ * is computed alone or with others. Where x has not been quantized, the weights are dequantized and everything is float32.
  */
 export function matmulStrips(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
@@ -32,14 +31,10 @@ export function matmulStrips(command: usize, begin: i32, end: i32, scratch: usiz
     const b = bias ? bias + (<usize>first << 2) : 0;
     const w = weights + <usize>strip * bytes;
     const valid = min(STRIP_ROWS, numOut - first);
-    if (isFloat(type)) {
-      floatStrip(type, w, floats, numCols, numRows, target, numOut, valid, accumulate, b);
-    } else if (quantized) {
+    if (quantized && !isFloat(type)) {
       quantizedStrip(type, w, quantized, numCols, numRows, target, numOut, valid, accumulate, b, scratch);
     } else {
-      const rowBytes = <usize>numCols << 2;
-      for (let row = 0; row < STRIP_ROWS; row++) dequantizeRow(type, w, row, numCols, scratch + <usize>row * rowBytes);
-      floatStrip(TYPE_F32, scratch, floats, numCols, numRows, target, numOut, valid, accumulate, b);
+      floatStrip(type, w, floats, numCols, numRows, target, numOut, valid, accumulate, b, scratch);
     }
   }
 }
@@ -63,16 +58,7 @@ function quantizedStrip(
   for (let first = 0; first < numRows; first += ROWS_AT_ONCE) {
     const count = min(ROWS_AT_ONCE, numRows - first);
     multiplyRows(type, w, x + <usize>first * stride, stride, numCols, count, sums);
-    for (let row = 0; row < count; row++) {
-      const sum = sums + <usize>(row * SUM_BYTES);
-      const target = out + <usize>(first + row) * outStride;
-      writeOutputs(target, valid, accumulate, bias, v128.load(sum), v128.load(sum, 16));
-      if (valid > OUTPUTS) {
-        const next = bias ? bias + 4 * OUTPUTS : 0;
-        const a = v128.load(sum, 32), b = v128.load(sum, 48);
-        writeOutputs(target + 4 * OUTPUTS, valid - OUTPUTS, accumulate, next, a, b);
-      }
-    }
+    writeStrip(sums, count, out + <usize>first * outStride, numOut, valid, accumulate, bias);
   }
 }
 

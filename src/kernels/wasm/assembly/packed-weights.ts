@@ -12,7 +12,7 @@ import {
   TYPE_Q6_K,
   TYPE_Q8_0,
 } from './commands';
-import { loadBf16x4, loadF16, loadF16x4 } from './simd';
+import { loadF16 } from './simd';
 
 /**
  * Packed weights. A strip is 16 rows; within a strip, groups of 32 columns follow one another. A 32-bit lane is a row, its 4 bytes are 4
@@ -26,7 +26,7 @@ import { loadBf16x4, loadF16, loadF16x4 } from './simd';
  *     Q8_0         512 bytes of codes 0..255 (the file's + 128); f16 scale x 16
  *     Q4_K, Q5_K   of 8 groups: codes as above, u8 scale x 16, u8 minimum x 16; then f16 super-scale x 16, f16 super-minimum x 16
  *     Q6_K         of 8 groups: 512 bytes of codes 0..63, i8 scale of columns 0..15 x 16, of 16..31 x 16; then f16 super-scale x 16
- *     F32, F16, BF16: rows as they are, one after the other
+ *     F32, F16, BF16: column by column, a number of each of the 16 rows
  */
 
 /** Bytes of a group's codes. */
@@ -80,15 +80,6 @@ function superAddress(type: i32, strip: usize, group: i32): usize {
   return groupAddress(type, strip, group & ~7) + <usize>(8 * groupBytes(type));
 }
 
-/** Four weights of a float matrix. */
-// @ts-ignore: decorator
-@inline
-export function loadFloat4(type: i32, address: usize): v128 {
-  if (type == TYPE_F32) return v128.load(address);
-  if (type == TYPE_F16) return loadF16x4(address);
-  return loadBf16x4(address);
-}
-
 // @ts-ignore: decorator
 @inline
 export function floatBytes(type: i32): i32 {
@@ -97,17 +88,21 @@ export function floatBytes(type: i32): i32 {
 
 /** Writes row `row` of packed weights as float32. */
 export function dequantizeRow(type: i32, weights: usize, row: i32, numCols: i32, out: usize): void {
+  const strip = weights + <usize>(row / STRIP_ROWS) * <usize>stripBytes(type, numCols);
   if (isFloat(type)) {
-    const source = weights + <usize>row * <usize>(numCols * floatBytes(type));
-    for (let c = 0; c < numCols; c += 4) {
-      v128.store(out + (<usize>c << 2), loadFloat4(type, source + <usize>(c * floatBytes(type))));
-    }
+    for (let c = 0; c < numCols; c++) store<f32>(out + (<usize>c << 2), floatAt(type, strip, row % STRIP_ROWS, c));
     return;
   }
-  const strip = weights + <usize>(row / STRIP_ROWS) * <usize>stripBytes(type, numCols);
   for (let group = 0; group < numCols >> 5; group++) {
     dequantizeGroup(type, strip, group, row % STRIP_ROWS, out + (<usize>group << 7));
   }
+}
+
+function floatAt(type: i32, strip: usize, row: i32, column: i32): f32 {
+  const address = strip + <usize>((column * STRIP_ROWS + row) * floatBytes(type));
+  if (type == TYPE_F32) return load<f32>(address);
+  if (type == TYPE_F16) return loadF16(address);
+  return reinterpret<f32>(<u32>load<u16>(address) << 16);
 }
 
 function dequantizeGroup(type: i32, strip: usize, group: i32, row: i32, out: usize): void {

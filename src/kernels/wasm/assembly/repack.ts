@@ -33,7 +33,7 @@ export function repackStrips(command: usize, begin: i32, end: i32): void {
       const row = strip * STRIP_ROWS + lane;
       if (row >= numRows) break;
       const from = source + <usize>fileRow(row, headDim, ropeDim) * rowBytes;
-      if (isFloat(type)) memory.copy(target + <usize>lane * rowBytes, from, rowBytes);
+      if (isFloat(type)) repackFloats(floatBytes(type), from, target, lane, numCols);
       else repackRow(type, from, target, lane, numCols);
     }
   }
@@ -60,6 +60,16 @@ function fileRowBytes(type: i32, numCols: i32): i32 {
   if (type == TYPE_Q4_K) return (numCols >> 8) * 144;
   if (type == TYPE_Q5_K) return (numCols >> 8) * 176;
   return (numCols >> 8) * 210; // Q6_K
+}
+
+function repackFloats(numBytes: i32, from: usize, strip: usize, lane: i32, numCols: i32): void {
+  let target = strip + <usize>(lane * numBytes);
+  for (let column = 0; column < numCols; column++) {
+    if (numBytes == 4) store<u32>(target, load<u32>(from));
+    else store<u16>(target, load<u16>(from));
+    from += numBytes;
+    target += STRIP_ROWS * numBytes;
+  }
 }
 
 function repackRow(type: i32, from: usize, strip: usize, lane: i32, numCols: i32): void {

@@ -1,10 +1,34 @@
+import { SUM_BYTES } from './multiply';
+
 /** Output features that are written at a time. */
-export const OUTPUTS = 8;
+const OUTPUTS = 8;
+
+/** Writes the sums of a strip, SUM_BYTES of each row, to `count` rows of `numOut` output features. */
+export function writeStrip(
+  sums: usize,
+  count: i32,
+  out: usize,
+  numOut: i32,
+  valid: i32,
+  accumulate: bool,
+  bias: usize,
+): void {
+  for (let row = 0; row < count; row++) {
+    const sum = sums + <usize>(row * SUM_BYTES);
+    const target = out + ((<usize>row * <usize>numOut) << 2);
+    writeOutputs(target, valid, accumulate, bias, v128.load(sum), v128.load(sum, 16));
+    if (valid > OUTPUTS) {
+      const next = bias ? bias + 4 * OUTPUTS : 0;
+      const a = v128.load(sum, 32), b = v128.load(sum, 48);
+      writeOutputs(target + 4 * OUTPUTS, valid - OUTPUTS, accumulate, next, a, b);
+    }
+  }
+}
 
 /** Writes 8 output features of a row, as many as are `valid`: with the bias added, and added to what is there if wanted. */
 // @ts-ignore: decorator
 @inline
-export function writeOutputs(out: usize, valid: i32, accumulate: bool, bias: usize, a: v128, b: v128): void {
+function writeOutputs(out: usize, valid: i32, accumulate: bool, bias: usize, a: v128, b: v128): void {
   if (valid >= OUTPUTS) {
     let c = a, d = b;
     if (bias) {

@@ -1,0 +1,31 @@
+import { resolveOptions } from '../engine/load-node.ts';
+import { chooseCtx } from '../engine/memory-plan.ts';
+import { nodePlatform } from '../engine/platform-node.ts';
+import type { LoadOptions } from '../engine/types.ts';
+import type { Activations } from '../kernels/kernels.ts';
+import { openModel } from '../model/open-model-node.ts';
+import { parseKvFormat } from '../quant/kv-format.ts';
+import { Tokenizer } from '../tokens/tokenizer.ts';
+import type { EvalSetup } from './eval-engine.ts';
+
+/** An evaluation of the model that the options name, in this very thread. @throws KvantError MODEL_NOT_FOUND */
+export function evalSetup(
+  options: Omit<LoadOptions, 'kv' | 'onProgress' | 'signal'>,
+  activations: Activations,
+  signal: AbortSignal,
+): EvalSetup {
+  return { load: resolveOptions(options), activations, openModel, platform: nodePlatform, signal };
+}
+
+/**
+ * Refuses what would be refused only when some engine is loaded, perhaps after a long time, and gives the model's tokenizer.
+ *
+ * @throws KvantError as `openModel` does, INVALID_OPTION for a context or a format that the model cannot have
+ */
+export async function prepareModel({ load }: EvalSetup, kvFormats: readonly string[]): Promise<Tokenizer> {
+  const { tokenizerMetadata, hyperparameters, file } = await openModel(load.modelPath);
+  await file.close();
+  chooseCtx(load.ctx, hyperparameters.contextLength);
+  for (const kv of kvFormats) parseKvFormat(kv, hyperparameters.headDim);
+  return new Tokenizer(tokenizerMetadata);
+}
