@@ -13,7 +13,7 @@ const KEY_BALANCE = 0.25;
 const VALUE_BALANCE = 0.5;
 const FEEDBACK_DAMPING = 0.1;
 /** Queries whose attention weights are summed: one of so many. */
-const QUERY_STRIDE = 8;
+const QUERY_STRIDE = 16;
 
 /** All in [numLayers * numKvHeads, headDim, headDim], row-major. */
 export interface HeadMatrices {
@@ -25,6 +25,8 @@ export interface HeadMatrices {
 export interface LearnOptions {
   /** Texts of whole pages of tokens each. */
   readonly windows: readonly (readonly number[])[];
+  /** Windows are taken as if they stood at places all over a context of so many tokens. */
+  readonly ctx: number;
   readonly onWindow?: (done: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -47,7 +49,8 @@ export async function learnTransforms(
   const observer = new HeadObserver(kernels, model.transformer, Math.max(...options.windows.map(({ length }) => length)));
   for (const [index, window] of options.windows.entries()) {
     options.signal?.throwIfAborted();
-    addWindow(statistics, kernels, await observer.observe(window));
+    const offset = (index % Math.max(1, Math.floor(options.ctx / window.length))) * window.length;
+    addWindow(statistics, kernels, await observer.observe(window, offset));
     options.onWindow?.(index + 1);
   }
   const size = shape.headDim ** 2;

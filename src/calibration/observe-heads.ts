@@ -31,8 +31,12 @@ export class HeadObserver {
     this.#pages = createStepPages(kernels, Math.ceil(maxTokens / format.pageSize), 1);
   }
 
-  /** @param tokens whole pages of them; what the heads return is valid until the next text */
-  async observe(tokens: readonly number[]): Promise<ObservedHeads> {
+  /**
+   * @param tokens whole pages of them
+   * @param offset positions by which queries and keys are turned further, as if so much text came before: attention depends on
+   *   distances alone, but what lies in a page depends on where it is
+   */
+  async observe(tokens: readonly number[], offset: number): Promise<ObservedHeads> {
     const { shape, numHeads, format } = this.#kernels.config;
     const { pageSize } = format;
     if (tokens.length % pageSize !== 0) throw new RangeError(`${tokens.length} tokens are not whole pages of ${pageSize}`);
@@ -52,10 +56,25 @@ export class HeadObserver {
     }
     const halves = Array.from({ length: tokens.length / pageSize }, (_, page) => this.#pageHalves(page));
     return {
-      queries: (layer, head) => columns(rows[layer], width, head * shape.headDim, shape.headDim),
-      keys: (layer, kvHead) => this.#decode(halves, 'k', layer, kvHead),
+      queries: (layer, head) => this.#turned(columns(rows[layer], width, head * shape.headDim, shape.headDim), offset),
+      keys: (layer, kvHead) => this.#turned(this.#decode(halves, 'k', layer, kvHead), offset),
       values: (layer, kvHead) => this.#decode(halves, 'v', layer, kvHead),
     };
+  }
+
+  /** Turns the rotary pairs of every head, in place. */
+  #turned(heads: Float32Array, offset: number): Float32Array {
+    const { shape, ropeFrequencies } = this.#kernels.config;
+    const numPairs = ropeFrequencies.length;
+    ropeFrequencies.forEach((frequency, pair) => {
+      const [cosine, sine] = [Math.cos(offset * frequency), Math.sin(offset * frequency)];
+      for (let at = pair; at < heads.length; at += shape.headDim) {
+        const [a, b] = [heads[at], heads[at + numPairs]];
+        heads[at] = a * cosine - b * sine;
+        heads[at + numPairs] = a * sine + b * cosine;
+      }
+    });
+    return heads;
   }
 
   #pageHalves(page: number): Uint16Array {

@@ -32,6 +32,13 @@ const SPREAD_RULES: Readonly<Record<TileKind, Partial<Record<CodeBits, SpreadRul
     1: { range: 0.75, fit: 'unbiased' },
   },
 };
+/** Where channels take each other's errors, which codes of one bit have no room for. */
+const FEEDBACK_RULE: SpreadRule = { range: 1, fit: 'unbiased' };
+
+function ruleOf(kind: TileKind, bits: CodeBits, hasFeedback: boolean): SpreadRule | undefined {
+  const rule = SPREAD_RULES[kind][bits];
+  return rule && hasFeedback ? FEEDBACK_RULE : rule;
+}
 
 /** A fitted scale is at least and at most this much of the one that codes were chosen with. */
 const LEAST_FIT = 0.5;
@@ -43,16 +50,17 @@ const f32 = Math.fround;
  * Steps 5 to 7 of docs/page-format.md under "Sealing", float32 operation by operation.
  *
  * @param y [numRows, numCols]
- * @param feedback [numRows, numRows], row-major: how much of a row's error the rows before it take; undefined: none
+ * @param matrix [numRows, numRows], row-major: how much of a row's error the rows before it take; undefined: none
  */
 export function quantizeRows(
   kind: TileKind,
   bits: CodeBits,
   y: Float32Array,
   numCols: number,
-  feedback?: Float32Array,
+  matrix?: Float32Array,
 ): QuantizedRows {
-  const rule = SPREAD_RULES[kind][bits];
+  const feedback = bits === 1 ? undefined : matrix;
+  const rule = ruleOf(kind, bits, feedback !== undefined);
   const { lo, hi } = rowRanges(y, numCols, rule?.range);
   const maxCode = 2 ** bits - 1;
   if (rule) {

@@ -7,7 +7,7 @@ import { codes, scores, sums } from './tile-scratch';
  * operation in the order written there, never fused, so that the bytes are those of every other implementation.
  */
 
-/** Rules of quant/row-quantizer.ts: how far a row's range is narrowed, and whether scales are fitted without bias, or to the variance. */
+/** Rules of quant/row-quantizer.ts: how far a row's range is narrowed about its mean. */
 // @ts-ignore: decorator
 @inline
 function rangeFactor(isKey: bool, bits: i32): f32 {
@@ -47,8 +47,9 @@ export function quantizeRows(
   zeroBytes: usize,
 ): void {
   const spread = bits <= MOST_SPREAD_BITS;
+  if (bits == 1) feedback = 0;
   const maxCode = f32x4.splat(<f32>((1 << bits) - 1));
-  rowRanges(y, numRows, numCols, spread ? rangeFactor(isKey, bits) : 1, scale, zero);
+  rowRanges(y, numRows, numCols, spread && !feedback ? rangeFactor(isKey, bits) : 1, scale, zero);
   if (!spread) encodeMeta(zero, numRows, DOWN, header + 8, zeroBytes);
   for (let i: usize = 0; i < <usize>numRows << 2; i += 16) {
     v128.store(scale + i, f32x4.div(f32x4.sub(v128.load(scale + i), v128.load(zero + i)), maxCode));
@@ -56,7 +57,7 @@ export function quantizeRows(
   if (!spread) encodeMeta(scale, numRows, UP, header, scaleBytes);
   chooseCodes(y, numRows, numCols, scale, zero, maxCode, feedback, moves);
   if (spread) {
-    fitRows(isKey, y, numRows, numCols, scale, zero);
+    fitRows(isKey && !feedback, y, numRows, numCols, scale, zero);
     encodeMeta(scale, numRows, NEAREST, header, scaleBytes);
     for (let i: usize = 0; i < <usize>numRows << 2; i += 16) {
       v128.store(zero + i, f32x4.sub(v128.load(zero + i), f32x4.mul(v128.load(scale + i), v128.load(sums + i))));
@@ -161,7 +162,7 @@ function takeErrors(moves: usize, row: usize, rowBytes: usize, factors: usize): 
 }
 
 /** Fits each row's scale to its codes. `zero` gets the mean of the values, `sums` that of the codes. */
-function fitRows(isKey: bool, y: usize, numRows: i32, numCols: i32, scale: usize, zero: usize): void {
+function fitRows(geometric: bool, y: usize, numRows: i32, numCols: i32, scale: usize, zero: usize): void {
   const rowBytes = <usize>numCols << 2;
   for (let row: usize = 0; row < <usize>numRows; row++) {
     const values = y + row * rowBytes;
@@ -179,15 +180,15 @@ function fitRows(isKey: bool, y: usize, numRows: i32, numCols: i32, scale: usize
       kk = f32x4.add(kk, f32x4.mul(dk, dk));
     }
     const chosen = load<f32>(scale + (row << 2));
-    store<f32>(scale + (row << 2), fittedScale(isKey, sumLanes(yy), sumLanes(yk), sumLanes(kk), chosen));
+    store<f32>(scale + (row << 2), fittedScale(geometric, sumLanes(yy), sumLanes(yk), sumLanes(kk), chosen));
     store<f32>(zero + (row << 2), mean);
     store<f32>(sums + (row << 2), meanCode);
   }
 }
 
-function fittedScale(isKey: bool, yy: f32, yk: f32, kk: f32, chosen: f32): f32 {
+function fittedScale(geometric: bool, yy: f32, yk: f32, kk: f32, chosen: f32): f32 {
   if (!(yk > 0 && kk > 0)) return chosen;
-  const fitted = isKey ? sqrt<f32>(yy / kk) : yy / yk;
+  const fitted = geometric ? sqrt<f32>(yy / kk) : yy / yk;
   return min<f32>(max<f32>(fitted, chosen * 0.5), chosen * 2.5);
 }
 
