@@ -1,8 +1,9 @@
 import { normalStream, uniformStream } from '../random-data.ts';
 import { writeGguf, type GgufTensorSpec, type GgufValue } from './gguf-writer.ts';
+import { ownVectors, type TestArchitecture } from './own-vectors.ts';
 
 export interface RandomModelShape {
-  readonly architecture: 'llama' | 'qwen2' | 'qwen3';
+  readonly architecture: TestArchitecture;
   readonly headDim: number;
   readonly numHeads: number;
   readonly numKvHeads: number;
@@ -47,24 +48,10 @@ export function randomModel(shape: RandomModelShape): Uint8Array {
       matrix(`blk.${layer}.ffn_gate.weight`, 'Q4_0', width, FEED_FORWARD),
       matrix(`blk.${layer}.ffn_up.weight`, 'Q8_0', width, FEED_FORWARD),
       matrix(`blk.${layer}.ffn_down.weight`, 'Q4_0', FEED_FORWARD, width),
-      ...ownVectors(shape).map(([name, length]) => vector(`blk.${layer}.${name}`, length)),
+      ...ownVectors(architecture, shape).map(([name, length]) => vector(`blk.${layer}.${name}`, length)),
     );
   }
   return writeGguf({ metadata: Object.entries(metadata), tensors });
-}
-
-/** Vectors of a layer that llama has not: biases in qwen2, norms of heads in qwen3. */
-function ownVectors({ architecture, headDim, numHeads, numKvHeads }: RandomModelShape): [string, number][] {
-  const [queryWidth, keyWidth] = [numHeads * headDim, numKvHeads * headDim];
-  if (architecture === 'qwen2') {
-    return [
-      ['attn_q.bias', queryWidth],
-      ['attn_k.bias', keyWidth],
-      ['attn_v.bias', keyWidth],
-    ];
-  }
-  const norms = ['attn_q_norm.weight', 'attn_k_norm.weight'];
-  return architecture === 'qwen3' ? norms.map((name) => [name, headDim]) : [];
 }
 
 function vector(name: string, length: number): GgufTensorSpec {

@@ -1,5 +1,6 @@
 import { normalStream } from '../../../test/random-data.ts';
 import type { GgufSpec, GgufTensorSpec, GgufValue } from '../../../test/support/gguf-writer.ts';
+import { ownVectors, type TestArchitecture } from '../../../test/support/own-vectors.ts';
 
 /** Sizes of the synthetic model. All differ, so that a mix-up shows. */
 export const TINY = {
@@ -24,7 +25,7 @@ export function tinyLlama(changes: TinyLlamaChanges = {}): GgufSpec {
 }
 
 /** The same in another architecture, with the tensors that this one has besides. */
-export function tinyModel(architecture: 'llama' | 'qwen2' | 'qwen3', changes: TinyLlamaChanges = {}): GgufSpec {
+export function tinyModel(architecture: TestArchitecture, changes: TinyLlamaChanges = {}): GgufSpec {
   const metadata = new Map<string, GgufValue>(Object.entries(baseMetadata(architecture)));
   for (const [key, value] of Object.entries(changes.metadata ?? {})) {
     if (value === undefined) metadata.delete(key);
@@ -65,7 +66,7 @@ function baseMetadata(architecture: string): Record<string, GgufValue> {
   };
 }
 
-function baseTensors(architecture: string): GgufTensorSpec[] {
+function baseTensors(architecture: TestArchitecture): GgufTensorSpec[] {
   const { width, feedForward, numHeads, numKvHeads, headDim, vocabulary } = TINY;
   const shapes: [string, number[]][] = [
     ['token_embd.weight', [width, vocabulary]],
@@ -83,25 +84,10 @@ function baseTensors(architecture: string): GgufTensorSpec[] {
       [`blk.${layer}.ffn_gate.weight`, [width, feedForward]],
       [`blk.${layer}.ffn_up.weight`, [width, feedForward]],
       [`blk.${layer}.ffn_down.weight`, [feedForward, width]],
-      ...tensorsOf(architecture).map(([name, length]): [string, number[]] => [`blk.${layer}.${name}`, [length]]),
+      ...ownVectors(architecture, TINY).map(([name, length]): [string, number[]] => [`blk.${layer}.${name}`, [length]]),
     );
   }
   return shapes.map(([name, shape], index) => ({ name, type: 'F32', shape, bytes: gaussian(shape, index) }));
-}
-
-/** Vectors of a layer that llama has not. */
-function tensorsOf(architecture: string): [string, number][] {
-  const { numHeads, numKvHeads, headDim } = TINY;
-  const biases: [string, number][] = [
-    ['attn_q.bias', numHeads * headDim],
-    ['attn_k.bias', numKvHeads * headDim],
-    ['attn_v.bias', numKvHeads * headDim],
-  ];
-  const norms: [string, number][] = [
-    ['attn_q_norm.weight', headDim],
-    ['attn_k_norm.weight', headDim],
-  ];
-  return { qwen2: biases, qwen3: norms }[architecture] ?? [];
 }
 
 function gaussian(shape: readonly number[], seed: number): Uint8Array {
