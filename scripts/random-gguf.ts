@@ -1,22 +1,48 @@
 /**
- * Writes a GGUF file of the llama architecture with random weights, for speed and memory at any shape; its text is noise. The same
- * arguments write the same file everywhere. `npx node scripts/random-gguf.ts OUT.gguf qwen06 q4_0`
+ * Writes a GGUF file with random weights, for speed and memory at any shape; its text is noise. The architecture is llama where the shape
+ * names no other. The same arguments write the same file everywhere. `npx node scripts/random-gguf.ts OUT.gguf qwen06 q4_0`
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { rowBytes, WEIGHT_TYPES } from '../src/kernels/weight-types.ts';
 import { f16Bits } from '../src/quant/f16.ts';
 import { writeGguf, type GgufTensorSpec, type GgufValue } from '../test/support/gguf-writer.ts';
+import { ownVectors, type TestArchitecture } from '../test/support/own-vectors.ts';
 
-/** Sizes as models of these names have them. */
+interface Shape {
+  /** Default llama. */
+  readonly architecture?: TestArchitecture;
+  readonly width: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly feedForward: number;
+  readonly vocabulary: number;
+}
+
+const QWEN06 = {
+  width: 1024,
+  numLayers: 28,
+  numHeads: 16,
+  numKvHeads: 8,
+  headDim: 128,
+  feedForward: 3072,
+  vocabulary: 151936,
+};
+
+/** Sizes as models of these names have them. `qwen06` has those of Qwen3-0.6B as a llama. */
 const SHAPES = {
   smol135: { width: 576, numLayers: 30, numHeads: 9, numKvHeads: 3, headDim: 64, feedForward: 1536, vocabulary: 49152 },
-  qwen06: {
-    width: 1024,
-    numLayers: 28,
-    numHeads: 16,
-    numKvHeads: 8,
-    headDim: 128,
-    feedForward: 3072,
+  qwen06: QWEN06,
+  'qwen3-06': { ...QWEN06, architecture: 'qwen3' },
+  'qwen25-05': {
+    architecture: 'qwen2',
+    width: 896,
+    numLayers: 24,
+    numHeads: 14,
+    numKvHeads: 2,
+    headDim: 64,
+    feedForward: 4864,
     vocabulary: 151936,
   },
   llama1b: {
@@ -37,8 +63,7 @@ const SHAPES = {
     feedForward: 14336,
     vocabulary: 128256,
   },
-} as const;
-type Shape = (typeof SHAPES)[keyof typeof SHAPES];
+} satisfies Record<string, Shape>;
 
 /** The standard deviation of codes that are any with equal chance: what the scale makes up for. */
 const WEIGHTS = { q4_0: { type: 'Q4_0', codeDeviation: 4.61 }, q8_0: { type: 'Q8_0', codeDeviation: 73.9 } } as const;
@@ -85,49 +110,50 @@ interface Tensor extends GgufTensorSpec {
 }
 
 function tensorsOf(shape: Shape, { type }: Weights): Tensor[] {
-  const { width, numLayers, numHeads, numKvHeads, headDim, feedForward, vocabulary } = shape;
-  const norm = (name: string): Tensor => ({ name, type: 'F32', shape: [width] });
+  const { architecture = 'llama', width, numLayers, numHeads, numKvHeads, headDim, feedForward, vocabulary } = shape;
+  const vector = (name: string, length = width): Tensor => ({ name, type: 'F32', shape: [length] });
   const matrix = (name: string, numCols: number, numRows: number): Tensor => ({
     name,
     type,
     shape: [numCols, numRows],
   });
-  const tensors = [matrix('token_embd.weight', width, vocabulary), norm('output_norm.weight')];
+  const tensors = [matrix('token_embd.weight', width, vocabulary), vector('output_norm.weight')];
   for (let layer = 0; layer < numLayers; layer++) {
     const at = `blk.${layer}.`;
     tensors.push(
-      norm(`${at}attn_norm.weight`),
+      vector(`${at}attn_norm.weight`),
       matrix(`${at}attn_q.weight`, width, numHeads * headDim),
       matrix(`${at}attn_k.weight`, width, numKvHeads * headDim),
       matrix(`${at}attn_v.weight`, width, numKvHeads * headDim),
       matrix(`${at}attn_output.weight`, numHeads * headDim, width),
-      norm(`${at}ffn_norm.weight`),
+      vector(`${at}ffn_norm.weight`),
       matrix(`${at}ffn_gate.weight`, width, feedForward),
       matrix(`${at}ffn_up.weight`, width, feedForward),
       matrix(`${at}ffn_down.weight`, feedForward, width),
+      ...ownVectors(architecture, shape).map(([name, length]) => vector(`${at}${name}`, length)),
     );
   }
   return tensors;
 }
 
 function metadataOf(shape: Shape, name: string): Record<string, GgufValue> {
-  const { width, numLayers, numHeads, numKvHeads, headDim, feedForward, vocabulary } = shape;
+  const { architecture = 'llama', width, numLayers, numHeads, numKvHeads, headDim, feedForward, vocabulary } = shape;
   const ids = Array.from({ length: vocabulary }, (_, id) => id);
   return {
-    'general.architecture': 'llama',
+    'general.architecture': architecture,
     'general.name': name,
-    'llama.context_length': CONTEXT_LENGTH,
-    'llama.embedding_length': width,
-    'llama.block_count': numLayers,
-    'llama.feed_forward_length': feedForward,
-    'llama.attention.head_count': numHeads,
-    'llama.attention.head_count_kv': numKvHeads,
-    'llama.attention.layer_norm_rms_epsilon': 1e-5,
-    'llama.attention.key_length': headDim,
-    'llama.attention.value_length': headDim,
-    'llama.rope.freq_base': { float32: ROPE_BASE },
-    'llama.rope.dimension_count': headDim,
-    'llama.vocab_size': vocabulary,
+    [`${architecture}.context_length`]: CONTEXT_LENGTH,
+    [`${architecture}.embedding_length`]: width,
+    [`${architecture}.block_count`]: numLayers,
+    [`${architecture}.feed_forward_length`]: feedForward,
+    [`${architecture}.attention.head_count`]: numHeads,
+    [`${architecture}.attention.head_count_kv`]: numKvHeads,
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: 1e-5,
+    [`${architecture}.attention.key_length`]: headDim,
+    [`${architecture}.attention.value_length`]: headDim,
+    [`${architecture}.rope.freq_base`]: { float32: ROPE_BASE },
+    [`${architecture}.rope.dimension_count`]: headDim,
+    [`${architecture}.vocab_size`]: vocabulary,
     'tokenizer.ggml.model': 'llama',
     'tokenizer.ggml.tokens': ids.map(tokenOf),
     'tokenizer.ggml.scores': ids.map((id) => ({ float32: -id })),

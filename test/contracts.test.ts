@@ -8,7 +8,7 @@ import type { Kernels } from '../src/kernels/kernels.ts';
 import { openModelFile } from '../src/model/model-file.ts';
 import { MemorySource } from '../src/model/testing/memory-source.ts';
 import { uniformStream } from './random-data.ts';
-import { randomLlama } from './support/random-llama.ts';
+import { randomModel } from './support/random-model.ts';
 
 /**
  * Contracts 1 and 2 of the design: the logits at a position depend on the tokens before it, the model and the format
@@ -27,7 +27,13 @@ interface Setup {
 const MODELS = [
   { headDim: 64, numHeads: 4, numKvHeads: 2 },
   { headDim: 96, numHeads: 3, numKvHeads: 1 },
-].map((shape) => ({ name: `head size ${shape.headDim}`, bytes: randomLlama(shape) }));
+].map((shape) => ({ name: `head size ${shape.headDim}`, bytes: randomModel({ architecture: 'llama', ...shape }) }));
+
+/** In a format each: they differ from llama before keys and values are stored. */
+const OTHER_ARCHITECTURES = (['qwen2', 'qwen3'] as const).map((architecture) => ({
+  name: architecture,
+  bytes: randomModel({ architecture, headDim: 128, numHeads: 2, numKvHeads: 1 }),
+}));
 
 const FORMATS = ['f16', 'q8', 'q4', 'k8v4'];
 /** Wasm attends to 512 sealed tokens at a time: its prompt has two such parts and a rest. The oracle is slow. */
@@ -187,22 +193,30 @@ for (const { backend, prompt } of BACKENDS) {
   }
 }
 
+for (const { backend, prompt } of BACKENDS) {
+  for (const { name, bytes } of OTHER_ARCHITECTURES)
+    contractsOf(backend, 'q4', bytes, prompt, `${backend}, q4, ${name}`);
+}
+
 const WASM_PROMPT = BACKENDS[1].prompt;
 
-for (const kv of FORMATS) {
-  for (const { name, bytes } of MODELS) {
-    test(`wasm, ${kv}, ${name}: same logits (===) for 1, 2 and 3 threads`, async () => {
-      const setup = { backend: 'wasm', kv } as const;
-      const expected = await runAlone(bytes, setup, WASM_PROMPT);
-      for (const threads of [2, 3]) {
-        for (const prefillChunk of [1, 500]) {
-          const found = await runAlone(bytes, { ...setup, threads, prefillChunk }, WASM_PROMPT);
-          assertSame(found, expected, `${threads} threads, chunks of ${prefillChunk}`);
-        }
+function threadsTest(kv: string, { name, bytes }: (typeof MODELS)[number]): void {
+  test(`wasm, ${kv}, ${name}: same logits (===) for 1, 2 and 3 threads`, async () => {
+    const setup = { backend: 'wasm', kv } as const;
+    const expected = await runAlone(bytes, setup, WASM_PROMPT);
+    for (const threads of [2, 3]) {
+      for (const prefillChunk of [1, 500]) {
+        const found = await runAlone(bytes, { ...setup, threads, prefillChunk }, WASM_PROMPT);
+        assertSame(found, expected, `${threads} threads, chunks of ${prefillChunk}`);
       }
-    });
-  }
+    }
+  });
 }
+
+for (const kv of FORMATS) {
+  for (const model of MODELS) threadsTest(kv, model);
+}
+for (const model of OTHER_ARCHITECTURES) threadsTest('q4', model);
 
 test('wasm, q4, head size 64: same logits (===) alone and beside 39 others that are decoding', async () => {
   const setup = { backend: 'wasm', kv: 'q4', threads: 2 } as const;

@@ -34,10 +34,22 @@ describe('random-gguf', () => {
     }
   });
 
+  it('writes the architectures of other shapes', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'kvant-random-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const path = join(folder, 'model.gguf');
+    await run(process.execPath, [SCRIPT, path, 'qwen25-05']);
+    const { hyperparameters, tensors, file } = await openModel(path);
+    await file.close();
+    const { architecture, numLayers, numHeads, numKvHeads, headDim } = hyperparameters;
+    assert.deepEqual([architecture, numLayers, numHeads, numKvHeads, headDim], ['qwen2', 24, 14, 2, 64]);
+    assert.equal(tensors.filter(({ name }) => name.endsWith('.bias')).length, 3 * 24);
+  });
+
   it('tells how it is used', async () => {
     await assert.rejects(run(process.execPath, [SCRIPT, 'x.gguf', 'gpt5']), {
       code: 2,
-      stderr: 'usage: random-gguf.ts OUT.gguf smol135|qwen06|llama1b|llama8b [q4_0|q8_0]\n',
+      stderr: 'usage: random-gguf.ts OUT.gguf smol135|qwen06|qwen3-06|qwen25-05|llama1b|llama8b [q4_0|q8_0]\n',
     });
   });
 });

@@ -123,9 +123,11 @@ describe('the embedded model with other caches, at 16 positions', () => {
 
 describe('the tiny models with an f16 cache', () => {
   for (const { name, file, limit, llamaCpp } of [
-    { name: 'llama-d64', file: 'llama-d64.Q8_0.gguf', limit: 0.0003, llamaCpp: 0.00025 },
+    { name: 'llama-d64', file: 'llama-d64.Q8_0.gguf', limit: 0.00025, llamaCpp: 0.00025 },
     { name: 'llama-d96', file: 'llama-d96.Q4_0.gguf', limit: 0.00029, llamaCpp: 0.00029 },
     { name: 'llama-d256', file: 'llama-d256.Q4_K_M.gguf', limit: 0.00048, llamaCpp: 0.00048 },
+    { name: 'qwen2-d128-keybias', file: 'qwen2-d128-keybias.Q6_K.gguf', limit: 0.00062, llamaCpp: 0.00062 },
+    { name: 'qwen3-d128-outliers', file: 'qwen3-d128-outliers.Q5_K_M.gguf', limit: 0.00043, llamaCpp: 0.00043 },
   ]) {
     it(`${name}, reference kernels: mean KLD to float64 at most 1e-6 at 16 positions`, async (t) => {
       const options = { model: tinyModel(file), kv: 'f16', backend: 'reference' } as const;

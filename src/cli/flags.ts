@@ -38,7 +38,7 @@ export const MODEL_FLAGS = {
     usage: '--model <file>',
     kind: 'text',
     schema: loadOptionShape.model,
-    description: 'GGUF file of the llama architecture (default: the embedded SmolLM2-135M-Instruct)',
+    description: 'GGUF file of a llama, Qwen2, Qwen2.5 or Qwen3 (default: the embedded SmolLM2-135M-Instruct)',
     environmentVariable: 'KVANT_MODEL',
   },
   kv: {

@@ -8,6 +8,7 @@ import {
   checkKeysValues,
   checkLayer,
   checkMatmul,
+  checkNormHeads,
   checkQueries,
   checkRmsNorm,
   checkSelectOutputs,
@@ -35,6 +36,7 @@ test('shapes that fit pass', () => {
   checkLayer(1, CONFIG);
   checkEmbed(matrix(100, 7), activation(7));
   checkRmsNorm(activation(7, 'output'), vector(7), operand(7, 'output'));
+  checkNormHeads(activation(96, 'output'), vector(32));
   checkMatmul(operand(7), { weights: matrix(9, 7), out: activation(9), bias: vector(9) });
   checkMatmul(operand(7, 'output'), { weights: matrix(9, 7), out: activation(9, 'output') });
   checkQueries(activation(96), CONFIG);
@@ -69,6 +71,14 @@ test('shapes that do not fit are refused with what was given and what is needed'
     [
       'norm output: [output rows, 7] where [step rows, 7] is needed',
       () => checkRmsNorm(activation(7), vector(7), operand(7, 'output')),
+    ],
+    [
+      'norm of heads: 32 weights, which must be a multiple of 4 and divide 80 channels',
+      () => checkNormHeads(activation(80), vector(32)),
+    ],
+    [
+      'norm of heads: 10 weights, which must be a multiple of 4 and divide 80 channels',
+      () => checkNormHeads(activation(80), vector(10)),
     ],
     [
       'matmul: an input of 6 for a matrix of 7 columns',

@@ -36,6 +36,14 @@ export function checkRmsNorm(x: Activation, weight: Vector, out: Operand): void 
   checkBuffer('norm output', out, x.width, x.rows);
 }
 
+export function checkNormHeads(x: Activation, weight: Vector): void {
+  const isWhole = weight.length % 4 === 0 && x.width % weight.length === 0;
+  check(
+    isWhole,
+    `norm of heads: ${weight.length} weights, which must be a multiple of 4 and divide ${x.width} channels`,
+  );
+}
+
 export function checkMatmul(x: Operand, { weights, out, bias }: MatmulOutput): void {
   check(x.width === weights.numCols, `matmul: an input of ${x.width} for a matrix of ${weights.numCols} columns`);
   checkBuffer('matmul output', out, weights.numRows, x.rows);

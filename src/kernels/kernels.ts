@@ -34,6 +34,11 @@ export interface Kernels {
   embed(table: Matrix, out: Activation): void;
   /** out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight (RMSNorm, arXiv 1910.07467). */
   rmsNorm(x: Activation, weight: Vector, epsilon: number, out: Operand): void;
+  /**
+   * RMSNorm of each head, in place: of every group of `weight.length` neighbouring channels by itself, all with the same weights.
+   * Groups are whole vectors of 4 channels.
+   */
+  normHeads(x: Activation, weight: Vector, epsilon: number): void;
   /** For each output: out = x W^T + bias, or out += x W^T. One call for all matrices that share an input. */
   matmul(x: Operand, outputs: readonly MatmulOutput[]): void;
   /**

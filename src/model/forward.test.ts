@@ -6,13 +6,12 @@ import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { PAGE_SIZE, parseKvFormat } from '../quant/kv-format.ts';
 import { normalStream, uniformStream } from '../../test/random-data.ts';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
-import type { GgufTensorSpec } from '../../test/support/gguf-writer.ts';
+import type { GgufSpec, GgufTensorSpec } from '../../test/support/gguf-writer.ts';
 import { openModelFile } from './model-file.ts';
 import type { ModelFile } from './model-file.ts';
 import { MemorySource } from './testing/memory-source.ts';
 import { PlainLlama } from './testing/plain-llama.ts';
-import { TINY, tinyLlama } from './testing/tiny-llama.ts';
-import type { TinyLlamaChanges } from './testing/tiny-llama.ts';
+import { TINY, tinyLlama, tinyModel } from './testing/tiny-llama.ts';
 import { Transformer } from './transformer.ts';
 import { loadWeights } from './weights.ts';
 
@@ -50,8 +49,8 @@ async function logitsOf(model: ModelFile, tokenIds: readonly number[]): Promise<
   return logits;
 }
 
-async function check(changes: TinyLlamaChanges, maxError: number): Promise<void> {
-  const model = await openModelFile(new MemorySource(writeGguf(tinyLlama(changes))));
+async function check(spec: GgufSpec, maxError: number): Promise<void> {
+  const model = await openModelFile(new MemorySource(writeGguf(spec)));
   const uniform = uniformStream(3);
   const tokenIds = Array.from({ length: NUM_TOKENS }, () => Math.floor(TINY.vocabulary * uniform()));
   const expected = (await PlainLlama.load(model)).forward(tokenIds);
@@ -70,7 +69,7 @@ function bias(length: number, seed: number): Partial<GgufTensorSpec> {
 }
 
 describe('a forward pass on the reference kernels, f16 cache (largest error of a logit < 4e-3)', () => {
-  it('gives the logits of the plain formulas', () => check({}, 4e-3));
+  it('gives the logits of the plain formulas', () => check(tinyLlama(), 4e-3));
 
   it('gives them with biases, a tied head, partly rotated heads and scaled frequencies', async () => {
     const factors = new Uint8Array(Float32Array.of(1, 1.5, 4, 8).buffer);
@@ -86,6 +85,14 @@ describe('a forward pass on the reference kernels, f16 cache (largest error of a
       'blk.0.attn_k.bias': bias(TINY.numKvHeads * TINY.headDim, 101),
       'blk.1.attn_v.bias': bias(TINY.numKvHeads * TINY.headDim, 102),
     };
-    await check({ metadata, tensors }, 4e-3);
+    await check(tinyLlama({ metadata, tensors }), 4e-3);
   });
+
+  for (const architecture of ['qwen2', 'qwen3'] as const) {
+    it(`gives them for ${architecture}, heads rotated wholly or partly, the head tied or not`, async () => {
+      await check(tinyModel(architecture), 4e-3);
+      const partly = { [`${architecture}.rope.dimension_count`]: 8 };
+      await check(tinyModel(architecture, { metadata: partly, tensors: { 'output.weight': undefined } }), 4e-3);
+    });
+  }
 });

@@ -92,11 +92,30 @@ describe('readHyperparameters', () => {
     refuses(
       { 'general.architecture': 'gpt2' },
       'MODEL_UNSUPPORTED',
-      /^"m.gguf" has the architecture "gpt2"; supported: llama$/,
+      /^"m.gguf" has the architecture "gpt2"; supported: llama, qwen2, qwen3$/,
     );
     refuses({ 'general.architecture': 'toString' }, 'MODEL_UNSUPPORTED', /architecture "toString"/);
     refuses({ 'general.architecture': undefined }, 'MODEL_INVALID', /does not tell its architecture/);
     refuses({ 'general.type': 'adapter' }, 'MODEL_UNSUPPORTED', /holds no whole model \("general.type" is "adapter"\)/);
+  });
+
+  it('reads the keys of the architecture that the file names, with heads as wide as it says', () => {
+    const qwen3 = Object.fromEntries(
+      Object.entries(BASE).map(([key, value]) => [key.replace(/^llama/, 'qwen3'), value]),
+    );
+    const heads = { 'qwen3.attention.key_length': 128, 'qwen3.attention.value_length': 128 };
+    const { architecture, headDim, ropeDim } = read({ ...qwen3, 'general.architecture': 'qwen3', ...heads });
+    assert.deepEqual([architecture, headDim, ropeDim], ['qwen3', 128, 128]);
+    const window = { 'general.architecture': 'qwen3', 'qwen3.attention.sliding_window': 4096 };
+    refuses({ ...qwen3, ...window }, 'MODEL_UNSUPPORTED', /sliding window of 4096 tokens/);
+    refuses({ 'general.architecture': 'qwen3' }, 'MODEL_INVALID', /key "qwen3.\w+" is missing/);
+  });
+
+  it('refuses mixtures of experts and other relatives by their name', () => {
+    for (const architecture of ['qwen2moe', 'qwen3moe', 'qwen2vl', 'qwen3next', 'qwen']) {
+      const message = new RegExp(`^"m.gguf" has the architecture "${architecture}"; supported: llama, qwen2, qwen3$`);
+      refuses({ 'general.architecture': architecture }, 'MODEL_UNSUPPORTED', message);
+    }
   });
 
   it('refuses variants that would be computed wrongly', () => {

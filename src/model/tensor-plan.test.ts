@@ -3,11 +3,15 @@ import { describe, it } from 'node:test';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
 import { openModelFile } from './model-file.ts';
 import { MemorySource } from './testing/memory-source.ts';
-import { tinyLlama } from './testing/tiny-llama.ts';
+import { tinyLlama, tinyModel } from './testing/tiny-llama.ts';
 import type { TinyLlamaChanges } from './testing/tiny-llama.ts';
 
 async function open(tensors: TinyLlamaChanges['tensors'] = {}) {
   return openModelFile(new MemorySource(writeGguf(tinyLlama({ tensors }))));
+}
+
+async function openQwen(architecture: 'qwen2' | 'qwen3', tensors: TinyLlamaChanges['tensors'] = {}) {
+  return openModelFile(new MemorySource(writeGguf(tinyModel(architecture, { tensors }))));
 }
 
 describe('planTensors', () => {
@@ -35,6 +39,31 @@ describe('planTensors', () => {
     );
     for (const { rowOrder } of rotated)
       assert.deepEqual(rowOrder, { kind: 'interleaved-rope', headDim: 16, ropeDim: 16 });
+  });
+
+  it('leaves rotary pairs as they are where the file has them as the kernels do', async () => {
+    for (const architecture of ['qwen2', 'qwen3'] as const) {
+      const { tensors } = await openQwen(architecture);
+      assert.ok(tensors.every(({ rowOrder }) => rowOrder.kind === 'file'));
+    }
+  });
+
+  it('needs the biases of qwen2 and the norms of heads of qwen3, and each only there', async () => {
+    await assert.rejects(openQwen('qwen2', { 'blk.1.attn_k.bias': undefined }), {
+      code: 'MODEL_INVALID',
+      message: /has no tensor "blk.1.attn_k.bias", expected one of \[32\]/,
+    });
+    await assert.rejects(openQwen('qwen3', { 'blk.0.attn_q_norm.weight': undefined }), {
+      code: 'MODEL_INVALID',
+      message: /has no tensor "blk.0.attn_q_norm.weight", expected one of \[16\]/,
+    });
+    await assert.rejects(openQwen('qwen3', { 'blk.0.attn_k_norm.weight': { shape: [32] } }), {
+      code: 'MODEL_INVALID',
+      message: /"blk.0.attn_k_norm.weight" .* has the shape \[32\], expected \[16\]/,
+    });
+    const unknown = { code: 'MODEL_INVALID', message: /1 tensors that Kvant does not know in a qwen. model/ };
+    await assert.rejects(openQwen('qwen3', { 'blk.0.attn_q.bias': { shape: [64] } }), unknown);
+    await assert.rejects(openQwen('qwen2', { 'blk.0.attn_q_norm.weight': { shape: [16] } }), unknown);
   });
 
   it('does without an output matrix', async () => {

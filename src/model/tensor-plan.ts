@@ -74,19 +74,28 @@ function expectedTensors(hyperparameters: Hyperparameters): PlannedTensor[] {
 
 function layerTensors(hyperparameters: Hyperparameters): PlannedTensor[] {
   const { embeddingLength, feedForwardLength, numHeads, numKvHeads, headDim, ropeDim } = hyperparameters;
-  const { ropePairs } = ARCHITECTURES[hyperparameters.architecture];
+  const { ropePairs, queryKeyValueBias, normsHeads } = ARCHITECTURES[hyperparameters.architecture];
   const rotated: RowOrder =
     ropePairs === 'interleaved' ? { kind: 'interleaved-rope', headDim, ropeDim } : IN_FILE_ORDER;
   const queryWidth = numHeads * headDim;
   const keyWidth = numKvHeads * headDim;
+  const hasBiases = queryKeyValueBias !== 'none';
+  const biases = hasBiases
+    ? [
+        vector('attn_q.bias', queryWidth, rotated),
+        vector('attn_k.bias', keyWidth, rotated),
+        vector('attn_v.bias', keyWidth),
+      ]
+    : [];
   return [
     vector('attn_norm.weight', embeddingLength),
     matrix('attn_q.weight', embeddingLength, queryWidth, rotated),
     matrix('attn_k.weight', embeddingLength, keyWidth, rotated),
     matrix('attn_v.weight', embeddingLength, keyWidth),
-    { ...vector('attn_q.bias', queryWidth, rotated), optional: true },
-    { ...vector('attn_k.bias', keyWidth, rotated), optional: true },
-    { ...vector('attn_v.bias', keyWidth), optional: true },
+    ...biases.map((bias) => ({ ...bias, optional: queryKeyValueBias === 'optional' })),
+    ...(normsHeads
+      ? [vector('attn_q_norm.weight', headDim, rotated), vector('attn_k_norm.weight', headDim, rotated)]
+      : []),
     matrix('attn_output.weight', queryWidth, embeddingLength),
     vector('ffn_norm.weight', embeddingLength),
     matrix('ffn_gate.weight', embeddingLength, feedForwardLength),

@@ -3,11 +3,12 @@ import { describe, it } from 'node:test';
 import type { KernelsConfig, Step } from '../kernels/kernels.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
+import type { GgufSpec } from '../../test/support/gguf-writer.ts';
 import { openModelFile } from './model-file.ts';
 import type { ModelFile } from './model-file.ts';
 import { MemorySource } from './testing/memory-source.ts';
 import { RecordingKernels } from './testing/recording-kernels.ts';
-import { tinyLlama } from './testing/tiny-llama.ts';
+import { tinyLlama, tinyModel } from './testing/tiny-llama.ts';
 import type { TinyLlamaChanges } from './testing/tiny-llama.ts';
 import { Transformer } from './transformer.ts';
 import { loadWeights } from './weights.ts';
@@ -30,7 +31,11 @@ function kernelsFor(model: ModelFile, changes: Partial<KernelsConfig> = {}): Rec
 }
 
 async function run(changes: TinyLlamaChanges, outputRows: number[]): Promise<RecordingKernels> {
-  const model = await open(changes);
+  return runModel(tinyLlama(changes), outputRows);
+}
+
+async function runModel(spec: GgufSpec, outputRows: number[]): Promise<RecordingKernels> {
+  const model = await openModelFile(new MemorySource(writeGguf(spec)));
   const kernels = kernelsFor(model);
   const transformer = new Transformer(kernels, await loadWeights(kernels, model), model.hyperparameters);
   assert.deepEqual([transformer.logits.width, transformer.logits.rows], [40, 'output']);
@@ -96,6 +101,18 @@ describe('Transformer', () => {
       'matmul operand 0 blk.0.attn_k.weight + blk.0.attn_k.bias -> activation 2',
       'matmul operand 0 blk.0.attn_v.weight + blk.0.attn_v.bias -> activation 3',
     ]);
+  });
+
+  it('normalises the heads of queries and keys before they are rotated and stored, in qwen3', async () => {
+    const kernels = await runModel(tinyModel('qwen3'), []);
+    const epsilon = Math.fround(1e-5);
+    const start = kernels.calls.indexOf('matmul operand 0 blk.1.attn_v.weight -> activation 3');
+    assert.deepEqual(kernels.calls.slice(start + 1, start + 4), [
+      `normHeads activation 1 blk.1.attn_q_norm.weight ${epsilon}`,
+      `normHeads activation 2 blk.1.attn_k_norm.weight ${epsilon}`,
+      'storeKeysValues 1 activation 1 activation 2 activation 3',
+    ]);
+    assert.equal(kernels.calls.filter((call) => call.startsWith('normHeads')).length, 4);
   });
 
   it('refuses kernels made for another model', async () => {

@@ -6,6 +6,8 @@ import type { LayerWeights, Weights } from './weights.ts';
 interface Layer {
   readonly attentionNorm: Vector;
   readonly queryKeyValue: readonly MatmulOutput[];
+  readonly queryNorm: Vector | undefined;
+  readonly keyNorm: Vector | undefined;
   readonly attentionOutput: readonly MatmulOutput[];
   readonly feedForwardNorm: Vector;
   readonly gateUp: readonly MatmulOutput[];
@@ -19,8 +21,8 @@ interface Layer {
 export type QueryObserver = (layer: number, queryRow: (row: number) => Float32Array) => void;
 
 /**
- * A decoder of the llama family (arXiv 2302.13971, with grouped-query attention, arXiv 2305.13245), written once over
- * the kernel interface. All buffers are allocated in the constructor.
+ * A decoder of the llama family (arXiv 2302.13971, with grouped-query attention, arXiv 2305.13245, and where weights
+ * have them biases and norms of query and key heads), written once over the kernel interface. All buffers are allocated in the constructor.
  */
 export class Transformer {
   /** [output rows, vocabulary], valid after `forward`, until the next one. */
@@ -75,6 +77,8 @@ export class Transformer {
     const { residual, normed, query, key, value } = this.#buffers;
     this.#kernels.rmsNorm(residual, layer.attentionNorm, this.#rmsEpsilon, normed);
     this.#kernels.matmul(normed, layer.queryKeyValue);
+    if (layer.queryNorm) this.#kernels.normHeads(query, layer.queryNorm, this.#rmsEpsilon);
+    if (layer.keyNorm) this.#kernels.normHeads(key, layer.keyNorm, this.#rmsEpsilon);
     this.#kernels.storeKeysValues(index, query, key, value);
   }
 
@@ -147,6 +151,8 @@ function bindLayer(layer: LayerWeights, buffers: Buffers): Layer {
       { ...layer.key, out: buffers.key },
       { ...layer.value, out: buffers.value },
     ],
+    queryNorm: layer.queryNorm,
+    keyNorm: layer.keyNorm,
     attentionOutput: [{ ...layer.attentionOutput, out: buffers.residual, accumulate: true }],
     feedForwardNorm: layer.feedForwardNorm,
     gateUp: [

@@ -15,6 +15,9 @@ export interface LayerWeights {
   readonly query: Projection;
   readonly key: Projection;
   readonly value: Projection;
+  /** [headDim], for every head of queries and keys alike; absent where the architecture does not normalise them. */
+  readonly queryNorm: Vector | undefined;
+  readonly keyNorm: Vector | undefined;
   readonly attentionOutput: Projection;
   readonly feedForwardNorm: Vector;
   readonly gate: Projection;
@@ -75,6 +78,8 @@ function assemble(
     query: projection(`blk.${layer}.attn_q`),
     key: projection(`blk.${layer}.attn_k`),
     value: projection(`blk.${layer}.attn_v`),
+    queryNorm: vectors.get(`blk.${layer}.attn_q_norm.weight`),
+    keyNorm: vectors.get(`blk.${layer}.attn_k_norm.weight`),
     attentionOutput: projection(`blk.${layer}.attn_output`),
     feedForwardNorm: required(vectors, `blk.${layer}.ffn_norm.weight`),
     gate: projection(`blk.${layer}.ffn_gate`),

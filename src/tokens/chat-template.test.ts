@@ -119,6 +119,90 @@ function small(
   return { template: new ChatTemplate(all, vocabulary), tokenizer: vocabulary };
 }
 
+/** What Qwen2.5's template does: a system message of its own where there is none, tools only if given. */
+const LIKE_QWEN25 = `{%- if tools %}
+    {{- '<|im_start|>system\\n' + (tools | tojson) + '<|im_end|>\\n' }}
+{%- elif messages[0]['role'] == 'system' %}
+    {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}
+{%- else %}
+    {{- '<|im_start|>system\\nYou help.<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or (message.role == "assistant" and not message.tool_calls) %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}`;
+
+/** What Qwen3's does: thoughts are taken out of answers before the last question, thinking is on unless switched off. */
+const LIKE_QWEN3 = `{%- set ns = namespace(searching=true, last_question=messages|length - 1) %}
+{%- for message in messages[::-1] %}
+    {%- set index = (messages|length - 1) - loop.index0 %}
+    {%- if ns.searching and message.role == "user" and not(message.content.startswith('<result>') and message.content.endswith('</result>')) %}
+        {%- set ns.searching = false %}
+        {%- set ns.last_question = index %}
+    {%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- set content = message.content %}
+    {%- set thoughts = '' %}
+    {%- if message.role == "assistant" and message.reasoning_content is defined and message.reasoning_content is not none %}
+        {%- set thoughts = message.reasoning_content %}
+    {%- elif message.role == "assistant" and '</think>' in content %}
+        {%- set content = message.content.split('</think>')[-1].lstrip('\\n') %}
+        {%- set thoughts = message.content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+    {%- endif %}
+    {%- if message.role == "assistant" and loop.index0 > ns.last_question and (loop.last or (not loop.last and thoughts)) %}
+        {%- set content = '<think>\\n' + thoughts.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') %}
+    {%- endif %}
+    {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\\n\\n</think>\\n\\n' }}
+    {%- endif %}
+{%- endif %}`;
+
+describe("templates that use what Qwen's use", () => {
+  const turn = (role: string, content: string): string => `<|im_start|>${role}\n${content}<|im_end|>\n`;
+  const answer = (content: string): TemplateMessage => ({ role: 'assistant', content });
+  const start = '<|im_start|>assistant\n';
+
+  test('give a system message where there is none, without tools', () => {
+    const { template: qwen25 } = small(LIKE_QWEN25);
+    assert.equal(qwen25.render(user('Hi')), turn('system', 'You help.') + turn('user', 'Hi') + start);
+    const system = { role: 'system', content: 'Be brief.' };
+    const messages = [system, ...user('Hi'), answer('Hello'), system, ...user('More')];
+    const expected = messages.map(({ role, content }) => turn(role, content)).join('');
+    assert.equal(qwen25.render(messages, { addGenerationPrompt: false }), expected);
+  });
+
+  test('let the model think, as enable_thinking is not defined', () => {
+    const { template: qwen3 } = small(LIKE_QWEN3);
+    assert.equal(qwen3.render(user('Hi')), turn('user', 'Hi') + start);
+  });
+
+  test('take thoughts out of earlier answers, and leave those after the last question', () => {
+    const { template: qwen3 } = small(LIKE_QWEN3);
+    const thoughtful = answer('<think>\nHm.\nHm!\n</think>\n\nHello');
+    const messages = [...user('Hi'), thoughtful, ...user('More'), thoughtful];
+    const expected = [turn('user', 'Hi'), turn('assistant', 'Hello'), turn('user', 'More')].join('');
+    assert.equal(qwen3.render(messages.slice(0, 3)), expected + start);
+    assert.equal(
+      qwen3.render(messages, { addGenerationPrompt: false }),
+      expected + turn('assistant', thoughtful.content),
+    );
+    const result = [...user('Hi'), thoughtful, ...user('<result>3</result>'), answer('<think>\n\n</think>\n\n3')];
+    assert.equal(
+      qwen3.render(result, { addGenerationPrompt: false }),
+      result.map(({ role, content }) => turn(role, content)).join(''),
+    );
+  });
+});
+
 describe('templates', () => {
   const trimming = "{% for m in messages %}{{ '<|' + m.role + '|>' }}{{ m.content | trim }}{{ '|x|>' }}{% endfor %}";
 

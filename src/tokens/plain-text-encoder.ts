@@ -64,10 +64,10 @@ export function createPlainTextEncoder(metadata: TokenizerMetadata, vocabulary: 
 }
 
 function byteLevelConfig(metadata: TokenizerMetadata, vocabulary: Vocabulary): ModelConfig {
-  const { patterns, ignoreMerges = false } = preTokenizerOf(metadata.preTokenizer);
+  const { patterns, ignoreMerges = false, composes = false } = preTokenizerOf(metadata.preTokenizer);
   const splits = patterns.map((pattern) => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated' }));
   return {
-    normalizer: null,
+    normalizer: composes ? { type: 'NFC' } : null,
     // The library's own GPT-2 pattern has JavaScript's \s, which counts U+FEFF as a space and U+0085 as none.
     preTokenizer: { type: 'Sequence', pretokenizers: [...splits, { type: 'ByteLevel', use_regex: false }] },
     ignoreMerges,

@@ -57,6 +57,15 @@ describe('pre-tokenizers', () => {
     assert.deepEqual(words('default', '$!'), ['$!']);
   });
 
+  test("of Qwen2 take contractions in either case, and compose text, which others of their kind don't", () => {
+    assert.deepEqual(words('qwen2', "'LL"), ["'LL"]);
+    const ids = (pre: string, text: string): number[] => new Tokenizer(byteLevelMetadata({ pre })).encode(text);
+    assert.deepEqual(ids('qwen2', 'e\u0301 \u1100\u1161'), ids('qwen2', '\u00e9 \uac00'));
+    for (const pre of ['stablelm2', 'deepseek-r1-qwen', 'llama-bpe', 'gpt-2']) {
+      assert.equal(ids(pre, 'e\u0301').length, 3, pre);
+    }
+  });
+
   test('leave the last of several spaces to the next word', () => {
     for (const pre of ['gpt-2', 'smollm', 'llama-bpe', 'qwen2', 'default']) {
       assert.deepEqual(words(pre, 'a   b'), ['a', '  ', ' ', 'b'], pre);

@@ -9,6 +9,11 @@ export interface PreTokenizer {
   readonly patterns: readonly string[];
   /** A word that is in the vocabulary is taken whole, without merging. */
   readonly ignoreMerges?: boolean;
+  /**
+   * Text is composed (Unicode NFC) before it is cut, as the model was trained. llama.cpp leaves that out, and gives other ids for
+   * decomposed text.
+   */
+  readonly composes?: boolean;
   /** Whether prompts begin with BOS where the file does not say. */
   readonly addBos?: boolean;
 }
@@ -35,7 +40,7 @@ const GPT2: PreTokenizer = { patterns: [WORDS] };
 const DIGITS_GPT2: PreTokenizer = { patterns: ['\\p{N}', WORDS] };
 const LLAMA3: PreTokenizer = { patterns: [tiktoken('\\p{N}{1,3}')], ignoreMerges: true, addBos: true };
 const LLAMA3_MERGED: PreTokenizer = { patterns: [tiktoken('\\p{N}{1,3}')] };
-const QWEN2: PreTokenizer = { patterns: [tiktoken('\\p{N}')] };
+const TIKTOKEN_DIGITS: PreTokenizer = { patterns: [tiktoken('\\p{N}')] };
 const GPT4O: PreTokenizer = { patterns: [camelCase(`${CONTRACTIONS}?`, '\\p{N}{1,3}')] };
 
 /** By the name that a file gives in `tokenizer.ggml.pre`. */
@@ -74,14 +79,14 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map(
     'smaug-bpe': LLAMA3_MERGED,
     glm4: LLAMA3_MERGED,
     'chatglm-bpe': LLAMA3_MERGED,
-    qwen2: QWEN2,
-    'deepseek-r1-qwen': QWEN2,
-    stablelm2: QWEN2,
-    hunyuan: QWEN2,
-    'solar-open': QWEN2,
-    kormo: QWEN2,
-    megrez: QWEN2,
-    'grok-2': QWEN2,
+    qwen2: { ...TIKTOKEN_DIGITS, composes: true },
+    'deepseek-r1-qwen': TIKTOKEN_DIGITS,
+    stablelm2: TIKTOKEN_DIGITS,
+    hunyuan: TIKTOKEN_DIGITS,
+    'solar-open': TIKTOKEN_DIGITS,
+    kormo: TIKTOKEN_DIGITS,
+    megrez: TIKTOKEN_DIGITS,
+    'grok-2': TIKTOKEN_DIGITS,
     tekken: { patterns: [camelCase('', '\\p{N}')], ignoreMerges: true, addBos: true },
     'gpt-4o': GPT4O,
     llama4: GPT4O,

@@ -12,7 +12,8 @@ import type { Vocabulary } from './vocabulary.ts';
 import { buildVocabulary, bytesOfToken, isControlType } from './vocabulary.ts';
 
 /**
- * Text to token ids and back, with the vocabulary of a GGUF file. Gives the ids that llama.cpp gives.
+ * Text to token ids and back, with the vocabulary of a GGUF file. Gives the ids that llama.cpp gives, but for decomposed
+ * text where a model was trained on composed text (`PreTokenizer.composes`).
  *
  * Bytes that the vocabulary cannot express (`missingBytes`) are left out of the ids, as in llama.cpp.
  */

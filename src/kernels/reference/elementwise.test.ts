@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalStream } from '../../../test/random-data.ts';
-import { rmsNorm, softmaxInPlace, swiGlu } from './elementwise.ts';
+import { normGroups, rmsNorm, softmaxInPlace, swiGlu } from './elementwise.ts';
 
 function assertNear(actual: Float64Array, expected: readonly number[], relativeError: number): void {
   assert.equal(actual.length, expected.length);
@@ -25,6 +25,12 @@ test('RMSNorm: epsilon keeps zeros zero, and huge values do not overflow', () =>
   assertNear(out, [2, 2, 2, 2], 1e-15);
   rmsNorm(new Float64Array(4).fill(1e-3), new Float32Array(4).fill(1), 1e-6, out);
   assertNear(out, new Array<number>(4).fill(Math.SQRT1_2), 1e-13);
+});
+
+test('RMSNorm of groups: (3, 4) and (0, 5) by themselves, in place, with the same weights (relative error < 1e-15)', () => {
+  const x = Float64Array.of(3, 4, 0, 5);
+  normGroups(x, Float32Array.of(1, 2), 0);
+  assertNear(x, [3 / Math.sqrt(12.5), 8 / Math.sqrt(12.5), 0, 10 / Math.sqrt(12.5)], 1e-15);
 });
 
 test('SwiGLU: known values of silu, its limits, and a product (relative error < 1e-15)', () => {

@@ -1,12 +1,20 @@
 /**
  * RMSNorm (arXiv 1910.07467): out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i], in float64. All three have one
- * length.
+ * length; `out` may be `x`.
  */
 export function rmsNorm(x: Float64Array, weight: Float32Array, epsilon: number, out: Float64Array): void {
   let squares = 0;
   for (const value of x) squares += value * value;
   const factor = 1 / Math.sqrt(squares / x.length + epsilon);
   for (let i = 0; i < x.length; i++) out[i] = x[i] * factor * weight[i];
+}
+
+/** RMSNorm in place of every group of `weight.length` neighbouring values by itself, in float64. */
+export function normGroups(x: Float64Array, weight: Float32Array, epsilon: number): void {
+  for (let start = 0; start < x.length; start += weight.length) {
+    const group = x.subarray(start, start + weight.length);
+    rmsNorm(group, weight, epsilon, group);
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   checkKeysValues,
   checkLayer,
   checkMatmul,
+  checkNormHeads,
   checkQueries,
   checkRmsNorm,
   checkSelectOutputs,
@@ -28,7 +29,7 @@ import type {
   TensorSource,
   Vector,
 } from '../kernels.ts';
-import { rmsNorm, swiGlu } from './elementwise.ts';
+import { normGroups, rmsNorm, swiGlu } from './elementwise.ts';
 import { HandleTable } from '../handles.ts';
 import { KeyValues } from './key-values.ts';
 import type { StepMemory } from './key-values.ts';
@@ -141,6 +142,14 @@ export class ReferenceKernels implements Kernels {
     for (let row = 0; row < numRowsOf(step, x.rows); row++) {
       rmsNorm(source.row(row), factors, epsilon, target.row(row));
     }
+  }
+
+  normHeads(x: Activation, weight: Vector, epsilon: number): void {
+    const { step } = this.#current();
+    checkNormHeads(x, weight);
+    const rows = this.#activations.get(x);
+    const factors = this.#vectors.get(weight);
+    for (let row = 0; row < numRowsOf(step, x.rows); row++) normGroups(rows.row(row), factors, epsilon);
   }
 
   matmul(x: Operand, outputs: readonly MatmulOutput[]): void {

@@ -88,6 +88,41 @@ test(`rmsNorm of one large value among small ones, from 1e-30 to 1e37 (relative 
   }
 });
 
+function loadNormHeads(rows: readonly Float32Array[], headDim: number): (bench: RowBench) => Promise<Run> {
+  return async (bench) => {
+    const x = await bench.input(rows);
+    const weight = await bench.vector(floatRows('Gaussian', 1, headDim, 9)[0]);
+    return async (_, rowIds) => {
+      await bench.step(rowIds, [x], () => bench.kernels.normHeads(x.activation, weight, 1e-6));
+      return bench.rows(x.activation, rowIds.length);
+    };
+  };
+}
+
+/** Head sizes, and how many of them: one, no power of two, the least there is, those of SmolLM2-135M's queries. */
+const HEADS = [
+  [128, 1],
+  [96, 4],
+  [4, 3],
+  [64, 9],
+] as const;
+
+for (const data of Object.keys(FLOAT_DATA)) {
+  test(`normHeads of ${data} rows (relative error < 1e-6), ${BUILDS_TITLE}`, async () => {
+    for (const [headDim, numHeads] of HEADS) {
+      const rows = floatRows(data, NUM_ROWS, headDim * numHeads);
+      await compareRows(loadNormHeads(rows, headDim), normTolerance, `${numHeads} heads of ${headDim}`);
+    }
+  });
+}
+
+test(`normHeads of heads that differ in size from 1e-30 to 1e37, none changing another (relative error < 1e-6), ${BUILDS_TITLE}`, async () => {
+  const rows = floatRows('Gaussian', NUM_ROWS, 5 * 32).map((row) =>
+    row.map((value, c) => value * [1, 1e37, 1e-30, 0, 1e15][Math.floor(c / 32)]),
+  );
+  await compareRows(loadNormHeads(rows, 32), normTolerance, '5 heads of 32');
+});
+
 function swiGluTolerance(gates: readonly Float32Array[], ups: readonly Float32Array[]): Tolerance {
   return (expected, row, column) => {
     const product = Math.abs(gates[row][column] * ups[row][column]);

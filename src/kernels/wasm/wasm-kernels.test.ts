@@ -85,6 +85,7 @@ test('handles of other kernels are refused', async () => {
   await assertRefused(() => kernels.embed(foreign.matrix, x), made('matrix'));
   await assertRefused(() => kernels.embed(table, foreign.activation), made('activation'));
   await assertRefused(() => kernels.rmsNorm(x, foreign.vector, 0, operand), made('vector'));
+  await assertRefused(() => kernels.normHeads(x, foreign.vector, 0), made('vector'));
   await assertRefused(() => kernels.swiGlu(x, x, foreign.operand), made('operand'));
   assert.throws(() => kernels.readPage(foreign.pages, 0), made('page memory'));
   assert.throws(() => kernels.readRow(foreign.activation, 0), made('activation'));

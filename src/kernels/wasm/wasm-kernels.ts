@@ -7,6 +7,7 @@ import {
   checkKeysValues,
   checkLayer,
   checkMatmul,
+  checkNormHeads,
   checkQueries,
   checkRmsNorm,
   checkSelectOutputs,
@@ -35,6 +36,7 @@ import {
   OP_EMBED,
   OP_MATMUL,
   OP_MERGE_PARTS,
+  OP_NORM_HEADS,
   OP_RMS_NORM,
   OP_SEAL,
   OP_SELECT_ROWS,
@@ -176,6 +178,13 @@ export class WasmKernels implements Kernels {
     const { floats, quantized } = this.#operands.get(out);
     const args = [this.#activations.get(x), this.#vectors.get(weight), x.width, 0, floats, quantized];
     this.#record(OP_RMS_NORM, this.#numRows(x.rows), args);
+    this.#runtime.program.setFloat(3, epsilon);
+  }
+
+  normHeads(x: Activation, weight: Vector, epsilon: number): void {
+    checkNormHeads(x, weight);
+    const args = [this.#activations.get(x), this.#vectors.get(weight), x.width, 0, weight.length];
+    this.#record(OP_NORM_HEADS, this.#numRows(x.rows), args);
     this.#runtime.program.setFloat(3, epsilon);
   }
 

@@ -2,7 +2,8 @@ import type { ModelFile } from '../model-file.ts';
 
 /**
  * Llama's forward pass as its paper has it (arXiv 2302.13971), over F32 tensors straight from the file: no kernels, no
- * pages, no reordered rows, every number float64. Rotary pairs are channels 2i and 2i + 1, as in the file.
+ * pages, no reordered rows, every number float64. Rotary pairs are channels 2i and 2i + 1, as in the file, or i and
+ * i + ropeDim / 2 for Qwen2 (arXiv 2407.10671) and Qwen3 (arXiv 2505.09388), which normalises heads before.
  */
 export class PlainLlama {
   readonly #model: ModelFile;
@@ -36,8 +37,8 @@ export class PlainLlama {
 
   #layer(prefix: string, rows: readonly number[][]): number[][] {
     const normed = rows.map((row) => this.#norm(`${prefix}.attn_norm`, row));
-    const queries = normed.map((row, position) => this.#rotate(this.#project(`${prefix}.attn_q`, row), position));
-    const keys = normed.map((row, position) => this.#rotate(this.#project(`${prefix}.attn_k`, row), position));
+    const queries = normed.map((row, position) => this.#rotate(this.#heads(`${prefix}.attn_q`, row), position));
+    const keys = normed.map((row, position) => this.#rotate(this.#heads(`${prefix}.attn_k`, row), position));
     const values = normed.map((row) => this.#project(`${prefix}.attn_v`, row));
     return rows.map((row, position) => {
       const attended = this.#attend(queries[position], keys.slice(0, position + 1), values);
@@ -66,15 +67,27 @@ export class PlainLlama {
     return out;
   }
 
-  #rotate(row: readonly number[], position: number): number[] {
+  #heads(name: string, row: readonly number[]): number[] {
     const { headDim } = this.#model.hyperparameters;
+    const projected = this.#project(name, row);
+    if (!this.#tensors.has(`${name}_norm.weight`)) return projected;
+    const heads = Array.from({ length: projected.length / headDim }, (_, head) =>
+      projected.slice(head * headDim, (head + 1) * headDim),
+    );
+    return heads.flatMap((head) => this.#norm(`${name}_norm`, head));
+  }
+
+  #rotate(row: readonly number[], position: number): number[] {
+    const { headDim, ropeDim, architecture } = this.#model.hyperparameters;
     const out = [...row];
     for (let start = 0; start < row.length; start += headDim) {
       this.#model.ropeFrequencies.forEach((frequency, pair) => {
-        const [a, b] = [row[start + 2 * pair], row[start + 2 * pair + 1]];
+        const first = start + (architecture === 'llama' ? 2 * pair : pair);
+        const second = architecture === 'llama' ? first + 1 : first + ropeDim / 2;
+        const [a, b] = [row[first], row[second]];
         const [cos, sin] = [Math.cos(position * frequency), Math.sin(position * frequency)];
-        out[start + 2 * pair] = a * cos - b * sin;
-        out[start + 2 * pair + 1] = a * sin + b * cos;
+        out[first] = a * cos - b * sin;
+        out[second] = a * sin + b * cos;
       });
     }
     return out;

@@ -68,6 +68,11 @@ export class RecordingKernels implements Kernels {
     this.calls.push(`rmsNorm ${id(x)} ${id(weight)} ${epsilon} -> ${id(out)}`);
   }
 
+  normHeads(x: Activation, weight: Vector, epsilon: number): void {
+    assert.equal(x.width % weight.length, 0);
+    this.calls.push(`normHeads ${id(x)} ${id(weight)} ${epsilon}`);
+  }
+
   matmul(x: Operand, outputs: readonly MatmulOutput[]): void {
     for (const { weights, out, bias, accumulate } of outputs) {
       assert.deepEqual([weights.numCols, weights.numRows, x.rows], [x.width, out.width, out.rows]);

@@ -1,5 +1,6 @@
 import { normalStream } from '../../../test/random-data.ts';
 import type { GgufSpec, GgufTensorSpec, GgufValue } from '../../../test/support/gguf-writer.ts';
+import { ownVectors, type TestArchitecture } from '../../../test/support/own-vectors.ts';
 
 /** Sizes of the synthetic model. All differ, so that a mix-up shows. */
 export const TINY = {
@@ -20,12 +21,17 @@ export interface TinyLlamaChanges {
 
 /** A whole llama in F32 with Gaussian weights and an untied head; its heads are narrower than width / heads. */
 export function tinyLlama(changes: TinyLlamaChanges = {}): GgufSpec {
-  const metadata = new Map<string, GgufValue>(Object.entries(baseMetadata()));
+  return tinyModel('llama', changes);
+}
+
+/** The same in another architecture, with the tensors that this one has besides. */
+export function tinyModel(architecture: TestArchitecture, changes: TinyLlamaChanges = {}): GgufSpec {
+  const metadata = new Map<string, GgufValue>(Object.entries(baseMetadata(architecture)));
   for (const [key, value] of Object.entries(changes.metadata ?? {})) {
     if (value === undefined) metadata.delete(key);
     else metadata.set(key, value);
   }
-  const tensors = new Map(baseTensors().map((tensor) => [tensor.name, tensor]));
+  const tensors = new Map(baseTensors(architecture).map((tensor) => [tensor.name, tensor]));
   for (const [name, change] of Object.entries(changes.tensors ?? {})) {
     const base: GgufTensorSpec = tensors.get(name) ?? { name, type: 'F32', shape: [32] };
     if (change === undefined) tensors.delete(name);
@@ -39,28 +45,28 @@ function withoutBytes({ name, type, shape }: GgufTensorSpec): GgufTensorSpec {
   return { name, type, shape };
 }
 
-function baseMetadata(): Record<string, GgufValue> {
+function baseMetadata(architecture: string): Record<string, GgufValue> {
   return {
-    'general.architecture': 'llama',
-    'general.name': 'tiny llama',
-    'llama.block_count': TINY.numLayers,
-    'llama.context_length': 512,
-    'llama.embedding_length': TINY.width,
-    'llama.feed_forward_length': TINY.feedForward,
-    'llama.attention.head_count': TINY.numHeads,
-    'llama.attention.head_count_kv': TINY.numKvHeads,
-    'llama.attention.key_length': TINY.headDim,
-    'llama.attention.value_length': TINY.headDim,
-    'llama.attention.layer_norm_rms_epsilon': 1e-5,
-    'llama.rope.dimension_count': TINY.headDim,
-    'llama.rope.freq_base': 10_000,
+    'general.architecture': architecture,
+    'general.name': `tiny ${architecture}`,
+    [`${architecture}.block_count`]: TINY.numLayers,
+    [`${architecture}.context_length`]: 512,
+    [`${architecture}.embedding_length`]: TINY.width,
+    [`${architecture}.feed_forward_length`]: TINY.feedForward,
+    [`${architecture}.attention.head_count`]: TINY.numHeads,
+    [`${architecture}.attention.head_count_kv`]: TINY.numKvHeads,
+    [`${architecture}.attention.key_length`]: TINY.headDim,
+    [`${architecture}.attention.value_length`]: TINY.headDim,
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: 1e-5,
+    [`${architecture}.rope.dimension_count`]: TINY.headDim,
+    [`${architecture}.rope.freq_base`]: 10_000,
     'tokenizer.ggml.model': 'gpt2',
     'tokenizer.ggml.tokens': Array.from({ length: TINY.vocabulary }, (_, id) => `t${id}`),
     'tokenizer.chat_template': '{{ messages[0].content }}',
   };
 }
 
-function baseTensors(): GgufTensorSpec[] {
+function baseTensors(architecture: TestArchitecture): GgufTensorSpec[] {
   const { width, feedForward, numHeads, numKvHeads, headDim, vocabulary } = TINY;
   const shapes: [string, number[]][] = [
     ['token_embd.weight', [width, vocabulary]],
@@ -78,6 +84,7 @@ function baseTensors(): GgufTensorSpec[] {
       [`blk.${layer}.ffn_gate.weight`, [width, feedForward]],
       [`blk.${layer}.ffn_up.weight`, [width, feedForward]],
       [`blk.${layer}.ffn_down.weight`, [feedForward, width]],
+      ...ownVectors(architecture, TINY).map(([name, length]): [string, number[]] => [`blk.${layer}.${name}`, [length]]),
     );
   }
   return shapes.map(([name, shape], index) => ({ name, type: 'F32', shape, bytes: gaussian(shape, index) }));

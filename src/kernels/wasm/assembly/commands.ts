@@ -21,6 +21,7 @@ export const OP_MERGE_PARTS = 7;
 export const OP_SEAL = 8;
 export const OP_SWIGLU = 9;
 export const OP_SELECT_ROWS = 10;
+export const OP_NORM_HEADS = 11;
 
 /** The control block, shared by all threads: byte offsets. */
 export const CONTROL_ARRIVED = 0;

@@ -13,6 +13,7 @@ import {
   OP_EMBED,
   OP_MATMUL,
   OP_MERGE_PARTS,
+  OP_NORM_HEADS,
   OP_REPACK,
   OP_RMS_NORM,
   OP_SEAL,
@@ -23,7 +24,7 @@ import {
 import { matmulStrips } from './matmul';
 import { announceCommands, awaitCommands, barrier } from './pool';
 import { repackStrips } from './repack';
-import { embedRows, rmsNormRows, selectRows, swiGluRows } from './rows';
+import { embedRows, normHeadRows, rmsNormRows, selectRows, swiGluRows } from './rows';
 import { sealTiles } from './seal';
 import { storeKeysValues } from './store-keys-values';
 
@@ -73,6 +74,7 @@ function runItems(command: usize, begin: i32, end: i32, scratch: usize): void {
   else if (operation == OP_ATTEND) attendUnits(command, begin, end, scratch);
   else if (operation == OP_MERGE_PARTS) mergeRows(command, begin, end, scratch);
   else if (operation == OP_RMS_NORM) rmsNormRows(command, begin, end);
+  else if (operation == OP_NORM_HEADS) normHeadRows(command, begin, end);
   else if (operation == OP_STORE_KEYS_VALUES) storeKeysValues(command, begin, end, scratch);
   else if (operation == OP_SWIGLU) swiGluRows(command, begin, end);
   else if (operation == OP_SEAL) sealTiles(command, begin, end, scratch);

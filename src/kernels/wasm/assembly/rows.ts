@@ -34,6 +34,21 @@ export function rmsNormRows(command: usize, begin: i32, end: i32): void {
   }
 }
 
+/** Arguments: x, which is changed in place, weight, width, epsilon, channels of a head. */
+export function normHeadRows(command: usize, begin: i32, end: i32): void {
+  const args = command + COMMAND_ARGUMENTS;
+  const weight = <usize>load<u32>(args, 4);
+  const rowBytes = <usize>load<u32>(args, 8) << 2;
+  const epsilon = load<f32>(args, 12);
+  const headDim = load<i32>(args, 16);
+  const headBytes = <usize>headDim << 2;
+  for (let row = begin; row < end; row++) {
+    const first = <usize>load<u32>(args) + <usize>row * rowBytes;
+    for (let head = first; head < first + rowBytes; head += headBytes) rmsNorm(head, weight, headDim, epsilon, head);
+  }
+}
+
+/** `out` may be `x`. */
 function rmsNorm(x: usize, weight: usize, width: i32, epsilon: f32, out: usize): void {
   const bytes = <usize>width << 2;
   // Scaled down where squares would leave float32's range.
