@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'MODEL_UNSUPPORTED'
   | 'OUT_OF_MEMORY'
   | 'INVALID_OPTION'
+  | 'INVALID_INPUT'
   | 'PROMPT_TOO_LONG'
   | 'FILE_ERROR'
   | 'BACKEND_UNAVAILABLE'
