@@ -142,6 +142,24 @@ test('any shape, axis, group size and data: within the bound, in 2,000 random ca
   }
 });
 
+test('codes do change where scales are a few spacings of float32: 511 steps of 2^-149 need a scale of 3, then 510 one of 2', () => {
+  const unit = 2 ** -149;
+  const options = { bits: 8, groupSize: 'tensor' } as const;
+  const first = quantize({ data: [0, 30 * unit, 511 * unit], shape: [3] }, options);
+  const second = quantize(dequantize(first), options);
+  assert.deepEqual(
+    [first, second].map(({ scales }) => scales[0] / unit),
+    [3, 2],
+  );
+  assert.deepEqual(
+    [first, second].map((quantized) => [...codesOf(quantized).codes]),
+    [
+      [0, 10, 170],
+      [0, 15, 255],
+    ],
+  );
+});
+
 test('named granularities are those groups', () => {
   const shape = [2, 70, 100];
   const data = tensorData('Gaussian', shape);

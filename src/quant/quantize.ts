@@ -29,8 +29,9 @@ export type QuantizedTensor = GroupedTensor | TiledTensor;
  * a group is 0, or at least 2^-126 and at least 2^-20 of its greatest magnitude; smaller scales are so close to the
  * spacing of float32 itself that codes can change.
  *
- * With `granularity: 'tile'`, values are rounded to f16 and sealed as docs/page-format.md says; `tiles` differ from them by
- * at most half a step of theirs, as written there.
+ * With `granularity: 'tile'`, values are rounded to f16 and sealed as docs/page-format.md says. Of what f16 makes of x they
+ * are then within half a step, which is `s` of its token (values) or `a * s` of its token and channel (keys), and 2^-20 of
+ * |x| and of the zero point for float32.
  *
  * @param tensor finite values of any shape; data may be empty, axes may be 0 or 1 long
  * @throws KvantError INVALID_INPUT for NaN, infinity and what is beyond float32 (for tiles: beyond 65504), naming index
