@@ -66,6 +66,19 @@ describe('the published package', () => {
     assert.deepEqual(JSON.parse(stdout), { backend: 'wasm', count: 5 });
   });
 
+  it('quantizes tensors, and refuses what is none with the same kind of error', async () => {
+    const program = `
+      import { dequantize, KvantError, quantize } from 'kvant';
+      const quantized = quantize({ data: [0, 1, 2, 3], shape: [2, 2] }, { bits: 2, groupSize: 'tensor' });
+      const { data } = dequantize(structuredClone(quantized));
+      let code;
+      try { quantize({ data: [NaN], shape: [1] }, { bits: 2 }); } catch (error) { if (error instanceof KvantError) code = error.code; }
+      console.log(JSON.stringify({ data: [...data], code }));`;
+    await writeFile(join(folder, 'quantize.mjs'), program);
+    const { stdout } = await run(process.execPath, ['quantize.mjs'], { cwd: folder });
+    assert.deepEqual(JSON.parse(stdout), { data: [0, 1, 2, 3], code: 'INVALID_INPUT' });
+  });
+
   it('runs as the command kvant', async () => {
     const main = join(folder, 'node_modules/kvant/dist/cli/main.js');
     assert.match(await readFile(main, 'utf8'), /^#!\/usr\/bin\/env node\n/);
@@ -77,13 +90,18 @@ describe('the published package', () => {
 
   it('has declarations that a strict TypeScript program compiles against', async () => {
     const program = `
-      import { load, KvantError } from 'kvant';
-      import type { ErrorCode, GenerateResult, Model } from 'kvant';
+      import { dequantize, load, KvantError, quantize } from 'kvant';
+      import type { ErrorCode, GenerateResult, GroupedTensor, Model, QuantizeOptions, Tensor } from 'kvant';
       export async function answer(): Promise<GenerateResult> {
         const model: Model = await load({ kv: 'k8v4' });
         return model.generate({ prompt: 'x' }).result;
       }
       export const code: ErrorCode = new KvantError('FILE_ERROR', '').code;
+      const grouped: GroupedTensor = quantize({ data: [1], shape: [1] }, { bits: 3, granularity: 'group32' });
+      export const tensor: Tensor = dequantize(grouped);
+      export const options: QuantizeOptions = { bits: 4, granularity: 'tile', kind: 'v' };
+      // @ts-expect-error: there are no codes of 7 bits
+      quantize(tensor, { bits: 7 });
       // @ts-expect-error: declarations that do not resolve would let this pass
       await load({ kv: 4 });`;
     await writeFile(join(folder, 'program.mts'), program);
