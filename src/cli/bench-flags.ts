@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { loadOptionShape } from '../engine/options.ts';
+import { kvFormatName, loadOptionShape } from '../engine/options.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
 /** What `bench` can measure. */
@@ -19,7 +19,7 @@ const MAX_RUNS = 100;
 export const BENCH_DEFAULTS = { kv: ['f16', 'q8', 'q4'], ctx: [128, 1024, 4096], newTokens: 32, runs: 2 } as const;
 
 /** A list of values between commas, each checked by `item`. */
-function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknown = (text) => text): z.ZodType<T[]> {
+export function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknown = (text) => text): z.ZodType<T[]> {
   return z
     .string()
     .transform((text) => text.split(',').map((part) => fromText(part.trim())))
@@ -36,7 +36,7 @@ export const BENCH_FLAGS = {
   kv: {
     usage: '--kv <formats>',
     kind: 'text',
-    schema: listOf(loadOptionShape.kv),
+    schema: listOf(kvFormatName),
     description: 'formats of the KV cache, between commas (default: f16,q8,q4)',
     environmentVariable: 'KVANT_KV',
   },

@@ -8,10 +8,10 @@ import { ProgressLine } from './progress-line.ts';
 /** Loads the model that the options name, with progress on a terminal. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, ctx, threads, backend } = options;
+  const { model, kv, ctx, memory, threads, backend } = options;
   try {
     return await context.load({
-      ...definedOnly({ model, kv, ctx, threads, backend }),
+      ...definedOnly({ model, kv, ctx, memory, threads, backend }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

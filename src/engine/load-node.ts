@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS } from './defaults.ts';
 import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
-import { parseLoadOptions } from './options.ts';
+import { parseLoadOptions, type ParsedLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
@@ -45,8 +45,9 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
   }
 }
 
-function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): EngineLoadOptions {
-  const { model, kv, ctx, threads, backend, maxSequences } = options;
+/** @param options checked already */
+export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
+  const { model, kv, ctx, threads, backend, maxSequences, memory } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
@@ -55,5 +56,6 @@ function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): En
     threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
     backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,
     maxSequences: maxSequences ?? 1,
+    memory,
   };
 }
