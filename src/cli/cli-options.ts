@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAGS } from './bench-flags.ts';
 import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
+import { PLAN_FLAGS } from './plan-flags.ts';
 
 const FLAGS = { ...MODEL_FLAGS, ...SAMPLING_FLAGS, ...CONTEXT_FLAGS, ...GENERATE_FLAGS };
 
@@ -11,6 +12,11 @@ export type CliOptions = { readonly [Name in keyof typeof FLAGS]?: z.infer<(type
 /** The same of `bench`, whose `kv` and `ctx` are lists. */
 export type BenchOptions = {
   readonly [Name in keyof typeof BENCH_FLAGS]?: z.infer<(typeof BENCH_FLAGS)[Name]['schema']>;
+};
+
+/** The same of `plan`. */
+export type PlanCliOptions = {
+  readonly [Name in keyof typeof PLAN_FLAGS]?: z.infer<(typeof PLAN_FLAGS)[Name]['schema']>;
 };
 
 /** The text of a flag, before it is checked. */
@@ -38,6 +44,11 @@ export function parseBenchOptions(given: Readonly<Record<string, GivenFlag>>): B
     if (options[name] && !options.against) throw refused(flagName(BENCH_FLAGS[name]), 'needs --against ENGINE');
   }
   return options;
+}
+
+/** The same for the flags of `plan`. @throws KvantError INVALID_OPTION */
+export function parsePlanFlags(given: Readonly<Record<string, GivenFlag>>): PlanCliOptions {
+  return parseFlags(PLAN_FLAGS, given);
 }
 
 function parseFlags(flags: Readonly<Record<string, Flag>>, given: Readonly<Record<string, GivenFlag>>): object {

@@ -3,11 +3,19 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
-import { type CliOptions, flagName, type GivenFlag, parseBenchOptions, parseCliOptions } from './cli-options.ts';
+import {
+  type CliOptions,
+  flagName,
+  type GivenFlag,
+  parseBenchOptions,
+  parseCliOptions,
+  parsePlanFlags,
+} from './cli-options.ts';
 import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
 import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS, GENERATE_FLAGS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
 import { Output } from './output.ts';
+import { PLAN_FLAG_GROUPS } from './plan-flags.ts';
 
 const DESCRIPTION = `Language models on a quantized KV cache.
 
@@ -45,6 +53,13 @@ Examples:
   kvant bench decode --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
   kvant bench --model model.gguf --threads 1 --json > bench.json
   kvant bench --kv q4 --against node-llama-cpp --peer-kv F16,Q4_0`;
+
+const PLAN_EXAMPLES = `
+Examples:
+  kvant plan
+  kvant plan --model model.gguf --ctx 100000 --memory 2GB
+  kvant plan --users 8 --ctx 4096 --kv q8,q4 --json
+  kvant --kv auto --memory 2GB "Why is the sky blue?"   load by the same sums`;
 
 /**
  * Runs the program.
@@ -98,6 +113,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addGenerate(program, context, exit);
   addChat(program, context, exit);
   addBench(program, context, exit);
+  addPlan(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -134,6 +150,18 @@ function addBench(program: Command, context: CliContext, exit: (code: number) =>
       exit(await benchCommand(what, options, context));
     });
   addFlags(command, BENCH_FLAG_GROUPS).addHelpText('after', BENCH_EXAMPLES);
+}
+
+function addPlan(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('plan')
+    .description('tell what memory a model takes in each KV format, what fits, and which to choose; loads nothing')
+    .action(async (_values: object, command: Command) => {
+      const options = parsePlanFlags(givenFlags(command));
+      const { planCommand } = await import('./plan-command.ts');
+      exit(await planCommand(options, context));
+    });
+  addFlags(command, PLAN_FLAG_GROUPS).addHelpText('after', PLAN_EXAMPLES);
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {

@@ -17,7 +17,7 @@ test('auto takes q8 where there is room, never f16, and goes down as memory dema
   assert.equal(small.format.name, 'q4');
   assert.match(
     small.reason,
-    /^the finest that fits: it needs 3\d\d MB of 312 MB \(this machine\), k8v4 would need 3\d\d MB$/,
+    /^the finest that fits: it needs 3\d\d MB of 312 MB \(this machine\); k8v4 would need 3\d\d MB of 312 MB \(this machine\)$/,
   );
   for (const { format, fits: isSaidToFit } of [at(2e9), at(340e6), small]) {
     assert.ok(isSaidToFit && fits({ ...DEMAND, format }, [machineLimit(2e9)]));
@@ -29,9 +29,14 @@ test('where nothing fits it is the smallest, which is said not to', () => {
   assert.deepEqual([choice.format.name, choice.fits, choice.reason], ['q4', false, 'no format fits']);
 });
 
-test('the limit that leaves least is the one that is named', () => {
-  const { reason } = chooseFormat(DEMAND, [WASM_LIMIT, machineLimit(1e12)]);
-  assert.match(reason, /of 4\.29 GB \(the address space of WebAssembly\)$/);
+test('the reason names what the process may take, and what a finer format breaks', () => {
+  const addresses = { ...WASM_LIMIT, bytes: 215e6 };
+  const { format, reason } = chooseFormat(DEMAND, [addresses, machineLimit(1e12), machineLimit(1e11)]);
+  assert.equal(format.name, 'k8v4');
+  assert.match(
+    reason,
+    /it needs 3\d\d MB of 100\.00 GB \(this machine\); q8 would need 2\d\d MB of 215 MB \(the address/,
+  );
 });
 
 test('a format below the default is chosen with a word on what it costs', () => {

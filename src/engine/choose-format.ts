@@ -1,7 +1,14 @@
 import { AUTO_KV_FORMATS, parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
 import { DEFAULT_KV_FORMAT } from './defaults.ts';
 import { size } from './memory-advice.ts';
-import { addUpMemory, brokenLimit, bytesUnder, type MemoryDemand, type MemoryLimit } from './memory-plan.ts';
+import {
+  addUpMemory,
+  brokenLimit,
+  bytesUnder,
+  type MemoryDemand,
+  type MemoryLimit,
+  type MemoryPlan,
+} from './memory-plan.ts';
 
 /** A format that was chosen by what fits. */
 export interface FormatChoice {
@@ -30,13 +37,23 @@ export function chooseFormat(
   const chosen = tried.find(({ broken }) => broken === undefined);
   if (!chosen) return { format: tried[tried.length - 1].format, fits: false, reason: 'no format fits' };
   const { format, plan } = chosen;
-  const [limit] = [...limits].sort((a, b) => a.bytes - bytesUnder(a, plan) - (b.bytes - bytesUnder(b, plan)));
-  const needs = `it needs ${size(bytesUnder(limit, plan))} of ${size(limit.bytes)} (${limit.name})`;
+  const needs = `it needs ${share(plan, tightest(limits))}`;
   const finer = tried[tried.indexOf(chosen) - 1];
   if (!finer?.broken) return { format, fits: true, reason: `the finest, and ${needs}` };
-  const missed = `${finer.format.name} would need ${size(bytesUnder(finer.broken, finer.plan))}`;
-  const reason = `the finest that fits: ${needs}, ${missed}${lossOf(format, demand)}`;
-  return { format, fits: true, reason };
+  const missed = `${finer.format.name} would need ${share(finer.plan, finer.broken)}`;
+  return { format, fits: true, reason: `the finest that fits: ${needs}; ${missed}${lossOf(format, demand)}` };
+}
+
+/** What the whole process may take, where that is limited. */
+function tightest(limits: readonly MemoryLimit[]): MemoryLimit {
+  const process = limits.filter(({ of }) => of === 'process');
+  return (process.length > 0 ? process : [...limits]).reduce((least, other) =>
+    other.bytes < least.bytes ? other : least,
+  );
+}
+
+function share(plan: MemoryPlan, limit: MemoryLimit): string {
+  return `${size(bytesUnder(limit, plan))} of ${size(limit.bytes)} (${limit.name})`;
 }
 
 /** What is coarser than the default is never chosen without a word: what to add to the reason. */

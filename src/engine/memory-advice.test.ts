@@ -60,6 +60,19 @@ test('fewer sequences are named by number', () => {
   );
 });
 
+test('where not one sequence has room for such a context, the longest of one alone is named', () => {
+  const limits = [machineLimit(280e6)];
+  const [alone] = fixesFor(memoryDemand('q4', 8192, 4), limits);
+  assert.equal(alone.maxSequences, 1);
+  assert.ok(
+    fits(memoryDemand('q4', alone.ctx ?? 0), limits) && !fits(memoryDemand('q4', (alone.ctx ?? 0) + 1), limits),
+  );
+  assert.throws(
+    () => planMemory(memoryDemand('q4', 8192, 4), limits),
+    /lower maxSequences to 1 with ctx \d,\d+, or lower/,
+  );
+});
+
 test('where the weights alone are too many, a smaller model is the advice', () => {
   assert.throws(
     () => planMemory(memoryDemand('q4', 8192), [machineLimit(90e6)]),

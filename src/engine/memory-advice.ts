@@ -42,6 +42,9 @@ export function fixesFor(demand: MemoryDemand, limits: readonly MemoryLimit[]): 
     if (maxSequences > 0) fixes.push({ maxSequences });
   }
   const ctx = longestCtx(demand, limits, demand.ctx - 1);
+  const alone = fixes.length === 0 ? longestCtx({ ...demand, maxSequences: 1 }, limits, demand.ctx - 1) : 0;
+  if (demand.maxSequences > 1 && alone > ctx && alone >= MIN_CTX_WORTH_NAMING)
+    fixes.push({ maxSequences: 1, ctx: alone });
   if (ctx >= MIN_CTX_WORTH_NAMING) fixes.push({ ctx });
   const other = otherFormat(demand, limits, ctx);
   return other ? [...fixes, other] : fixes;
@@ -83,9 +86,9 @@ function advice(fixes: readonly MemoryFix[]): string {
 }
 
 function describeFix({ maxSequences, ctx, kv }: MemoryFix): string {
-  if (maxSequences !== undefined) return `lower maxSequences to ${count(maxSequences)}`;
-  if (kv === undefined) return `lower ctx to ${count(ctx ?? 0)}`;
-  return `use kv ${kv}${ctx === undefined ? '' : ` with ctx ${count(ctx)}`}`;
+  if (maxSequences === undefined && kv === undefined) return `lower ctx to ${count(ctx ?? 0)}`;
+  const change = kv === undefined ? `lower maxSequences to ${count(maxSequences ?? 1)}` : `use kv ${kv}`;
+  return ctx === undefined ? change : `${change} with ctx ${count(ctx)}`;
 }
 
 /** Decimal units: `2.43 GB`, `98 MB`. */
