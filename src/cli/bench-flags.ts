@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { loadOptionShape } from '../engine/options.ts';
+import { kvFormatName, loadOptionShape } from '../engine/options.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
 /** What `bench` can measure. */
@@ -36,7 +36,7 @@ export const BENCH_FLAGS = {
   kv: {
     usage: '--kv <formats>',
     kind: 'text',
-    schema: listOf(loadOptionShape.kv),
+    schema: listOf(kvFormatName),
     description: 'formats of the KV cache, between commas (default: f16,q8,q4)',
     environmentVariable: 'KVANT_KV',
   },

@@ -32,6 +32,8 @@ export interface LoadRow {
   readonly weight_bytes: number;
   readonly page_bytes: number;
   readonly scratch_bytes: number;
+  /** What `kvant plan` says that such a process has resident. */
+  readonly planned_bytes: number;
   /** Most that a process had resident that filled the whole context. */
   readonly peak_rss_bytes: number;
 }
@@ -51,11 +53,8 @@ const COLUMNS: readonly Column<LoadRow>[] = [
   { heading: 'pages MB', width: 10, cell: (row) => megabytes(row.page_bytes) },
   { heading: 'scratch MB', width: 12, cell: (row) => megabytes(row.scratch_bytes) },
   { heading: 'peak MB', width: 9, cell: (row) => megabytes(row.peak_rss_bytes) },
-  {
-    heading: 'over weights and pages MB',
-    width: 27,
-    cell: (row) => megabytes(row.peak_rss_bytes - row.weight_bytes - row.page_bytes),
-  },
+  { heading: 'planned MB', width: 12, cell: (row) => megabytes(row.planned_bytes) },
+  { heading: 'planned/peak', cell: (row) => `${formatFixed((100 * row.planned_bytes) / row.peak_rss_bytes, 1)}%` },
 ];
 
 /**
@@ -111,7 +110,7 @@ async function measureLoad(
   const { report: full } = await start(task, ctx, options, session.signal);
   const fastest = starts.reduce((best, other) => (other.firstByteMs < best.firstByteMs ? other : best));
   const times = starts.map(({ firstByteMs }) => firstByteMs);
-  const { weight_bytes, page_bytes, scratch_bytes, peak_rss_bytes } = full.memory;
+  const { weight_bytes, page_bytes, scratch_bytes, planned_bytes, peak_rss_bytes } = full.memory;
   const row = {
     kv: full.kv.format,
     ctx,
@@ -122,6 +121,7 @@ async function measureLoad(
     weight_bytes,
     page_bytes,
     scratch_bytes,
+    planned_bytes,
     peak_rss_bytes,
   };
   return { row, report: full };

@@ -3,6 +3,7 @@ import { KvantError } from '../errors.ts';
 import { BENCH_FLAGS } from './bench-flags.ts';
 import type { KLD_FLAGS, NEEDLE_FLAGS, PPL_FLAGS } from './eval-flags.ts';
 import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
+import type { PLAN_FLAGS } from './plan-flags.ts';
 
 const FLAGS = { ...MODEL_FLAGS, ...SAMPLING_FLAGS, ...CONTEXT_FLAGS, ...GENERATE_FLAGS };
 
@@ -17,6 +18,8 @@ export type BenchOptions = OptionsOf<typeof BENCH_FLAGS>;
 export type KldOptions = OptionsOf<typeof KLD_FLAGS>;
 export type PplOptions = OptionsOf<typeof PPL_FLAGS>;
 export type NeedleOptions = OptionsOf<typeof NEEDLE_FLAGS>;
+/** Of `plan`. */
+export type PlanCliOptions = OptionsOf<typeof PLAN_FLAGS>;
 
 /** The text of a flag, before it is checked. */
 export interface GivenFlag {

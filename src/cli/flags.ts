@@ -45,7 +45,7 @@ export const MODEL_FLAGS = {
     usage: '--kv <format>',
     kind: 'text',
     schema: loadOptionShape.kv,
-    description: `format of the KV cache: ${KV_FORMAT_HELP} (default: ${DEFAULT_KV_FORMAT})`,
+    description: `format of the KV cache: ${KV_FORMAT_HELP}, or auto (default: ${DEFAULT_KV_FORMAT})`,
     environmentVariable: 'KVANT_KV',
   },
   ctx: {
@@ -54,6 +54,13 @@ export const MODEL_FLAGS = {
     schema: loadOptionShape.ctx,
     description: `tokens of context (default: the model's own, at most ${DEFAULT_MAX_CTX})`,
     environmentVariable: 'KVANT_CTX',
+  },
+  memory: {
+    usage: '--memory <size>',
+    kind: 'text',
+    schema: loadOptionShape.memory,
+    description: 'most that the process may take, as in 2GB or 1.5GiB (default: what the machine has)',
+    environmentVariable: 'KVANT_MEMORY',
   },
   threads: {
     usage: '--threads <number>',

@@ -19,13 +19,18 @@ const RESULT: GenerateResult = {
 test('everything that was measured, in snake case', () => {
   const { memory, ...report } = jsonReport(RESULT, FAKE_INFO);
   const { peak_rss_bytes, ...stated } = memory;
-  assert.deepEqual(stated, { weight_bytes: 1_000_000, page_bytes: 2_000_000, scratch_bytes: 3_000_000 });
+  assert.deepEqual(stated, {
+    weight_bytes: 1_000_000,
+    page_bytes: 2_000_000,
+    scratch_bytes: 3_000_000,
+    planned_bytes: 90_000_000,
+  });
   // Node alone takes more than 10 MB, and no test 10 GB.
   assert.ok(peak_rss_bytes > 1e7 && peak_rss_bytes < 1e10, `${peak_rss_bytes} bytes`);
   assert.deepEqual(report, {
     model: 'Fake',
     backend: { name: 'wasm', threads: 1, isa: 'SIMD' },
-    kv: { format: 'k8v4', bits_per_element: 6.25, bytes: 1000, bytes_f16: 2560, tokens: 32 },
+    kv: { format: 'k8v4', reason: null, bits_per_element: 6.25, bytes: 1000, bytes_f16: 2560, tokens: 32 },
     prompt_tokens: 31,
     cached_tokens: 0,
     completion_tokens: 2,

@@ -6,6 +6,8 @@ export interface JsonReport {
   readonly backend: { readonly name: string; readonly threads: number; readonly isa: string };
   readonly kv: {
     readonly format: string;
+    /** Why this format, where it was left to `auto`. */
+    readonly reason: string | null;
     /** Metadata counted. */
     readonly bits_per_element: number | null;
     readonly bytes: number;
@@ -30,6 +32,8 @@ export interface JsonReport {
     readonly weight_bytes: number;
     readonly page_bytes: number;
     readonly scratch_bytes: number;
+    /** What the whole process was expected to have resident with its context full. */
+    readonly planned_bytes: number;
     readonly peak_rss_bytes: number;
   };
 }
@@ -45,6 +49,7 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
     backend: { name, threads, isa },
     kv: {
       format: kv.format,
+      reason: info.kvReason ?? null,
       bits_per_element: finiteOrNull(kv.bitsPerElement),
       bytes: kv.bytes,
       bytes_f16: kv.bytesF16,
@@ -67,6 +72,7 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
       weight_bytes: info.memory.weightBytes,
       page_bytes: info.memory.pageBytes,
       scratch_bytes: info.memory.scratchBytes,
+      planned_bytes: info.plannedBytes,
       peak_rss_bytes: process.resourceUsage().maxRSS * BYTES_PER_KILOBYTE,
     },
   };

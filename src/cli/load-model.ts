@@ -5,19 +5,23 @@ import { DEFAULT_MAX_TOKENS } from './flags.ts';
 import { formatBytes } from './format.ts';
 import { ProgressLine } from './progress-line.ts';
 
-/** Loads the model that the options name, with progress on a terminal. @throws what `load` throws */
+/** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, ctx, threads, backend } = options;
+  const { model, kv, ctx, memory, threads, backend } = options;
   try {
-    return await context.load({
-      ...definedOnly({ model, kv, ctx, threads, backend }),
+    const loaded = await context.load({
+      ...definedOnly({ model, kv, ctx, memory, threads, backend }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);
         line.show(() => `loading the model: ${percent}% of ${formatBytes(totalBytes)}`);
       },
     });
+    line.clear();
+    const { kvFormat, kvReason } = loaded.info;
+    if (kvReason !== undefined && !options.json) context.stderr.write(`kvant: --kv auto is ${kvFormat}: ${kvReason}\n`);
+    return loaded;
   } finally {
     line.clear();
   }
@@ -29,6 +33,7 @@ export function samplingOf(options: CliOptions) {
   return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
 }
 
+/** Without the fields that are undefined. */
 export type DefinedOnly<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
 
 export function definedOnly<T extends object>(options: T): DefinedOnly<T> {

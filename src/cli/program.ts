@@ -25,6 +25,7 @@ import { errorReport, EXIT, exitCodeOf } from './exit-code.ts';
 import { CHAT_FLAG_GROUPS, type Flag, type FlagGroups, GENERATE_FLAG_GROUPS, GENERATE_FLAGS } from './flags.ts';
 import { generateCommand } from './generate-command.ts';
 import { Output } from './output.ts';
+import { PLAN_FLAG_GROUPS, PLAN_FLAGS } from './plan-flags.ts';
 
 const DESCRIPTION = `Language models on a quantized KV cache.
 
@@ -62,6 +63,13 @@ Examples:
   kvant bench decode --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
   kvant bench --model model.gguf --threads 1 --json > bench.json
   kvant bench --kv q4 --against node-llama-cpp --peer-kv F16,Q4_0`;
+
+const PLAN_EXAMPLES = `
+Examples:
+  kvant plan
+  kvant plan --model model.gguf --ctx 100000 --memory 2GB
+  kvant plan --users 8 --ctx 4096 --kv q8,q4 --json
+  kvant --kv auto --memory 2GB "Why is the sky blue?"   load by the same sums`;
 
 /**
  * Runs the program.
@@ -116,6 +124,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addChat(program, context, exit);
   addBench(program, context, exit);
   addEval(program, context, exit);
+  addPlan(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -189,6 +198,18 @@ async function inSession(
 ): Promise<number> {
   const { measureInSession } = await import('./bench-session.ts');
   return measureInSession(json === true, context, measure);
+}
+
+function addPlan(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('plan')
+    .description('tell what memory a model takes in each KV format, what fits, and which to choose; loads nothing')
+    .action(async (_values: object, command: Command) => {
+      const options = parseFlags(PLAN_FLAGS, givenFlags(command));
+      const { planCommand } = await import('./plan-command.ts');
+      exit(await planCommand(options, context));
+    });
+  addFlags(command, PLAN_FLAG_GROUPS).addHelpText('after', PLAN_EXAMPLES);
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {

@@ -7,6 +7,8 @@ export const DEFAULT_MAX_CTX = 8192;
 /** More threads than this fight over memory bandwidth, and over the cores of other programs. */
 export const DEFAULT_MAX_THREADS = 16;
 export const DEFAULT_KV_FORMAT = 'q4';
+/** Most sequences that an engine can be loaded for. */
+export const MAX_SEQUENCES = 256;
 export const MAX_SEED = 0xffffffff;
 
 /** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */

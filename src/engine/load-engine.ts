@@ -2,22 +2,19 @@ import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
-import { parseKvFormat } from '../quant/kv-format.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
 import { KvMemory } from './kv-memory.ts';
-import { chooseCtx, planMemory, type MemoryLimit } from './memory-plan.ts';
+import { planLoad, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import type { LoadProgress, ModelInfo } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
-export interface EnginePlatform {
+export interface EnginePlatform extends MemoryPlatform {
   createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
-  /** At least one; the smallest counts. */
-  memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
   readonly yieldToEvents: () => Promise<void>;
 }
 
@@ -54,18 +51,16 @@ export async function loadEngine(
 
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
   const { hyperparameters } = model;
-  const { backend, maxSequences, prefillChunk, onProgress } = options;
-  const format = parseKvFormat(options.kv, hyperparameters.headDim);
-  const ctx = chooseCtx(options.ctx, hyperparameters.contextLength);
-  const demand = { hyperparameters, format, ctx, maxSequences, weightBytes: keptWeightBytes(model, backend) };
-  const { maxRows, pageCounts } = planMemory(demand, platform.memoryLimits(backend));
+  const { backend, prefillChunk, onProgress } = options;
+  const plan = planLoad(model, options, platform);
+  const { maxRows, pageCounts } = plan.memory;
   const config: KernelsConfig = {
     shape: hyperparameters,
     numHeads: hyperparameters.numHeads,
-    format,
+    format: plan.demand.format,
     ropeFrequencies: model.ropeFrequencies,
     maxRows,
-    maxContext: ctx,
+    maxContext: plan.demand.ctx,
     numThreads: options.threads,
   };
   const starting = platform.createKernels(backend, config);
@@ -81,7 +76,7 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const { yieldToEvents } = platform;
     const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
     const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
-    const info = describe(model, kernels, ctx, loadMs);
+    const info = describe(model, kernels, plan, loadMs);
     return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
   } catch (error) {
     await kernels.close();
@@ -110,14 +105,12 @@ function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer):
   return () => (template ??= new ChatTemplate(metadata, tokenizer));
 }
 
-const FLOAT32_BYTES = 4;
-
-/** The reference backend keeps weights as float32, wasm in about as many bytes as the file. */
-function keptWeightBytes(model: ModelFile, backend: EngineLoadOptions['backend']): number {
-  return backend === 'reference' ? model.numParameters * FLOAT32_BYTES : model.weightBytes;
-}
-
-function describe(model: ModelFile, kernels: Kernels, ctx: number, loadMs: number): ModelInfo {
+function describe(
+  model: ModelFile,
+  kernels: Kernels,
+  { demand, memory, kvReason }: LoadPlan,
+  loadMs: number,
+): ModelInfo {
   const { hyperparameters } = model;
   return {
     name: model.name,
@@ -126,10 +119,12 @@ function describe(model: ModelFile, kernels: Kernels, ctx: number, loadMs: numbe
     numParameters: model.numParameters,
     vocabularySize: hyperparameters.vocabularySize,
     contextLength: hyperparameters.contextLength,
-    ctx,
+    ctx: demand.ctx,
     kvFormat: kernels.config.format.name,
+    ...(kvReason !== undefined && { kvReason }),
     backend: kernels.description,
     memory: kernels.memoryUsage(),
+    plannedBytes: memory.totalBytes,
     loadMs,
     hasChatTemplate: model.chatTemplate !== undefined,
   };

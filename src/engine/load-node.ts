@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS } from './defaults.ts';
 import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
-import { parseLoadOptions } from './options.ts';
+import { parseLoadOptions, type ParsedLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
@@ -45,9 +45,14 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
   }
 }
 
-/** Options with every default filled in. @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed */
-export function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal'>): EngineLoadOptions {
-  const { model, kv, ctx, threads, backend, maxSequences } = options;
+/**
+ * Options with every default filled in.
+ *
+ * @param options checked already
+ * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
+ */
+export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
+  const { model, kv, ctx, threads, backend, maxSequences, memory } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
@@ -56,5 +61,6 @@ export function resolveOptions(options: Omit<LoadOptions, 'onProgress' | 'signal
     threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
     backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,
     maxSequences: maxSequences ?? 1,
+    memory,
   };
 }

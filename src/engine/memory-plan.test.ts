@@ -1,34 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
-import type { Hyperparameters } from '../model/hyperparameters.ts';
-import { parseKvFormat } from '../quant/kv-format.ts';
-import { chooseCtx, planMemory, type MemoryDemand } from './memory-plan.ts';
-
-/** SmolLM2-135M. */
-const HYPERPARAMETERS: Hyperparameters = {
-  architecture: 'llama',
-  numLayers: 30,
-  embeddingLength: 576,
-  feedForwardLength: 1536,
-  numHeads: 9,
-  numKvHeads: 3,
-  headDim: 64,
-  ropeDim: 64,
-  ropeBase: 10_000,
-  ropeScalingFactor: 1,
-  rmsEpsilon: 1e-5,
-  contextLength: 8192,
-  vocabularySize: 49_152,
-};
-
-function demand(kv: string, ctx: number, maxSequences = 1): MemoryDemand {
-  const format = parseKvFormat(kv, 64);
-  return { hyperparameters: HYPERPARAMETERS, format, ctx, maxSequences, weightBytes: 98_000_000 };
-}
-
-const WASM = { bytes: 2 ** 32, name: 'the address space of wasm' };
-const MACHINE = { bytes: 500e6, name: 'this machine' };
+import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
+import { loadWeights } from '../model/weights.ts';
+import { Transformer } from '../model/transformer.ts';
+import { ropeFrequencies } from '../model/rope.ts';
+import { addUpMemory, brokenLimit, chooseCtx, fits, longestCtx, mostSequences } from './memory-plan.ts';
+import { KvMemory } from './kv-memory.ts';
+import { keptWeightBytes } from './scratch-memory.ts';
+import { machineLimit, memoryDemand, WASM_LIMIT } from './testing/memory-demand.ts';
+import { openTinyModel } from './testing/tiny-engine.ts';
 
 test('the context is what was asked for, the model own by default, and never more than the model has', () => {
   assert.equal(chooseCtx(undefined, 2048), 2048);
@@ -45,64 +26,89 @@ test('pages are counted in full for every sequence: sealed ones, an open one and
     ['q4', 127],
     ['f16', 128],
   ] as const) {
-    const { format } = demand(kv, 8192);
-    const { pageCounts, memory, maxRows } = planMemory(demand(kv, 8192, 3), [WASM]);
+    const { format, hyperparameters } = memoryDemand(kv, 8192);
+    const { pageCounts, memory, maxRows, runtimeBytes, totalBytes } = addUpMemory(memoryDemand(kv, 8192, 3));
     assert.deepEqual(pageCounts, { sealed: 3 * numSealed, open: 3 });
     assert.equal(maxRows, 3 * (64 + format.numSinkTokens));
-    const sealed = sealedPageLayout(format, HYPERPARAMETERS).pageBytes;
-    const open = f16PageLayout(64, HYPERPARAMETERS).pageBytes;
-    const sink = kv === 'q4' ? f16PageLayout(4, HYPERPARAMETERS).pageBytes : 0;
+    const sealed = sealedPageLayout(format, hyperparameters).pageBytes;
+    const open = f16PageLayout(64, hyperparameters).pageBytes;
+    const sink = kv === 'q4' ? f16PageLayout(4, hyperparameters).pageBytes : 0;
     assert.equal(memory.pageBytes, 3 * (numSealed * sealed + open + sink));
     assert.equal(memory.weightBytes, 98_000_000);
+    assert.equal(totalBytes, memory.weightBytes + memory.pageBytes + memory.scratchBytes + runtimeBytes);
   }
 });
 
 test('a step has a row for every sequence, and no more than 256 unless there are more sequences', () => {
-  assert.equal(planMemory(demand('q4', 100, 1), [WASM]).maxRows, 68);
-  assert.equal(planMemory(demand('q4', 100, 32), [WASM]).maxRows, 256);
-  assert.equal(planMemory(demand('q4', 100, 256), [WASM]).maxRows, 256);
+  assert.equal(addUpMemory(memoryDemand('q4', 100, 1)).maxRows, 68);
+  assert.equal(addUpMemory(memoryDemand('q4', 100, 32)).maxRows, 256);
+  assert.equal(addUpMemory(memoryDemand('q4', 100, 256)).maxRows, 256);
 });
 
 test('a context that fills no page still has one to seal into', () => {
-  assert.deepEqual(planMemory(demand('q4', 1), [WASM]).pageCounts, { sealed: 1, open: 1 });
+  assert.deepEqual(addUpMemory(memoryDemand('q4', 1)).pageCounts, { sealed: 1, open: 1 });
 });
 
-test('what does not fit is refused with what is needed, what there is, and contexts that do fit', () => {
-  const ask = demand('f16', 100_000);
-  assert.throws(
-    () => planMemory(ask, [WASM, MACHINE]),
-    (error: Error & { code: string }) => {
-      assert.equal(error.code, 'OUT_OF_MEMORY');
-      const numbers =
-        /^not enough memory: 2\.43 GB are needed \(weights 0\.10 GB, KV cache 2\.30 GB, scratch 0\.03 GB\) /;
-      assert.match(error.message, numbers);
-      assert.match(
-        error.message,
-        /for a context of 100,000 tokens in f16, but this machine has 0\.50 GB available; lower ctx to /,
-      );
-      const [, ctx, smallCtx] = /lower ctx to ([\d,]+), or use kv q4 with ctx ([\d,]+)$/.exec(error.message) ?? [];
-      const toNumber = (text: string) => Number(text.replaceAll(',', ''));
-      planMemory(demand('f16', toNumber(ctx)), [MACHINE]);
-      planMemory(demand('q4', toNumber(smallCtx)), [MACHINE]);
-      assert.throws(() => planMemory(demand('f16', toNumber(ctx) + 1), [MACHINE]));
-      assert.throws(() => planMemory(demand('q4', toNumber(smallCtx) + 1), [MACHINE]));
-      return true;
-    },
-  );
+test('addresses count all logits, resident memory only those that are computed', () => {
+  const { memory, reservedBytes } = addUpMemory(memoryDemand('q4', 8192));
+  const LOGIT_ROW = 49_152 * 4;
+  const reserved = reservedBytes - memory.weightBytes - memory.pageBytes;
+  assert.ok(reserved - memory.scratchBytes > 67 * LOGIT_ROW, `${reserved} reserved, ${memory.scratchBytes} resident`);
+  assert.ok(memory.scratchBytes > LOGIT_ROW);
 });
 
-test('the advice is the smaller format alone where that is enough, and fewer sequences where there are many', () => {
-  assert.throws(() => planMemory(demand('f16', 20_000), [MACHINE]), /lower ctx to [\d,]+, or use kv q4$/);
-  assert.throws(
-    () => planMemory(demand('q4', 8192, 16), [MACHINE]),
-    /for each of 16 sequences.*, or lower maxSequences$/,
-  );
+test('the limit that is broken by most is named; addresses and resident memory are limited apart', () => {
+  const plan = addUpMemory(memoryDemand('f16', 100_000));
+  assert.equal(brokenLimit(plan, [WASM_LIMIT, machineLimit(3e9)]), undefined);
+  const small = machineLimit(500e6);
+  assert.equal(brokenLimit(plan, [WASM_LIMIT, small, machineLimit(600e6)]), small);
+  const addresses = { ...WASM_LIMIT, bytes: plan.reservedBytes - 1 };
+  assert.equal(brokenLimit(plan, [addresses]), addresses);
+  assert.equal(brokenLimit(plan, [{ ...addresses, bytes: plan.reservedBytes }]), undefined);
 });
 
-test('where the weights alone are too many, a smaller model is the advice', () => {
-  const tiny = { bytes: 90e6, name: 'this machine' };
-  assert.throws(
-    () => planMemory(demand('q4', 8192), [tiny]),
-    /0\.09 GB available; use a smaller model, or a file of it with fewer bits/,
-  );
+test('the longest context and the most sequences fit, and one more does not', () => {
+  const limits = [WASM_LIMIT, machineLimit(600e6)];
+  const demand = memoryDemand('q4', 2000);
+  const ctx = longestCtx(demand, limits, 100_000);
+  assert.ok(ctx > 2000 && fits({ ...demand, ctx }, limits) && !fits({ ...demand, ctx: ctx + 1 }, limits));
+  const maxSequences = mostSequences(demand, limits);
+  assert.ok(fits({ ...demand, maxSequences }, limits) && !fits({ ...demand, maxSequences: maxSequences + 1 }, limits));
+  assert.equal(longestCtx(demand, limits, 100), 100);
+  assert.equal(mostSequences(demand, [machineLimit(1e12)]), 256);
+  assert.deepEqual([longestCtx(demand, [machineLimit(1e8)], 100), mostSequences(demand, [machineLimit(1e8)])], [0, 0]);
+});
+
+test('weights and pages take exactly what was planned, scratch within 2%', async () => {
+  const model = await openTinyModel();
+  const { hyperparameters } = model;
+  for (const [kv, ctx, maxSequences] of [
+    ['q4', 2048, 1],
+    ['f16', 300, 5],
+  ] as const) {
+    const weightBytes = keptWeightBytes(model, 'wasm');
+    const demand = { ...memoryDemand(kv, ctx, maxSequences), hyperparameters, weightBytes };
+    const { format } = memoryDemand(kv, ctx);
+    const plan = addUpMemory(demand);
+    const kernels = await createWasmKernels({
+      shape: hyperparameters,
+      numHeads: hyperparameters.numHeads,
+      ropeFrequencies: ropeFrequencies(hyperparameters),
+      maxContext: ctx,
+      maxRows: plan.maxRows,
+      numThreads: demand.numThreads,
+      format,
+    });
+    try {
+      const weights = await loadWeights(kernels, model);
+      assert.ok(new KvMemory(kernels, plan.pageCounts) && new Transformer(kernels, weights, hyperparameters));
+      const taken = kernels.memoryUsage();
+      assert.equal(plan.memory.weightBytes, taken.weightBytes);
+      assert.equal(plan.memory.pageBytes, taken.pageBytes);
+      const reserved = plan.reservedBytes - taken.weightBytes - taken.pageBytes;
+      assert.ok(Math.abs(reserved / taken.scratchBytes - 1) < 0.02, `${reserved} planned, ${taken.scratchBytes} taken`);
+    } finally {
+      await kernels.close();
+    }
+  }
 });

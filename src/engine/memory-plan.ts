@@ -3,9 +3,17 @@ import { numSealedPages } from '../cache/sequence-pages.ts';
 import { KvantError } from '../errors.ts';
 import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
-import { parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
+import { ropeFrequencies } from '../model/rope.ts';
+import type { KvFormat } from '../quant/kv-format.ts';
+import { DEFAULT_MAX_CTX, MAX_SEQUENCES } from './defaults.ts';
 import type { PageCounts } from './kv-memory.ts';
-import { DEFAULT_KV_FORMAT, DEFAULT_MAX_CTX } from './defaults.ts';
+import type { EngineLoadOptions } from './protocol.ts';
+import { scratchBytes } from './scratch-memory.ts';
+
+/**
+ * The one place that adds up what an engine takes. Loading refuses by these sums before anything is allocated, `kv: 'auto'` chooses by
+ * them, and `kvant plan` prints them.
+ */
 
 /** What is to be loaded. */
 export interface MemoryDemand {
@@ -13,14 +21,29 @@ export interface MemoryDemand {
   readonly format: KvFormat;
   readonly ctx: number;
   readonly maxSequences: number;
+  readonly backend: EngineLoadOptions['backend'];
+  readonly numThreads: number;
   /** Bytes of the weights as the backend keeps them. */
   readonly weightBytes: number;
+  /** What the process takes beside the backend: its runtime, threads and the vocabulary. */
+  readonly runtimeBytes: number;
 }
 
-/** A limit of memory, and what sets it: `the address space of wasm`, `this machine`. */
+/** What the memory of a process beside its backend depends on. */
+export interface RuntimeDemand {
+  readonly backend: EngineLoadOptions['backend'];
+  readonly numThreads: number;
+  readonly vocabularySize: number;
+  /** As GGUF calls it: `gpt2`, `llama`. */
+  readonly tokenizerModel: string;
+}
+
+/** A limit of memory, and what sets it: `the address space of WebAssembly`, `this machine`. */
 export interface MemoryLimit {
   readonly bytes: number;
   readonly name: string;
+  /** Of the backend alone, touched or not, or all that the process has resident. */
+  readonly of: 'addresses' | 'process';
 }
 
 /** How an engine's memory is divided; nothing is allocated after loading. */
@@ -28,18 +51,17 @@ export interface MemoryPlan {
   /** Most rows (tokens) of a step. */
   readonly maxRows: number;
   readonly pageCounts: PageCounts;
+  /** Resident once every sequence's context is full. */
   readonly memory: MemoryUsage;
+  readonly runtimeBytes: number;
+  /** Resident, all told. */
+  readonly totalBytes: number;
+  /** Addresses that the backend asks for. */
+  readonly reservedBytes: number;
 }
 
 /** Rows beyond this make a step long before they make it cheaper a token. */
 const MAX_STEP_ROWS = 256;
-/**
- * Buffers for reading weights, the plan of a step, scratch of threads: more than they take with any model that was
- * measured.
- */
-const FIXED_SCRATCH_BYTES = 2 ** 24;
-const FLOAT32_BYTES = 4;
-const MIN_CTX_WORTH_NAMING = 64;
 
 /**
  * The context to load with: what was asked for, or the model's own up to a default limit.
@@ -53,20 +75,9 @@ export function chooseCtx(ctx: number | undefined, contextLength: number): numbe
   throw new KvantError('INVALID_OPTION', message);
 }
 
-/**
- * Adds up what an engine needs before anything of it is allocated. Every sequence is given room for a whole context.
- *
- * @throws KvantError OUT_OF_MEMORY that tells what is needed, what there is, and what would fit
- */
-export function planMemory(demand: MemoryDemand, limits: readonly MemoryLimit[]): MemoryPlan {
-  const plan = addUp(demand);
-  const needed = totalBytes(plan);
-  const limit = limits.reduce((least, other) => (other.bytes < least.bytes ? other : least));
-  if (needed > limit.bytes) throw outOfMemory(demand, plan, limit);
-  return plan;
-}
-
-function addUp({ hyperparameters, format, ctx, maxSequences, weightBytes }: MemoryDemand): MemoryPlan {
+/** Adds up what an engine needs. Every sequence is given room for a whole context. */
+export function addUpMemory(demand: MemoryDemand): MemoryPlan {
+  const { hyperparameters, format, ctx, maxSequences, weightBytes, runtimeBytes, backend, numThreads } = demand;
   const { pageSize, numSinkTokens } = format;
   const maxRows = Math.max(maxSequences, Math.min(MAX_STEP_ROWS, maxSequences * (pageSize + numSinkTokens)));
   const pageCounts = {
@@ -78,67 +89,61 @@ function addUp({ hyperparameters, format, ctx, maxSequences, weightBytes }: Memo
   const sinkBytes = numSinkTokens > 0 ? f16PageLayout(numSinkTokens, hyperparameters).pageBytes : 0;
   const sealedBytes = sealedPageLayout(format, hyperparameters).pageBytes;
   const pageBytes = pageCounts.sealed * sealedBytes + pageCounts.open * (openBytes + sinkBytes);
-  const scratchBytes = FIXED_SCRATCH_BYTES + maxRows * rowScratchBytes(hyperparameters);
-  return { maxRows, pageCounts, memory: { weightBytes, pageBytes, scratchBytes } };
+  const config = {
+    shape: hyperparameters,
+    numHeads: hyperparameters.numHeads,
+    ropeFrequencies: ropeFrequencies(hyperparameters),
+    maxContext: ctx,
+    format,
+    maxRows,
+    numThreads,
+  };
+  const scratch = scratchBytes(config, hyperparameters, backend, maxSequences);
+  return {
+    maxRows,
+    pageCounts,
+    memory: { weightBytes, pageBytes, scratchBytes: scratch.resident },
+    runtimeBytes,
+    totalBytes: weightBytes + pageBytes + scratch.resident + runtimeBytes,
+    reservedBytes: weightBytes + pageBytes + scratch.reserved,
+  };
 }
 
-/** Activations and operands that a row of a step has, operands counted as if they were float32 too. */
-function rowScratchBytes(hyperparameters: Hyperparameters): number {
-  const { embeddingLength, feedForwardLength, numHeads, numKvHeads, headDim, vocabularySize } = hyperparameters;
-  const numStream = 4 * embeddingLength;
-  const numAttention = 2 * (numHeads + numKvHeads) * headDim;
-  const numFeedForward = 3 * feedForwardLength;
-  return FLOAT32_BYTES * (numStream + numAttention + numFeedForward + vocabularySize);
+/** Of a plan, what a limit limits. */
+export function bytesUnder({ of }: MemoryLimit, plan: MemoryPlan): number {
+  return of === 'addresses' ? plan.reservedBytes : plan.totalBytes;
 }
 
-function totalBytes({ memory }: MemoryPlan): number {
-  return memory.weightBytes + memory.pageBytes + memory.scratchBytes;
+/** The limit that a plan breaks by most bytes; undefined if it breaks none. */
+export function brokenLimit(plan: MemoryPlan, limits: readonly MemoryLimit[]): MemoryLimit | undefined {
+  const excess = (limit: MemoryLimit): number => bytesUnder(limit, plan) - limit.bytes;
+  const broken = limits.filter((limit) => excess(limit) > 0);
+  return broken.sort((a, b) => excess(b) - excess(a))[0];
 }
 
-function outOfMemory(demand: MemoryDemand, plan: MemoryPlan, limit: MemoryLimit): KvantError {
-  const { ctx, format, maxSequences } = demand;
-  const { weightBytes, pageBytes, scratchBytes } = plan.memory;
-  const sequences = maxSequences === 1 ? '' : ` for each of ${maxSequences} sequences`;
-  const needs =
-    `${gigabytes(totalBytes(plan))} are needed (weights ${gigabytes(weightBytes)}, KV cache ${gigabytes(pageBytes)}, ` +
-    `scratch ${gigabytes(scratchBytes)}) for a context of ${count(ctx)} tokens in ${format.name}${sequences}`;
-  const has = `but ${limit.name} has ${gigabytes(limit.bytes)} available`;
-  return new KvantError('OUT_OF_MEMORY', `not enough memory: ${needs}, ${has}; ${advice(demand, limit)}`);
+export function fits(demand: MemoryDemand, limits: readonly MemoryLimit[]): boolean {
+  return brokenLimit(addUpMemory(demand), limits) === undefined;
 }
 
-/** What would fit: a shorter context, or the default format where it is smaller than the one asked for. */
-function advice(demand: MemoryDemand, limit: MemoryLimit): string {
-  const fixes: string[] = [];
-  const ctx = largestCtx(demand, limit);
-  if (ctx >= MIN_CTX_WORTH_NAMING) fixes.push(`lower ctx to ${count(ctx)}`);
-  const smallFormat = parseKvFormat(DEFAULT_KV_FORMAT, demand.hyperparameters.headDim);
-  const smallDemand = { ...demand, format: smallFormat };
-  const isSmaller = addUp(smallDemand).memory.pageBytes < addUp(demand).memory.pageBytes;
-  if (isSmaller) {
-    const smallCtx = largestCtx(smallDemand, limit);
-    if (smallCtx >= demand.ctx) fixes.push(`use kv ${smallFormat.name}`);
-    else if (smallCtx > ctx && smallCtx >= MIN_CTX_WORTH_NAMING) {
-      fixes.push(`use kv ${smallFormat.name} with ctx ${count(smallCtx)}`);
-    }
-  }
-  if (demand.maxSequences > 1) fixes.push('lower maxSequences');
-  return fixes.length > 0 ? fixes.join(', or ') : 'use a smaller model, or a file of it with fewer bits a weight';
+/** Longest context up to `most` that fits; 0 if none does. */
+export function longestCtx(demand: MemoryDemand, limits: readonly MemoryLimit[], most: number): number {
+  return largest(most, (ctx) => fits({ ...demand, ctx }, limits));
 }
 
-/** Longest context, up to the one asked for, that fits; 0 if none does. */
-function largestCtx(demand: MemoryDemand, limit: MemoryLimit): number {
-  const fits = (ctx: number): boolean => totalBytes(addUp({ ...demand, ctx })) <= limit.bytes;
-  let [low, high] = [0, demand.ctx + 1];
+/** Most sequences of the demand's context that fit; 0 if not even one does. */
+export function mostSequences(demand: MemoryDemand, limits: readonly MemoryLimit[], most = MAX_SEQUENCES): number {
+  return largest(most, (maxSequences) => fits({ ...demand, maxSequences }, limits));
+}
+
+/** Largest number up to `most` for which a predicate holds that holds for all below it; 0 if it holds for none. */
+function largest(most: number, holds: (value: number) => boolean): number {
+  let [low, high] = [0, most + 1];
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (fits(middle)) low = middle;
+    if (holds(middle)) low = middle;
     else high = middle;
   }
   return low;
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 function count(value: number): string {

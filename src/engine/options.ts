@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
-import { MAX_SEED } from './defaults.ts';
-import type { ChatSendOptions, GenerateOptions, LoadOptions, SamplingOptions } from './types.ts';
+import { MAX_SEED, MAX_SEQUENCES } from './defaults.ts';
+import { MEMORY_SIZE_RULE, parseMemorySize } from './memory-size.ts';
+import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, SamplingOptions } from './types.ts';
 
 /**
  * The one schema of all options: what each may be, and the words that say so. The CLI checks its flags against it too.
@@ -10,22 +11,32 @@ import type { ChatSendOptions, GenerateOptions, LoadOptions, SamplingOptions } f
 
 /** For help texts, so that faces need not know the layer below, nor where the defaults lie. */
 export { KV_FORMAT_HELP };
-export { DEFAULT_KV_FORMAT, DEFAULT_MAX_CTX, DEFAULT_MAX_THREADS, SAMPLING_DEFAULTS } from './defaults.ts';
+export {
+  DEFAULT_KV_FORMAT,
+  DEFAULT_MAX_CTX,
+  DEFAULT_MAX_THREADS,
+  MAX_SEQUENCES,
+  SAMPLING_DEFAULTS,
+} from './defaults.ts';
 
-const kvFormatName = z
+/** A format by name; where formats are compared, `auto` is none. */
+export const kvFormatName = z
   .string(`must be ${KV_FORMAT_HELP}`)
   .refine(isKvFormatName, { error: `must be ${KV_FORMAT_HELP}` });
 
+const KV_RULE = `must be ${KV_FORMAT_HELP}, or auto`;
+
 export const loadOptionShape = {
   model: nonEmptyString('must be the path of a GGUF file'),
-  kv: kvFormatName,
+  kv: z.string(KV_RULE).refine((name) => name === 'auto' || isKvFormatName(name), { error: KV_RULE }),
   ctx: integerFrom(1),
   threads: integerFrom(1, 256),
   backend: z.enum(
     ['auto', 'wasm', 'wasm-128', 'wasm-simd', 'reference'],
     'must be auto, wasm, wasm-128, wasm-simd or reference',
   ),
-  maxSequences: integerFrom(1, 256),
+  maxSequences: integerFrom(1, MAX_SEQUENCES),
+  memory: memorySize(),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),
 } satisfies Record<keyof LoadOptions, z.ZodType>;
@@ -68,13 +79,33 @@ const generateOptionsSchema = z.strictObject(generateOptionShape).partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
 const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
 
+const planOptionsSchema = z
+  .strictObject({
+    model: loadOptionShape.model,
+    kv: z.array(kvFormatName, 'must be a list of formats').min(1, 'must name at least one format'),
+    ctx: loadOptionShape.ctx,
+    threads: loadOptionShape.threads,
+    backend: loadOptionShape.backend,
+    maxSequences: loadOptionShape.maxSequences,
+    memory: loadOptionShape.memory,
+  } satisfies Record<keyof PlanOptions, z.ZodType>)
+  .partial();
+
+/** Options of `load` after the check: sizes are bytes. */
+export type ParsedLoadOptions = Omit<LoadOptions, 'memory'> & { readonly memory?: number };
+
 /**
  * Checks the options of `load`. An option that is `undefined` counts as absent.
  *
  * @throws KvantError INVALID_OPTION naming the option, what it may be and what it was
  */
-export function parseLoadOptions(options: unknown): LoadOptions {
+export function parseLoadOptions(options: unknown): ParsedLoadOptions {
   return parse(loadOptionsSchema, options);
+}
+
+/** Checks the options of `plan`. @throws KvantError INVALID_OPTION */
+export function parsePlanOptions(options: unknown): Omit<PlanOptions, 'memory'> & { readonly memory?: number } {
+  return parse(planOptionsSchema, options);
 }
 
 /**
@@ -165,6 +196,14 @@ function functionOf<T>(): z.ZodCustom<T, T> {
 
 function abortSignal(): z.ZodCustom<AbortSignal, AbortSignal> {
   return z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'must be an AbortSignal');
+}
+
+/** Bytes, from a number or a text with a unit. */
+function memorySize() {
+  return z
+    .union([z.number(), z.string()], MEMORY_SIZE_RULE)
+    .transform((value) => (typeof value === 'string' ? parseMemorySize(value) : value))
+    .pipe(z.int(MEMORY_SIZE_RULE).min(1, MEMORY_SIZE_RULE));
 }
 
 function isKvFormatName(name: string): boolean {

@@ -3,9 +3,14 @@ import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
+import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 /** What wasm32 can address: weights, pages and scratch share one memory. */
-const WASM_ADDRESS_SPACE: MemoryLimit = { bytes: 2 ** 32, name: 'the address space of WebAssembly' };
+const WASM_ADDRESS_SPACE: MemoryLimit = {
+  bytes: 2 ** 32,
+  name: 'the address space of WebAssembly',
+  of: 'addresses',
+};
 
 /** Which build of the kernels a wasm backend asks for; undefined: the fastest. */
 export const WASM_BUILDS = { wasm: undefined, 'wasm-128': '128 bits', 'wasm-simd': 'SIMD' } as const;
@@ -16,10 +21,12 @@ export const nodePlatform: EnginePlatform = {
     return backend === 'reference' ? new ReferenceKernels(config) : createWasmKernels(config, WASM_BUILDS[backend]);
   },
   memoryLimits(backend) {
-    // Counts what the system, or the container that the process runs in, still has to give.
-    const machine = { bytes: process.availableMemory(), name: 'this machine' };
+    // What the system, or the container that the process runs in, still has to give, and what the process has taken of a plan already.
+    const bytes = process.availableMemory() + Math.min(process.memoryUsage.rss(), idleRuntimeBytes());
+    const machine: MemoryLimit = { bytes, name: 'this machine', of: 'process' };
     return backend === 'reference' ? [machine] : [WASM_ADDRESS_SPACE, machine];
   },
+  runtimeBytes,
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),
 };

@@ -8,12 +8,15 @@ export interface EngineLoadOptions {
   readonly modelPath: string;
   /** When `load` was called, in milliseconds since 1970: the clock that threads share. */
   readonly requestedAtMs: number;
+  /** A format, or `auto`. */
   readonly kv: string;
   /** Undefined: as the model says, see `chooseCtx`. */
   readonly ctx: number | undefined;
   readonly threads: number;
   readonly backend: Exclude<BackendName, 'auto'>;
   readonly maxSequences: number;
+  /** Most bytes that the process may take. */
+  readonly memory?: number | undefined;
 }
 
 /** `GenerateOptions` without its callbacks, and with a seed. */

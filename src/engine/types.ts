@@ -14,7 +14,9 @@ export type BackendName = 'auto' | 'wasm' | 'wasm-128' | 'wasm-simd' | 'referenc
 export interface LoadOptions {
   /** Path of a GGUF file; the embedded SmolLM2-135M-Instruct where absent. */
   readonly model?: string;
-  /** KV cache format: `f16`, `q8`, `q4`, or `kAvB` such as `k8v4`. Default `q4`. */
+  /**
+   * KV cache format: `f16`, `q8`, `q4`, or `kAvB` such as `k8v4`. `auto` takes the finest of q8, k8v4 and q4 that fits. Default `q4`.
+   */
   readonly kv?: string;
   /** Tokens of context. Default: the model's own, at most 8,192. */
   readonly ctx?: number;
@@ -23,9 +25,22 @@ export interface LoadOptions {
   readonly backend?: BackendName;
   /** Most sequences that are generated at the same time. Default 1. */
   readonly maxSequences?: number;
+  /**
+   * Most memory that a process may take which does nothing else, Node.js itself included: bytes, or a text such as `2GB` or `1.5GiB`.
+   * What does not fit is refused before it is loaded. Default: what the machine has.
+   */
+  readonly memory?: number | string;
   /** Called while the weights are read. */
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
+}
+
+/** As those of `load`; `kv` lists the formats to compare, all where absent. `memory` may be another machine's. */
+export interface PlanOptions extends Pick<
+  LoadOptions,
+  'model' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'
+> {
+  readonly kv?: readonly string[];
 }
 
 export interface LoadProgress {
@@ -137,8 +152,13 @@ export interface ModelInfo {
   /** Context that the engine was loaded with. */
   readonly ctx: number;
   readonly kvFormat: string;
+  /** Where `kv` was `auto`: why this format. */
+  readonly kvReason?: string;
   readonly backend: BackendDescription;
+  /** What the backend has allocated. */
   readonly memory: MemoryUsage;
+  /** What a process is expected to have resident that does nothing else, with every sequence's context full; see `plan`. */
+  readonly plannedBytes: number;
   readonly loadMs: number;
   readonly hasChatTemplate: boolean;
 }

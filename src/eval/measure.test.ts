@@ -61,7 +61,7 @@ describe('compareFormats', () => {
     const small: EvalSetup = {
       ...setup,
       openModel: async (path) => (numLoaded++, setup.openModel(path)),
-      platform: { ...setup.platform, memoryLimits: () => [{ bytes: 3e7, name: 'the test' }] },
+      platform: { ...setup.platform, memoryLimits: () => [{ bytes: 3e7, name: 'the test', of: 'addresses' }] },
     };
     assert.deepEqual(await compare(['q8', 'q4'], small), await compare(['q8', 'q4']));
     // The reference beside each.

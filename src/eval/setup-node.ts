@@ -1,7 +1,7 @@
 import { resolveOptions } from '../engine/load-node.ts';
 import { chooseCtx } from '../engine/memory-plan.ts';
 import { nodePlatform } from '../engine/platform-node.ts';
-import type { LoadOptions } from '../engine/types.ts';
+import type { ParsedLoadOptions } from '../engine/options.ts';
 import type { Activations } from '../kernels/kernels.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
@@ -10,7 +10,7 @@ import type { EvalSetup } from './eval-engine.ts';
 
 /** An evaluation of the model that the options name, in this very thread. @throws KvantError MODEL_NOT_FOUND */
 export function evalSetup(
-  options: Omit<LoadOptions, 'kv' | 'onProgress' | 'signal'>,
+  options: Omit<ParsedLoadOptions, 'kv' | 'onProgress' | 'signal'>,
   activations: Activations,
   signal: AbortSignal,
 ): EvalSetup {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KvantError } from '../errors.ts';
-import { KV_FORMAT_HELP, PAGE_SIZE, parseKvFormat } from './kv-format.ts';
+import { AUTO_KV_FORMATS, KV_FORMAT_HELP, KV_FORMAT_LADDER, PAGE_SIZE, parseKvFormat } from './kv-format.ts';
 
 test('every spelling gives its bits, under its canonical name', () => {
   const cases: [string, string, number, number][] = [
@@ -59,4 +59,22 @@ test('unknown names are refused with INVALID_OPTION and all spellings', () => {
         error.message === `unknown KV format "${name}": use ${KV_FORMAT_HELP}`,
     );
   }
+});
+
+test('the ladder holds canonical names, each of fewer bits than the one before; auto takes them in the same order', () => {
+  const formats = KV_FORMAT_LADDER.map((name) => parseKvFormat(name, 64));
+  assert.deepEqual(
+    formats.map(({ name }) => name),
+    KV_FORMAT_LADDER,
+  );
+  const bits = formats.map(({ k, v }) => k.bits + v.bits);
+  assert.deepEqual(
+    bits,
+    [...new Set(bits)].sort((a, b) => b - a),
+  );
+  assert.ok(!AUTO_KV_FORMATS.includes('f16') && AUTO_KV_FORMATS.includes('q4'));
+  assert.deepEqual(
+    AUTO_KV_FORMATS,
+    KV_FORMAT_LADDER.filter((name) => AUTO_KV_FORMATS.includes(name)),
+  );
 });

@@ -45,6 +45,15 @@ const NUM_SINK_TOKENS = 4;
 /** All spellings that `parseKvFormat` takes, for help texts and errors. */
 export const KV_FORMAT_HELP = 'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4)';
 
+/** Formats that a plan compares, the finest first. */
+export const KV_FORMAT_LADDER: readonly string[] = ['f16', 'q8', 'k8v4', 'q4'];
+
+/**
+ * What `auto` chooses from, the finest first: the ladder without f16, which is no better than q8 in twice the memory and slower at long
+ * contexts (README, tables of accuracy and speed), so that it is only taken where it is asked for.
+ */
+export const AUTO_KV_FORMATS: readonly string[] = KV_FORMAT_LADDER.filter((name) => name !== 'f16');
+
 /**
  * Reads a format name such as `q4` or `k8v4`.
  *

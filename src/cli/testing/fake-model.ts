@@ -49,6 +49,7 @@ export const FAKE_INFO: ModelInfo = {
   kvFormat: 'q4',
   backend: { name: 'wasm', threads: 1, isa: 'SIMD' },
   memory: { weightBytes: 1_000_000, pageBytes: 2_000_000, scratchBytes: 3_000_000 },
+  plannedBytes: 90_000_000,
   loadMs: 1,
   hasChatTemplate: true,
 };

@@ -1,0 +1,64 @@
+import { AUTO_KV_FORMATS, parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
+import { DEFAULT_KV_FORMAT } from './defaults.ts';
+import { size } from './memory-advice.ts';
+import {
+  addUpMemory,
+  brokenLimit,
+  bytesUnder,
+  type MemoryDemand,
+  type MemoryLimit,
+  type MemoryPlan,
+} from './memory-plan.ts';
+
+/** A format that was chosen by what fits. */
+export interface FormatChoice {
+  readonly format: KvFormat;
+  readonly fits: boolean;
+  /** One clause: what it needs of what there is, what finer ones would have needed, and what it costs. */
+  readonly reason: string;
+}
+
+/**
+ * The finest of several formats that fits, or the last of them where none does.
+ *
+ * @param names the finest first, at least one
+ * @param demand with any format
+ */
+export function chooseFormat(
+  demand: MemoryDemand,
+  limits: readonly MemoryLimit[],
+  names: readonly string[] = AUTO_KV_FORMATS,
+): FormatChoice {
+  const tried = names.map((name) => {
+    const format = parseKvFormat(name, demand.hyperparameters.headDim);
+    const plan = addUpMemory({ ...demand, format });
+    return { format, plan, broken: brokenLimit(plan, limits) };
+  });
+  const chosen = tried.find(({ broken }) => broken === undefined);
+  if (!chosen) return { format: tried[tried.length - 1].format, fits: false, reason: 'no format fits' };
+  const { format, plan } = chosen;
+  const needs = `it needs ${share(plan, tightest(limits))}`;
+  const finer = tried[tried.indexOf(chosen) - 1];
+  if (!finer?.broken) return { format, fits: true, reason: `the finest, and ${needs}` };
+  const missed = `${finer.format.name} would need ${share(finer.plan, finer.broken)}`;
+  return { format, fits: true, reason: `the finest that fits: ${needs}; ${missed}${lossOf(format, demand)}` };
+}
+
+/** What the whole process may take, where that is limited. */
+function tightest(limits: readonly MemoryLimit[]): MemoryLimit {
+  const process = limits.filter(({ of }) => of === 'process');
+  return (process.length > 0 ? process : [...limits]).reduce((least, other) =>
+    other.bytes < least.bytes ? other : least,
+  );
+}
+
+function share(plan: MemoryPlan, limit: MemoryLimit): string {
+  return `${size(bytesUnder(limit, plan))} of ${size(limit.bytes)} (${limit.name})`;
+}
+
+/** What is coarser than the default is never chosen without a word: what to add to the reason. */
+export function lossOf({ k, v }: KvFormat, { hyperparameters }: MemoryDemand): string {
+  const usual = parseKvFormat(DEFAULT_KV_FORMAT, hyperparameters.headDim);
+  const isCoarser = k.bits + v.bits < usual.k.bits + usual.v.bits;
+  return isCoarser ? `; answers lose accuracy below ${usual.name}, the default` : '';
+}

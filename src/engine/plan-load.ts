@@ -1,0 +1,71 @@
+import type { ModelFile } from '../model/model-file.ts';
+import { parseKvFormat } from '../quant/kv-format.ts';
+import { chooseFormat } from './choose-format.ts';
+import { planMemory } from './memory-advice.ts';
+import { chooseCtx, type MemoryDemand, type MemoryLimit, type MemoryPlan, type RuntimeDemand } from './memory-plan.ts';
+import type { EngineLoadOptions } from './protocol.ts';
+import { keptWeightBytes } from './scratch-memory.ts';
+
+/** What memory depends on of the platform that an engine runs on. */
+export interface MemoryPlatform {
+  /** At least one. */
+  memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
+  /** What a process takes beside weights, pages and scratch. */
+  runtimeBytes(demand: RuntimeDemand): number;
+}
+
+type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'>;
+
+/** How a model is going to be loaded. */
+export interface LoadPlan {
+  readonly demand: MemoryDemand;
+  readonly memory: MemoryPlan;
+  /** Why this format, where it was chosen by `auto`. */
+  readonly kvReason: string | undefined;
+}
+
+/**
+ * Settles context and format of a model that is to be loaded, and adds up its memory.
+ *
+ * @throws KvantError INVALID_OPTION for a context that the model does not have or an unknown KV format, OUT_OF_MEMORY
+ */
+export function planLoad(model: ModelFile, options: PlannedOptions, platform: MemoryPlatform): LoadPlan {
+  const { backend, kv, memory } = options;
+  const budget: readonly MemoryLimit[] = memory === undefined ? [] : [budgetOf(memory)];
+  const limits = [...budget, ...platform.memoryLimits(backend)];
+  if (kv !== 'auto') {
+    const demand = demandOf(model, kv, options, platform);
+    return { demand, memory: planMemory(demand, limits), kvReason: undefined };
+  }
+  const undecided = demandOf(model, 'f16', options, platform);
+  const { format, reason } = chooseFormat(undecided, limits);
+  const demand = { ...undecided, format };
+  return { demand, memory: planMemory(demand, limits), kvReason: reason };
+}
+
+/** What loading a model in a format asks for. @throws KvantError INVALID_OPTION */
+export function demandOf(
+  model: ModelFile,
+  kv: string,
+  { ctx, threads, backend, maxSequences }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  platform: MemoryPlatform,
+): MemoryDemand {
+  const { hyperparameters, tokenizerMetadata } = model;
+  const { vocabularySize } = hyperparameters;
+  const tokenizerModel = String(tokenizerMetadata['tokenizer.ggml.model']);
+  return {
+    hyperparameters,
+    format: parseKvFormat(kv, hyperparameters.headDim),
+    ctx: chooseCtx(ctx, hyperparameters.contextLength),
+    maxSequences,
+    backend,
+    numThreads: threads,
+    weightBytes: keptWeightBytes(model, backend),
+    runtimeBytes: platform.runtimeBytes({ backend, numThreads: threads, vocabularySize, tokenizerModel }),
+  };
+}
+
+/** The option `memory` as a limit. */
+export function budgetOf(bytes: number): MemoryLimit {
+  return { bytes, name: 'the memory budget', of: 'process' };
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { planModel, type PlannedModel } from './plan-model.ts';
+import { planLoad, type MemoryPlatform } from './plan-load.ts';
+import { machineLimit, WASM_LIMIT } from './testing/memory-demand.ts';
+import { loadTinyEngine, openTinyModel } from './testing/tiny-engine.ts';
+import { nodePlatform } from './platform-node.ts';
+
+const RUNTIME_BYTES = 50e6;
+const PLATFORM: MemoryPlatform = {
+  memoryLimits: () => [WASM_LIMIT, machineLimit(1e9)],
+  runtimeBytes: () => RUNTIME_BYTES,
+};
+const OPTIONS: PlannedModel = { kv: undefined, ctx: 2048, threads: 2, backend: 'wasm', maxSequences: 1 };
+
+test('every format has a row, finest first, whose parts add up', async () => {
+  const plan = planModel(await openTinyModel(), OPTIONS, PLATFORM);
+  assert.deepEqual(
+    plan.formats.map(({ kv }) => kv),
+    ['f16', 'q8', 'k8v4', 'q4'],
+  );
+  for (const { memory, runtimeBytes, totalBytes, fits, longestCtx, mostSequences } of plan.formats) {
+    assert.equal(runtimeBytes, RUNTIME_BYTES);
+    assert.equal(totalBytes, memory.weightBytes + memory.pageBytes + memory.scratchBytes + runtimeBytes);
+    assert.ok(fits && longestCtx === plan.contextLength && mostSequences >= 1);
+  }
+  const bits = plan.formats.map(({ bitsPerElement }) => bitsPerElement);
+  assert.ok(bits[0] === 16 && bits.every((value, i) => i === 0 || value < bits[i - 1]));
+  assert.equal(plan.choice?.kv, 'q8');
+  assert.deepEqual(plan.fixes, []);
+});
+
+test('a budget stands in for the machine, and loading with it chooses what the plan chose', async () => {
+  const model = await openTinyModel();
+  const free = planModel(model, OPTIONS, PLATFORM);
+  for (const [index, kv] of [
+    [1, 'q8'],
+    [2, 'k8v4'],
+    [3, 'q4'],
+  ] as const) {
+    const memory = free.formats[index].totalBytes;
+    const plan = planModel(model, { ...OPTIONS, memory }, { ...PLATFORM, memoryLimits: () => [machineLimit(1)] });
+    assert.equal(plan.choice?.kv, kv);
+    assert.deepEqual(
+      plan.formats.map(({ fits }) => fits),
+      free.formats.map(({ totalBytes }) => totalBytes <= memory),
+    );
+    const loaded = planLoad(model, { ...OPTIONS, kv: 'auto', memory }, PLATFORM);
+    assert.equal(loaded.demand.format.name, kv);
+    assert.equal(loaded.kvReason, plan.choice?.reason);
+    assert.equal(loaded.memory.totalBytes, memory);
+  }
+});
+
+test('loading is bound by the machine too, whatever the budget', async () => {
+  const platform = { ...PLATFORM, memoryLimits: () => [machineLimit(RUNTIME_BYTES)] };
+  const model = await openTinyModel();
+  assert.throws(() => planLoad(model, { ...OPTIONS, kv: 'auto', memory: 1e12 }, platform), {
+    code: 'OUT_OF_MEMORY',
+    message: /in q4, but this machine has 50 MB/,
+  });
+});
+
+test('only formats that are listed are compared and chosen from, f16 as well', async () => {
+  const model = await openTinyModel();
+  const listed = planModel(model, { ...OPTIONS, kv: ['q4', 'f16'] }, PLATFORM);
+  assert.deepEqual(
+    listed.formats.map(({ kv }) => kv),
+    ['q4', 'f16'],
+  );
+  assert.equal(listed.choice?.kv, 'f16');
+  assert.equal(planModel(model, { ...OPTIONS, kv: ['q4'] }, PLATFORM).choice?.kv, 'q4');
+});
+
+test('where nothing fits, nothing is chosen and what would fit is told', async () => {
+  const model = await openTinyModel();
+  const [{ totalBytes }] = planModel(model, { ...OPTIONS, kv: ['q4'] }, PLATFORM).formats;
+  const { choice, fixes, formats } = planModel(model, { ...OPTIONS, memory: totalBytes - 1 }, PLATFORM);
+  assert.equal(choice, undefined);
+  assert.deepEqual(fixes, [{ ctx: formats[3].longestCtx }]);
+  assert.ok(formats[3].longestCtx < 2048 && formats[3].longestCtx > 1000);
+});
+
+test('a context beyond the model is refused', async () => {
+  const model = await openTinyModel();
+  assert.throws(() => planModel(model, { ...OPTIONS, ctx: 2049 }, PLATFORM), {
+    code: 'INVALID_OPTION',
+    message: /"ctx" must be at most 2,048, the model's context; got 2,049/,
+  });
+});
+
+test('a loaded model says which format auto took, why, and what was planned', async () => {
+  const loaded = await loadTinyEngine({ kv: 'auto' }, { ...nodePlatform, memoryLimits: () => [machineLimit(1e9)] });
+  assert.equal(loaded.info.kvFormat, 'q8');
+  assert.match(loaded.info.kvReason ?? '', /^the finest, and it needs \d+ MB of 1\.00 GB \(this machine\)$/);
+  assert.ok(loaded.info.plannedBytes > loaded.info.memory.pageBytes);
+  await loaded.engine.close();
+  await loaded.kernels.close();
+  const asked = await loadTinyEngine({ kv: 'q4' });
+  assert.ok(!('kvReason' in asked.info));
+  await asked.kernels.close();
+});

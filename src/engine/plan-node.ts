@@ -1,0 +1,24 @@
+import { openModel } from '../model/open-model-node.ts';
+import { resolveOptions } from './load-node.ts';
+import { parsePlanOptions } from './options.ts';
+import { planModel, type ModelPlan } from './plan-model.ts';
+import { nodePlatform } from './platform-node.ts';
+import type { PlanOptions } from './types.ts';
+
+/**
+ * What loading a model would take in each KV format, what fits, and which format `kv: 'auto'` would choose. Reads the header of the
+ * file, no weights, and starts no engine.
+ *
+ * @throws KvantError INVALID_OPTION, also for a context that the model does not have; MODEL_NOT_FOUND, MODEL_NOT_GGUF,
+ *   MODEL_TRUNCATED, MODEL_INVALID, MODEL_UNSUPPORTED, FILE_ERROR
+ */
+export async function plan(options: PlanOptions = {}): Promise<ModelPlan> {
+  const { kv, ...others } = parsePlanOptions(options);
+  const resolved = resolveOptions(others);
+  const model = await openModel(resolved.modelPath);
+  try {
+    return planModel(model, { ...resolved, kv }, nodePlatform);
+  } finally {
+    await model.file.close();
+  }
+}

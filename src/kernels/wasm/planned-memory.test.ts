@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { KernelsConfig } from '../kernels.ts';
+import { WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+import { STRIP_ROWS } from './assembly/commands.ts';
+import { createWasmKernels } from './create-wasm-kernels-node.ts';
+import { operandRowBytes, packedMatrixBytes, wasmScratchBytes } from './planned-memory.ts';
+import { SharedMemory } from './shared-memory.ts';
+import { compileWasmModule } from './wasm-module-node.ts';
+import { instantiate } from './wasm-module.ts';
+
+test('packed matrices and operands take exactly what the kernels state', async () => {
+  const { module } = await compileWasmModule('SIMD');
+  const exports = instantiate(module, new SharedMemory().memory);
+  for (const [type, { id }] of Object.entries(WEIGHT_TYPES)) {
+    for (const [numRows, numCols] of [
+      [1, 256],
+      [16, 512],
+      [1000, 1792],
+    ]) {
+      const strips = Math.ceil(numRows / STRIP_ROWS);
+      const planned = packedMatrixBytes(type as WeightType, numRows, numCols);
+      assert.equal(planned, strips * exports.stripBytes(id, numCols), `${type} ${numRows} x ${numCols}`);
+    }
+  }
+  for (const width of [32, 64, 576, 14_336]) {
+    assert.equal(operandRowBytes(width), 4 * width + exports.quantizedRowBytes(width));
+  }
+  assert.equal(operandRowBytes(48), 4 * 48);
+});
+
+test('scratch takes what was planned, within 2%, but for what reading weights takes', async () => {
+  const base: KernelsConfig = {
+    shape: { numLayers: 2, numKvHeads: 3, headDim: 64 },
+    numHeads: 9,
+    format: parseKvFormat('q4', 64),
+    ropeFrequencies: Array.from({ length: 32 }, () => 1),
+    maxRows: 68,
+    maxContext: 8192,
+    numThreads: 2,
+  };
+  const STAGING_BYTES = 1_000_000;
+  const changes: Partial<KernelsConfig>[] = [
+    {},
+    { maxRows: 256, numThreads: 4 },
+    { maxContext: 131_072 },
+    { maxContext: 1, maxRows: 1, numThreads: 1 },
+    { format: parseKvFormat('f16', 64), numHeads: 3 },
+  ];
+  for (const change of changes) {
+    const config = { ...base, ...change };
+    const kernels = await createWasmKernels(config);
+    const { scratchBytes } = kernels.memoryUsage();
+    await kernels.close();
+    const { reserved, resident } = wasmScratchBytes(config, 1);
+    const error = (reserved - STAGING_BYTES - scratchBytes) / scratchBytes;
+    assert.ok(Math.abs(error) < 0.02, `${JSON.stringify(change)}: ${reserved} planned, ${scratchBytes} taken`);
+    assert.ok(resident <= reserved);
+  }
+});
