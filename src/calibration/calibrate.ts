@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { readMatrix } from '../kernels/reference/weights.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import type { Transformer } from '../model/transformer.ts';
+import { NUM_SINK_TOKENS } from '../quant/kv-format.ts';
 import { squaredAttention } from './attention-weights.ts';
 import { balancedTransform, errorFeedback } from './balanced-transform.ts';
 import { HeadStatistics } from './head-statistics.ts';
@@ -12,6 +13,9 @@ import { HeadObserver, type ObservedHeads } from './observe-heads.ts';
 const KEY_BALANCE = 0.25;
 const VALUE_BALANCE = 0.5;
 const FEEDBACK_DAMPING = 0.1;
+/** Weights of values, by their mean: none counts for nothing, and few not for all. */
+const LEAST_WEIGHT = 0.02;
+const MOST_WEIGHT = 30;
 /** Queries whose attention weights are summed: one of so many. */
 const QUERY_STRIDE = 16;
 
@@ -79,17 +83,28 @@ function addWindow(statistics: HeadStatistics, kernels: Kernels, observed: Obser
       const index = layer * shape.numKvHeads + head;
       const [keys, values] = [observed.keys(layer, head), observed.values(layer, head)];
       const queries = Array.from({ length: group }, (_, i) => observed.queries(layer, head * group + i));
+      // What lies in pages: sink tokens are unlike all others, and are not quantized.
+      const [sealedKeys, sealedValues] = [keys, values].map((heads) => heads.subarray(NUM_SINK_TOKENS * headDim));
       const pageLength = format.pageSize * headDim;
-      for (let at = 0; at < keys.length; at += pageLength) statistics.addKeys(index, keys.subarray(at, at + pageLength));
+      for (let at = 0; at + pageLength <= sealedKeys.length; at += pageLength) {
+        statistics.addKeys(index, sealedKeys.subarray(at, at + pageLength));
+      }
       for (const query of queries) {
         for (let at = 0; at < query.length; at += headDim) statistics.addQuery(index, query.subarray(at, at + headDim));
       }
       const weights = squaredAttention(queries, keys, { headDim, pageSize: format.pageSize, every: QUERY_STRIDE });
-      weights.forEach((weight, t) => {
-        if (weight > 0) statistics.addValue(index, values.subarray(t * headDim, (t + 1) * headDim), weight);
-      });
+      addValues(statistics, index, sealedValues, weights.subarray(NUM_SINK_TOKENS));
     }
   }
+}
+
+function addValues(statistics: HeadStatistics, index: number, values: Float32Array, weights: Float64Array): void {
+  const headDim = values.length / weights.length;
+  const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
+  weights.forEach((weight, t) => {
+    const clamped = Math.min(Math.max(weight / mean, LEAST_WEIGHT), MOST_WEIGHT);
+    statistics.addValue(index, values.subarray(t * headDim, (t + 1) * headDim), clamped);
+  });
 }
 
 /** Sum of Wo' Wo over the query heads of each KV head, Wo [embedding, headDim] being the columns of the output projection for the head. */

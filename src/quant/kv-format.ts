@@ -40,7 +40,8 @@ export interface KvFormat {
 
 /** Measured in docs/decisions/0002-page-size.md; a multiple of 32, so that V rows of codes are whole words. */
 export const PAGE_SIZE = 64;
-const NUM_SINK_TOKENS = 4;
+/** Tokens that quantized formats keep in f16 for good. */
+export const NUM_SINK_TOKENS = 4;
 
 /** All spellings that `parseKvFormat` takes, for help texts and errors. */
 export const KV_FORMAT_HELP = 'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4)';
