@@ -11,10 +11,12 @@ const LAYERS = {
   cache: ['errors.ts', 'quant/'],
   kernels: ['errors.ts', 'quant/', 'cache/'],
   model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
-  engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/'],
+  calibration: ['errors.ts', 'quant/', 'cache/'],
+  engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/'],
   bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
-  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/', 'eval/'],
-  eval: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'engine/'],
+  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/', 'eval/', 'calibrate/'],
+  eval: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/'],
+  calibrate: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/', 'eval/'],
 };
 
 /** Entry files, which alone may use Node's modules and globals, and what never runs at a user's. */

@@ -26,11 +26,12 @@ export function listOf<T>(item: z.ZodType<T>, fromText: (text: string) => unknow
     .pipe(z.array(item).min(1));
 }
 
-const { model, threads, backend } = MODEL_FLAGS;
+const { model, calibration, threads, backend } = MODEL_FLAGS;
 
 /** Of `bench`. */
 export const BENCH_FLAGS = {
   model,
+  calibration,
   threads,
   backend,
   kv: {

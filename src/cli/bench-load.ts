@@ -136,11 +136,11 @@ interface Start {
 /** Lets a process answer random tokens by one token. */
 async function start(task: LoadTask, numTokens: number, options: BenchOptions, signal: AbortSignal): Promise<Start> {
   const { kv, ctx, folder } = task;
-  const { model, threads, backend } = options;
+  const { model, calibration, threads, backend } = options;
   const tokens = join(folder, `${numTokens}.json`);
   await writeFile(tokens, JSON.stringify(randomTokens(numTokens, VOCABULARY_SIZE)));
   const args = ['generate', '--json', '--tokens', tokens, '--max-tokens', '1', '--kv', kv, '--ctx', `${ctx}`];
-  for (const [flag, value] of Object.entries({ model, threads, backend })) {
+  for (const [flag, value] of Object.entries({ model, calibration, threads, backend })) {
     if (value !== undefined) args.push(`--${flag}`, `${value}`);
   }
   return runProgram(args, signal);

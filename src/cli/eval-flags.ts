@@ -25,10 +25,11 @@ function wholeNumber(least: number, most: number): z.ZodNumber {
 }
 
 const filePath = z.string().min(1, 'must be the path of a file');
-const { model, threads, backend } = MODEL_FLAGS;
+const { model, calibration, threads, backend } = MODEL_FLAGS;
 
 const COMMON_FLAGS = {
   model,
+  calibration,
   threads,
   backend,
   kv: {

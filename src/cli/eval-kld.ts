@@ -48,10 +48,17 @@ const COLUMNS: readonly Column<KldRow>[] = [
 
 /** What formats lose against the f16 cache. @throws KvantError; the session's reason where it is ended */
 export async function evalKld(options: KldOptions, session: BenchSession): Promise<KldReport> {
-  const { model, threads, backend, ctx = EVAL_DEFAULTS.ctx, activations = EVAL_DEFAULTS.activations } = options;
+  const {
+    model,
+    calibration,
+    threads,
+    backend,
+    ctx = EVAL_DEFAULTS.ctx,
+    activations = EVAL_DEFAULTS.activations,
+  } = options;
   const kvFormats = options.kv ?? EVAL_DEFAULTS.kv;
   const picture = options.svg === undefined ? undefined : await preparePicture(options.svg);
-  const setup = evalSetup(definedOnly({ model, threads, backend, ctx }), activations, session.signal);
+  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
   const text = await readEvalText(options, kvFormats, setup);
   const rows: KldRow[] = [];
   let header: WindowHeader | undefined;

@@ -25,7 +25,14 @@ export interface NeedleReport extends EvalHeader {
 
 /** What each format finds in long texts. @throws KvantError; the session's reason where it is ended */
 export async function evalNeedle(flags: NeedleFlags, session: BenchSession): Promise<NeedleReport> {
-  const { model, threads, backend, ctx = EVAL_DEFAULTS.ctx, activations = EVAL_DEFAULTS.activations } = flags;
+  const {
+    model,
+    calibration,
+    threads,
+    backend,
+    ctx = EVAL_DEFAULTS.ctx,
+    activations = EVAL_DEFAULTS.activations,
+  } = flags;
   const kvFormats = flags.kv ?? EVAL_DEFAULTS.kv;
   const picture = flags.svg === undefined ? undefined : await preparePicture(flags.svg);
   const options = needleOptions(
@@ -33,7 +40,7 @@ export async function evalNeedle(flags: NeedleFlags, session: BenchSession): Pro
     ctx,
     flags.text === undefined ? DISTRACTOR_TEXT : await readTextFile(flags.text),
   );
-  const setup = evalSetup(definedOnly({ model, threads, backend, ctx }), activations, session.signal);
+  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
   await prepareModel(setup, kvFormats);
   const textName = flags.text === undefined ? 'built-in text' : basename(flags.text);
   const { variants, lengths, depths, trials, seed } = options;

@@ -30,9 +30,16 @@ const COLUMNS: readonly Column<PplRow>[] = [
 
 /** Perplexity of a text with each format. @throws KvantError; the session's reason where it is ended */
 export async function evalPpl(options: PplOptions, session: BenchSession): Promise<PplReport> {
-  const { model, threads, backend, ctx = EVAL_DEFAULTS.ctx, activations = EVAL_DEFAULTS.activations } = options;
+  const {
+    model,
+    calibration,
+    threads,
+    backend,
+    ctx = EVAL_DEFAULTS.ctx,
+    activations = EVAL_DEFAULTS.activations,
+  } = options;
   const kvFormats = options.kv ?? EVAL_DEFAULTS.kv;
-  const setup = evalSetup(definedOnly({ model, threads, backend, ctx }), activations, session.signal);
+  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
   const text = await readEvalText(options, kvFormats, setup);
   const rows: PplRow[] = [];
   let header: WindowHeader | undefined;

@@ -48,6 +48,14 @@ export const MODEL_FLAGS = {
     description: `format of the KV cache: ${KV_FORMAT_HELP}, or auto (default: ${DEFAULT_KV_FORMAT})`,
     environmentVariable: 'KVANT_KV',
   },
+  calibration: {
+    usage: '--calibration <file>',
+    kind: 'text',
+    schema: loadOptionShape.calibration,
+    description:
+      'what "kvant calibrate" has learnt, or none (default: what lies beside the model, as MODEL.kvant.json)',
+    environmentVariable: 'KVANT_CALIBRATION',
+  },
   ctx: {
     usage: '--ctx <tokens>',
     kind: 'number',

@@ -8,10 +8,10 @@ import { ProgressLine } from './progress-line.ts';
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, ctx, memory, threads, backend } = options;
+  const { model, kv, calibration, ctx, memory, threads, backend } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, ctx, memory, threads, backend }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

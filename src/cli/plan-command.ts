@@ -30,8 +30,8 @@ const COLUMNS: readonly Column<FormatPlan>[] = [
  * @throws KvantError OUT_OF_MEMORY, after the table, if no format fits; and what `plan` throws
  */
 export async function planCommand(options: PlanCliOptions, context: CliContext): Promise<number> {
-  const { model, kv, ctx, memory, threads, backend, users, json } = options;
-  const made = await plan(definedOnly({ model, kv, ctx, memory, threads, backend, maxSequences: users }));
+  const { model, calibration, kv, ctx, memory, threads, backend, users, json } = options;
+  const made = await plan(definedOnly({ model, calibration, kv, ctx, memory, threads, backend, maxSequences: users }));
   const output = new Output(context.stdout);
   if (json) await output.write(`${JSON.stringify(planReport(made))}\n`);
   else await printPlan(made, output);

@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
+import { CALIBRATE_EXAMPLES, CALIBRATE_FLAGS } from './calibrate-flags.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
 import {
   type CliOptions,
@@ -125,6 +126,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addBench(program, context, exit);
   addEval(program, context, exit);
   addPlan(program, context, exit);
+  addCalibrate(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -210,6 +212,18 @@ function addPlan(program: Command, context: CliContext, exit: (code: number) => 
       exit(await planCommand(options, context));
     });
   addFlags(command, PLAN_FLAG_GROUPS).addHelpText('after', PLAN_EXAMPLES);
+}
+
+function addCalibrate(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('calibrate')
+    .description("learn from a text how a model's cache is best stored")
+    .action(async (_values: object, command: Command) => {
+      const options = parseFlags(CALIBRATE_FLAGS, givenFlags(command));
+      const { calibrateCommand } = await import('./calibrate-command.ts');
+      exit(await inSession(options, context, (session) => calibrateCommand(options, session)));
+    });
+  addFlags(command, { 'Options:': CALIBRATE_FLAGS }).addHelpText('after', CALIBRATE_EXAMPLES);
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {

@@ -1,3 +1,4 @@
+import { isCalibrated, type Calibration } from '../calibration/calibration.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { Transformer } from '../model/transformer.ts';
@@ -7,13 +8,14 @@ import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
 import { KvMemory } from './kv-memory.ts';
+import { loadCalibration, type TextFiles } from './load-calibration.ts';
 import { planLoad, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import type { LoadProgress, ModelInfo } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
-export interface EnginePlatform extends MemoryPlatform {
+export interface EnginePlatform extends MemoryPlatform, TextFiles {
   createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
   readonly yieldToEvents: () => Promise<void>;
 }
@@ -35,7 +37,7 @@ export interface LoadedEngine extends PromptEncoder {
  * Plans the memory, makes the kernels and loads the weights of a model. Closes the model's file.
  *
  * @throws KvantError INVALID_OPTION for a context that the model does not have or an unknown KV format, OUT_OF_MEMORY,
- *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE
+ *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE, CALIBRATION_INVALID, CALIBRATION_MISMATCH
  */
 export async function loadEngine(
   model: ModelFile,
@@ -52,7 +54,8 @@ export async function loadEngine(
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
   const { hyperparameters } = model;
   const { backend, prefillChunk, onProgress } = options;
-  const plan = planLoad(model, options, platform);
+  const calibration = await loadCalibration(model, options.calibration, options.kv, platform);
+  const plan = planLoad(model, { ...options, calibration }, platform);
   const { maxRows, pageCounts } = plan.memory;
   const config: KernelsConfig = {
     shape: hyperparameters,
@@ -76,7 +79,7 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const { yieldToEvents } = platform;
     const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
     const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
-    const info = describe(model, kernels, plan, loadMs);
+    const info = describe(model, kernels, plan, calibration, loadMs);
     return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
   } catch (error) {
     await kernels.close();
@@ -109,6 +112,7 @@ function describe(
   model: ModelFile,
   kernels: Kernels,
   { demand, memory, kvReason }: LoadPlan,
+  calibration: Calibration | undefined,
   loadMs: number,
 ): ModelInfo {
   const { hyperparameters } = model;
@@ -122,6 +126,7 @@ function describe(
     ctx: demand.ctx,
     kvFormat: kernels.config.format.name,
     ...(kvReason !== undefined && { kvReason }),
+    ...(calibration && isCalibrated(demand.format) && { calibration: calibration.source }),
     backend: kernels.description,
     memory: kernels.memoryUsage(),
     plannedBytes: memory.totalBytes,

@@ -52,11 +52,12 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
 export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
-  const { model, kv, ctx, threads, backend, maxSequences, memory } = options;
+  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
     kv: kv ?? DEFAULT_KV_FORMAT,
+    calibration,
     ctx,
     threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
     backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,

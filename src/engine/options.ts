@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
+import { needsCalibration } from '../calibration/calibration.ts';
 import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
 import { MAX_SEED, MAX_SEQUENCES } from './defaults.ts';
 import { MEMORY_SIZE_RULE, parseMemorySize } from './memory-size.ts';
@@ -29,6 +30,7 @@ const KV_RULE = `must be ${KV_FORMAT_HELP}, or auto`;
 export const loadOptionShape = {
   model: nonEmptyString('must be the path of a GGUF file'),
   kv: z.string(KV_RULE).refine((name) => name === 'auto' || isKvFormatName(name), { error: KV_RULE }),
+  calibration: nonEmptyString('must be the path of a calibration file, or none'),
   ctx: integerFrom(1),
   threads: integerFrom(1, 256),
   backend: z.enum(
@@ -82,6 +84,7 @@ const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') })
 const planOptionsSchema = z
   .strictObject({
     model: loadOptionShape.model,
+    calibration: loadOptionShape.calibration,
     kv: z.array(kvFormatName, 'must be a list of formats').min(1, 'must name at least one format'),
     ctx: loadOptionShape.ctx,
     threads: loadOptionShape.threads,
@@ -208,6 +211,7 @@ function memorySize() {
 
 function isKvFormatName(name: string): boolean {
   // The spelling does not depend on the size of a head, which is only known with the model.
+  if (needsCalibration(name)) return true;
   const ANY_HEAD_DIM = 64;
   try {
     parseKvFormat(name, ANY_HEAD_DIM);

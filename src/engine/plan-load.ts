@@ -1,5 +1,5 @@
 import type { ModelFile } from '../model/model-file.ts';
-import { parseKvFormat } from '../quant/kv-format.ts';
+import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
 import { chooseFormat } from './choose-format.ts';
 import { planMemory } from './memory-advice.ts';
 import { chooseCtx, type MemoryDemand, type MemoryLimit, type MemoryPlan, type RuntimeDemand } from './memory-plan.ts';
@@ -14,7 +14,9 @@ export interface MemoryPlatform {
   runtimeBytes(demand: RuntimeDemand): number;
 }
 
-type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'>;
+type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'> & {
+  readonly calibration?: Calibration | undefined;
+};
 
 /** How a model is going to be loaded. */
 export interface LoadPlan {
@@ -39,7 +41,7 @@ export function planLoad(model: ModelFile, options: PlannedOptions, platform: Me
   }
   const undecided = demandOf(model, 'f16', options, platform);
   const { format, reason } = chooseFormat(undecided, limits);
-  const demand = { ...undecided, format };
+  const demand = { ...undecided, format: resolveKvFormat(format.name, model.hyperparameters, options.calibration) };
   return { demand, memory: planMemory(demand, limits), kvReason: reason };
 }
 
@@ -47,7 +49,7 @@ export function planLoad(model: ModelFile, options: PlannedOptions, platform: Me
 export function demandOf(
   model: ModelFile,
   kv: string,
-  { ctx, threads, backend, maxSequences }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  { ctx, threads, backend, maxSequences, calibration }: Omit<PlannedOptions, 'kv' | 'memory'>,
   platform: MemoryPlatform,
 ): MemoryDemand {
   const { hyperparameters, tokenizerMetadata } = model;
@@ -55,7 +57,7 @@ export function demandOf(
   const tokenizerModel = String(tokenizerMetadata['tokenizer.ggml.model']);
   return {
     hyperparameters,
-    format: parseKvFormat(kv, hyperparameters.headDim),
+    format: resolveKvFormat(kv, hyperparameters, calibration),
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     backend,

@@ -1,4 +1,5 @@
 import { bitsPerElement, sealedPageLayout } from '../cache/page-layout.ts';
+import type { Calibration } from '../calibration/calibration.ts';
 import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { AUTO_KV_FORMATS, KV_FORMAT_LADDER } from '../quant/kv-format.ts';
@@ -46,7 +47,8 @@ export interface ModelPlan {
   readonly fixes: readonly MemoryFix[];
 }
 
-export type PlannedModel = Omit<EngineLoadOptions, 'modelPath' | 'requestedAtMs' | 'kv'> & {
+export type PlannedModel = Omit<EngineLoadOptions, 'modelPath' | 'requestedAtMs' | 'kv' | 'calibration'> & {
+  readonly calibration?: Calibration | undefined;
   /** Formats to compare; undefined for all. */
   readonly kv: readonly string[] | undefined;
 };

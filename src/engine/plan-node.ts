@@ -1,4 +1,7 @@
 import { openModel } from '../model/open-model-node.ts';
+import { gainsByCalibration } from '../calibration/calibration.ts';
+import { KV_FORMAT_LADDER } from '../quant/kv-format.ts';
+import { loadCalibration } from './load-calibration.ts';
 import { resolveOptions } from './load-node.ts';
 import { parsePlanOptions } from './options.ts';
 import { planModel, type ModelPlan } from './plan-model.ts';
@@ -17,7 +20,10 @@ export async function plan(options: PlanOptions = {}): Promise<ModelPlan> {
   const resolved = resolveOptions(others);
   const model = await openModel(resolved.modelPath);
   try {
-    return planModel(model, { ...resolved, kv }, nodePlatform);
+    const names = kv ?? KV_FORMAT_LADDER;
+    const gaining = names.find(gainsByCalibration);
+    const calibration = gaining && (await loadCalibration(model, resolved.calibration, gaining, nodePlatform));
+    return planModel(model, { ...resolved, calibration: calibration || undefined, kv }, nodePlatform);
   } finally {
     await model.file.close();
   }

@@ -1,9 +1,20 @@
+import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { KvantError } from '../errors.ts';
 import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
 import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
+
+async function readTextFileIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new KvantError('FILE_ERROR', `cannot read "${path}": ${String(error)}`, { cause: error });
+  }
+}
 
 /** What wasm32 can address: weights, pages and scratch share one memory. */
 const WASM_ADDRESS_SPACE: MemoryLimit = {
@@ -27,6 +38,7 @@ export const nodePlatform: EnginePlatform = {
     return backend === 'reference' ? [machine] : [WASM_ADDRESS_SPACE, machine];
   },
   runtimeBytes,
+  readTextFile: readTextFileIfThere,
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),
 };

@@ -10,6 +10,8 @@ export interface EngineLoadOptions {
   readonly requestedAtMs: number;
   /** A format, or `auto`. */
   readonly kv: string;
+  /** A path or `none`; undefined: what lies beside the model, see load-calibration.ts. */
+  readonly calibration?: string | undefined;
   /** Undefined: as the model says, see `chooseCtx`. */
   readonly ctx: number | undefined;
   readonly threads: number;

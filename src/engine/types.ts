@@ -15,9 +15,14 @@ export interface LoadOptions {
   /** Path of a GGUF file; the embedded SmolLM2-135M-Instruct where absent. */
   readonly model?: string;
   /**
-   * KV cache format: `f16`, `q8`, `q4`, or `kAvB` such as `k8v4`. `auto` takes the finest of q8, k8v4 and q4 that fits. Default `q4`.
+   * KV cache format: `f16`, `q8`, `q6`, `q5`, `q4`, `q3`, `q2`, `q1`, `kAvB` such as `k6v4`, or with a calibration `mixN`: at most N bits an element. `auto` takes the finest of q8, k8v4 and q4 that fits. Default `q4`.
    */
   readonly kv?: string;
+  /**
+   * Path of a calibration file, which `kvant calibrate` makes, or `none`. Default: the file beside the model with its name and
+   * `.kvant.json` instead of `.gguf`, where there is one.
+   */
+  readonly calibration?: string;
   /** Tokens of context. Default: the model's own, at most 8,192. */
   readonly ctx?: number;
   /** Kernel threads. Default: the cores that are available, at most 16. */
@@ -38,7 +43,7 @@ export interface LoadOptions {
 /** As those of `load`; `kv` lists the formats to compare, all where absent. `memory` may be another machine's. */
 export interface PlanOptions extends Pick<
   LoadOptions,
-  'model' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'
+  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'
 > {
   readonly kv?: readonly string[];
 }
@@ -154,6 +159,8 @@ export interface ModelInfo {
   readonly kvFormat: string;
   /** Where `kv` was `auto`: why this format. */
   readonly kvReason?: string;
+  /** What the calibration was learnt from, where the cache uses one. */
+  readonly calibration?: string;
   readonly backend: BackendDescription;
   /** What the backend has allocated. */
   readonly memory: MemoryUsage;

@@ -4,6 +4,7 @@ import { nodePlatform } from '../engine/platform-node.ts';
 import type { ParsedLoadOptions } from '../engine/options.ts';
 import type { Activations } from '../kernels/kernels.ts';
 import { openModel } from '../model/open-model-node.ts';
+import { needsCalibration } from '../calibration/calibration.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { EvalSetup } from './eval-engine.ts';
@@ -26,6 +27,6 @@ export async function prepareModel({ load }: EvalSetup, kvFormats: readonly stri
   const { tokenizerMetadata, hyperparameters, file } = await openModel(load.modelPath);
   await file.close();
   chooseCtx(load.ctx, hyperparameters.contextLength);
-  for (const kv of kvFormats) parseKvFormat(kv, hyperparameters.headDim);
+  for (const kv of kvFormats) if (!needsCalibration(kv)) parseKvFormat(kv, hyperparameters.headDim);
   return new Tokenizer(tokenizerMetadata);
 }

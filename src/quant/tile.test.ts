@@ -163,8 +163,14 @@ test('sizes of metadata and planes: K rows are padded to 32 channels, metadata t
     assert.equal(meta.length, tileMetaBytes(spec));
     assert.ok(meta.subarray(used).every((byte) => byte === 0));
     const codeBits = kind === 'k' ? numTokens * 32 * Math.ceil(headDim / 32) : headDim * numTokens;
-    assert.equal(planes.reduce((sum, plane) => sum + plane.length, 0), (codeBits * bits) / 8);
-    assert.deepEqual(planes.map((plane) => plane.length), tilePlanesBytes(spec));
+    assert.equal(
+      planes.reduce((sum, plane) => sum + plane.length, 0),
+      (codeBits * bits) / 8,
+    );
+    assert.deepEqual(
+      planes.map((plane) => plane.length),
+      tilePlanesBytes(spec),
+    );
   }
 });
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalStream } from '../../../test/random-data.ts';
-import { headTransforms } from '../../calibration/transforms.ts';
 import type { HeadTransforms } from '../../quant/head-transform.ts';
 import { parseKvFormat, type KvFormat, type TileBits } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
@@ -24,15 +23,23 @@ function config(format: KvFormat, headDim: number): KernelsConfig {
   };
 }
 
-/** Matrices that are far from orthogonal, and well enough conditioned. */
+/** I + u v' and its inverse, I - u v' / (1 + v' u), for each head: far from orthogonal, and well enough conditioned. */
 function randomTransforms(headDim: number, seed: number): HeadTransforms {
   const normal = normalStream(seed);
   const size = headDim * headDim;
-  const forward = new Float32Array(SHAPE.numLayers * SHAPE.numKvHeads * size).map((_, i) => {
-    const [row, col] = [Math.floor((i % size) / headDim), i % headDim];
-    return (row === col ? 1 + (row % 3) : 0) + (0.5 * normal()) / Math.sqrt(headDim);
-  });
-  return headTransforms(headDim, forward);
+  const numMatrices = SHAPE.numLayers * SHAPE.numKvHeads;
+  const [forward, inverse] = [new Float32Array(numMatrices * size), new Float32Array(numMatrices * size)];
+  for (let start = 0; start < forward.length; start += size) {
+    const [u, v] = [0, 1].map(() => Array.from({ length: headDim }, () => normal() / Math.sqrt(headDim)));
+    const product = u.reduce((sum, value, i) => sum + value * v[i], 0);
+    for (let i = 0; i < size; i++) {
+      const [row, col] = [Math.floor(i / headDim), i % headDim];
+      const identity = row === col ? 1 : 0;
+      forward[start + i] = identity + u[row] * v[col];
+      inverse[start + i] = identity - (u[row] * v[col]) / (1 + product);
+    }
+  }
+  return { headDim, forward, inverse };
 }
 
 function withTransforms(name: string, headDim: number, layerBits?: KvFormat['layerBits']): KvFormat {

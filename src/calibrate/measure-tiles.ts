@@ -1,0 +1,122 @@
+import type { KvShape } from '../cache/page-layout.ts';
+import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
+import { logSoftmax } from '../engine/log-softmax.ts';
+import { klDivergence } from '../eval/kld.ts';
+import type { Kernels, StepPages } from '../kernels/kernels.ts';
+import { createStepPages, openPageEnd, openPageNumber } from '../kernels/step-pages.ts';
+import type { Transformer } from '../model/transformer.ts';
+import type { KvFormat, TileBits, TileKind } from '../quant/kv-format.ts';
+import type { TileLoss } from './learn-upgrades.ts';
+
+/** A model on kernels of a format. */
+export interface RunningModel {
+  readonly kernels: Kernels;
+  readonly transformer: Transformer;
+  readonly close: () => Promise<void>;
+}
+
+export interface MeasureTilesOptions {
+  readonly calibration: Calibration;
+  /** The text, a few pages of tokens: losses are measured from its middle on. */
+  readonly tokens: readonly number[];
+  /** Loads the model in a format, with float32 activations: roundings of others would hide what a tile loses. */
+  readonly open: (format: KvFormat) => Promise<RunningModel>;
+  readonly onTile?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Every second position is looked at: its neighbours tell the same, and rows over the vocabulary are large. */
+const POSITION_STRIDE = 2;
+
+/**
+ * Measures what each layer's tiles of each kind lose on their own: all others stay in f16.
+ *
+ * @throws the signal's reason if it aborts, and what `open` throws
+ */
+export async function measureTiles(shape: KvShape, options: MeasureTilesOptions): Promise<TileLoss[]> {
+  const { tokens, calibration } = options;
+  const first = Math.floor(tokens.length / 2);
+  const positions = tokens.map((_, i) => i).filter((i) => i >= first && (i - first) % POSITION_STRIDE === 0);
+  const reference = await collectRows(await options.open(formatOf(shape, calibration, undefined)), tokens, positions);
+  const losses: TileLoss[] = [];
+  for (const kind of ['k', 'v'] as const) {
+    for (let layer = 0; layer < shape.numLayers; layer++) {
+      const lossOf = async (bits: TileBits): Promise<number> => {
+        options.signal?.throwIfAborted();
+        const model = await options.open(formatOf(shape, calibration, { kind, layer, bits }));
+        let sum = 0;
+        await runRows(model, tokens, positions, (row, i) => (sum += klDivergence(reference[i], logSoftmax(row))));
+        return sum / positions.length;
+      };
+      losses.push({ kind, layer, at2Bits: await lossOf(2), at4Bits: await lossOf(4) });
+      options.onTile?.(losses.length, 2 * shape.numLayers);
+    }
+  }
+  return losses;
+}
+
+/** Everything in f16, but for one layer's tiles of one kind. */
+function formatOf(
+  shape: KvShape,
+  calibration: Calibration,
+  tile: { readonly kind: TileKind; readonly layer: number; readonly bits: TileBits } | undefined,
+): KvFormat {
+  const layerBits = Array.from({ length: shape.numLayers }, (_, layer) => {
+    const bitsOf = (kind: TileKind): TileBits => (tile?.layer === layer && tile.kind === kind ? tile.bits : 16);
+    return { k: bitsOf('k'), v: bitsOf('v') };
+  });
+  return { ...resolveKvFormat('q2', shape, calibration), layerBits };
+}
+
+async function collectRows(
+  model: RunningModel,
+  tokens: readonly number[],
+  positions: readonly number[],
+): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  await runRows(model, tokens, positions, (row) => rows.push(logSoftmax(row)));
+  return rows;
+}
+
+/** Runs a text and calls with the logits at each of the positions, which are valid during the call. Closes the model. */
+async function runRows(
+  { kernels, transformer, close }: RunningModel,
+  tokens: readonly number[],
+  positions: readonly number[],
+  onRow: (logits: Float32Array, index: number) => void,
+): Promise<void> {
+  try {
+    const { format } = kernels.config;
+    const pages = createStepPages(kernels, openPageNumber(tokens.length, format) + 1, 1);
+    let next = 0;
+    for (let firstPosition = 0; firstPosition < tokens.length;) {
+      const end = Math.min(openPageEnd(firstPosition, format), tokens.length, firstPosition + kernels.config.maxRows);
+      const outputRows: number[] = [];
+      for (let i = next; i < positions.length && positions[i] < end; i++) outputRows.push(positions[i] - firstPosition);
+      await transformer.forward(stepOf(pages, format, tokens, firstPosition, end, outputRows));
+      outputRows.forEach((_, row) => onRow(kernels.readRow(transformer.logits, row), next + row));
+      next += outputRows.length;
+      firstPosition = end;
+    }
+  } finally {
+    await close();
+  }
+}
+
+function stepOf(
+  pages: StepPages,
+  format: KvFormat,
+  tokens: readonly number[],
+  firstPosition: number,
+  end: number,
+  outputRows: readonly number[],
+): Parameters<Transformer['forward']>[0] {
+  const page = openPageNumber(firstPosition, format);
+  const segment = {
+    ...{ firstRow: 0, numRows: end - firstPosition, firstPosition, openPage: 0 },
+    sealedPages: Array.from({ length: page }, (_, i) => i),
+    sinkPage: pages.sink && 0,
+    sealInto: end === openPageEnd(firstPosition, format) ? page : undefined,
+  };
+  return { tokenIds: tokens.slice(firstPosition, end), segments: [segment], outputRows, pages };
+}
