@@ -35,11 +35,8 @@ export async function evalNeedle(flags: NeedleFlags, session: BenchSession): Pro
   } = flags;
   const kvFormats = flags.kv ?? EVAL_DEFAULTS.kv;
   const picture = flags.svg === undefined ? undefined : await preparePicture(flags.svg);
-  const options = needleOptions(
-    flags,
-    ctx,
-    flags.text === undefined ? DISTRACTOR_TEXT : await readTextFile(flags.text),
-  );
+  const text = flags.text === undefined ? DISTRACTOR_TEXT : await readTextFile(flags.text);
+  const options = needleOptions(flags, ctx, text);
   const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
   await prepareModel(setup, kvFormats);
   const textName = flags.text === undefined ? 'built-in text' : basename(flags.text);

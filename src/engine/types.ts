@@ -15,7 +15,7 @@ export interface LoadOptions {
   /** Path of a GGUF file; the embedded SmolLM2-135M-Instruct where absent. */
   readonly model?: string;
   /**
-   * KV cache format: `f16`, `q8`, `q6`, `q5`, `q4`, `q3`, `q2`, `q1`, `kAvB` such as `k6v4`, or with a calibration `mixN`: at most N bits an element. `auto` takes the finest of q8, k8v4 and q4 that fits. Default `q4`.
+   * KV cache format: `f16`, `q8`, `q6`, `q5`, `q4`, `q3`, `q2`, `q1`, `kAvB` such as `k6v4`, or with a calibration `mixN`: at most N bits an element. `auto` takes the finest of q8, q6, q5, q4, q3 and q2 that fits. Default `q4`.
    */
   readonly kv?: string;
   /**

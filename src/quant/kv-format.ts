@@ -48,13 +48,13 @@ export const KV_FORMAT_HELP =
   'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4), or with a calibration mixN, at most N bits an element (as in mix2.5)';
 
 /** Formats that a plan compares, the finest first. */
-export const KV_FORMAT_LADDER: readonly string[] = ['f16', 'q8', 'k8v4', 'q4'];
+export const KV_FORMAT_LADDER: readonly string[] = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1'];
 
 /**
  * What `auto` chooses from, the finest first: the ladder without f16, which is no better than q8 in twice the memory and slower at long
- * contexts (README, tables of accuracy and speed), so that it is only taken where it is asked for.
+ * contexts, and without q1, whose answers few would want (docs/accuracy.md): both are only taken where they are asked for.
  */
-export const AUTO_KV_FORMATS: readonly string[] = KV_FORMAT_LADDER.filter((name) => name !== 'f16');
+export const AUTO_KV_FORMATS: readonly string[] = KV_FORMAT_LADDER.filter((name) => name !== 'f16' && name !== 'q1');
 
 /**
  * Reads a format name such as `q4` or `k8v4`.

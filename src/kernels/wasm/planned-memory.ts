@@ -2,6 +2,7 @@ import type { KernelsConfig } from '../kernels.ts';
 import { rowBytes, type WeightType } from '../weight-types.ts';
 import {
   ATTN_BYTES,
+  LAYER_BYTES,
   COMMAND_BYTES,
   CONTROL_BYTES,
   ROW_BYTES,
@@ -69,6 +70,7 @@ export function wasmScratchBytes(config: KernelsConfig, numSequences: number): P
     CONTROL_BYTES +
     STAGING_BYTES +
     ATTN_BYTES +
+    attentionMatrixBytes(config) +
     numThreads * threadScratchBytes(config) +
     maxRows * (ROW_BYTES + SEGMENT_BYTES + 2 * WORD_BYTES + 2 * WORD_BYTES * config.ropeFrequencies.length + partBytes);
   return {
@@ -76,4 +78,18 @@ export function wasmScratchBytes(config: KernelsConfig, numSequences: number): P
       fixed + NUM_COMMANDS * COMMAND_BYTES + maxRows * maxPages * WORD_BYTES + partRows.reserved * maxParts * partBytes,
     resident: fixed + numSequences * maxPages * WORD_BYTES + partRows.used * maxParts * partBytes,
   };
+}
+
+/** Where layers have their tiles, and what a calibration multiplies heads with. */
+function attentionMatrixBytes({ shape, format }: KernelsConfig): number {
+  const { k, v } = format;
+  const matrices = [
+    k.transforms?.forward,
+    k.transforms?.inverse,
+    v.transforms?.forward,
+    v.transforms?.inverse,
+    k.feedback,
+  ];
+  const matrixBytes = matrices.reduce((total, each) => total + (each?.byteLength ?? 0), 0);
+  return shape.numLayers * LAYER_BYTES + matrixBytes;
 }
