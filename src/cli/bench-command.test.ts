@@ -76,6 +76,7 @@ test('bench load starts fresh processes and fills the context', async () => {
   assert.equal(row.first_token_ms, Math.min(...row.first_token_ms_runs));
   assert.ok(row.first_token_ms >= row.load_ms && row.load_ms > 0, JSON.stringify(row));
   assert.ok(row.peak_rss_bytes > row.weight_bytes + row.page_bytes, JSON.stringify(row));
+  assert.ok(row.planned_bytes > row.weight_bytes + row.page_bytes, JSON.stringify(row));
 });
 
 test('bench load says why a process failed', async () => {

@@ -94,6 +94,8 @@ test('what cannot be loaded is refused with its code', async () => {
     [{ model: truncated }, 'MODEL_TRUNCATED', /truncated\.gguf/],
     [{ model, ctx: 2049 }, 'INVALID_OPTION', /^option "ctx" must be at most 2,048, the model's context; got 2,049$/],
     [{ model, kv: 'q3' }, 'INVALID_OPTION', /^option "kv" must be f16, q8, q4/],
+    [{ model, memory: '50MB' }, 'OUT_OF_MEMORY', /but the memory budget has 50 MB available; use a smaller model/],
+    [{ model, memory: '50' }, 'INVALID_OPTION', /^option "memory" must be bytes, or a size/],
     [{ model, threads: 0 }, 'INVALID_OPTION', /^option "threads" must be/],
     [{ model, thread: 1 } as LoadOptions, 'INVALID_OPTION', /^unknown option "thread"/],
   ];

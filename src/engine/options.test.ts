@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resolveSampling } from './defaults.ts';
-import { parseChatSendOptions, parseGenerateOptions, parseLoadOptions } from './options.ts';
+import { parseChatSendOptions, parseGenerateOptions, parseLoadOptions, parsePlanOptions } from './options.ts';
 
 function refused(run: () => unknown, message: RegExp): void {
   assert.throws(run, { name: 'KvantError', code: 'INVALID_OPTION', message });
@@ -12,6 +12,8 @@ test('options that are allowed come back as they are, and undefined counts as ab
   const options = { model: 'a.gguf', kv: 'k8v4', ctx: 1, threads: 1, backend: 'wasm', onProgress };
   assert.deepEqual(parseLoadOptions(options), options);
   assert.deepEqual(parseLoadOptions({ ctx: undefined }), {});
+  assert.deepEqual(parseLoadOptions({ kv: 'auto', memory: '1.5GiB' }), { kv: 'auto', memory: 1.5 * 2 ** 30 });
+  assert.deepEqual(parsePlanOptions({ kv: ['q8', 'k8v4'], memory: 2e9 }), { kv: ['q8', 'k8v4'], memory: 2e9 });
   const generate = {
     prompt: '',
     temperature: 0,
@@ -32,6 +34,16 @@ test('a value out of range is refused with the name of the option, its range and
   refused(() => parseLoadOptions({ threads: '2' }), /threads.*got "2"/);
   refused(() => parseLoadOptions({ ctx: 0 }), /^option "ctx" must be a whole number of at least 1; got 0$/);
   refused(() => parseLoadOptions({ ctx: NaN }), /ctx.*got NaN/);
+  refused(
+    () => parseLoadOptions({ memory: '2' }),
+    /^option "memory" must be bytes, or a size such as 2GB, 1\.5GiB or 800MB; got "2"$/,
+  );
+  refused(() => parseLoadOptions({ memory: 0.5 }), /^option "memory" must be bytes, or a size.*; got 0\.5$/);
+  refused(() => parseLoadOptions({ memory: 0 }), /memory.*got 0$/);
+  refused(() => parsePlanOptions({ kv: 'q4' }), /^option "kv" must be a list of formats; got "q4"$/);
+  refused(() => parsePlanOptions({ kv: ['q4', 'auto'] }), /^option "kv\[1\]" must be f16.*; got "auto"$/);
+  refused(() => parsePlanOptions({ kv: [] }), /^option "kv" must name at least one format/);
+  refused(() => parsePlanOptions({ signal: 1 }), /^unknown option "signal"/);
   refused(() => parseLoadOptions({ kv: 'q5' }), /^option "kv" must be f16, q8, q4.*; got "q5"$/);
   refused(
     () => parseLoadOptions({ backend: 'cuda' }),
