@@ -38,7 +38,10 @@ test('packing loses nothing, at every width and shape', () => {
 
 test('planes are as wide as a code together, the most significant bits first, rows whole words and padding zeros', () => {
   for (const bits of CODE_BITS) {
-    assert.equal(planesOf(bits).reduce<number>((sum, width) => sum + width, 0), bits);
+    assert.equal(
+      planesOf(bits).reduce<number>((sum, width) => sum + width, 0),
+      bits,
+    );
     const ones = new Uint8Array(2 * 80).fill(2 ** bits - 1);
     packPlanes(ones, bits, 2, 80).forEach((plane, index) => {
       const planeBits = planesOf(bits)[index];

@@ -44,7 +44,8 @@ export const PAGE_SIZE = 64;
 export const NUM_SINK_TOKENS = 4;
 
 /** All spellings that `parseKvFormat` takes, for help texts and errors. */
-export const KV_FORMAT_HELP = 'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4)';
+export const KV_FORMAT_HELP =
+  'f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, 6, 5, 4, 3, 2, 1 (as in k6v4)';
 
 /** Formats that a plan compares, the finest first. */
 export const KV_FORMAT_LADDER: readonly string[] = ['f16', 'q8', 'k8v4', 'q4'];

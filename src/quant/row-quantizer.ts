@@ -144,7 +144,10 @@ function fit(
     const ofRow = Float32Array.from(codes.subarray(start, end));
     return fitRow(rule, values, ofRow, scale);
   });
-  const s = encodeByteScaled(Float32Array.from(rows, ({ scale }) => scale), 'nearest');
+  const s = encodeByteScaled(
+    Float32Array.from(rows, ({ scale }) => scale),
+    'nearest',
+  );
   const zeros = rows.map(({ mean, meanCode }, row) => mean - f32(s.values[row] * meanCode));
   return { s, z: encodeByteScaled(Float32Array.from(zeros), 'nearest') };
 }

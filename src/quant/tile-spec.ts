@@ -43,5 +43,6 @@ export function checkTileSpec({ kind, bits, numTokens, headDim }: TileSpec): voi
     throw new RangeError(`a ${kind} tile has a multiple of 32 tokens, not ${numTokens}`);
   }
   if (!Number.isInteger(headDim) || headDim < 1) throw new RangeError(`a ${kind} tile has no ${headDim} channels`);
-  if (!CODE_BITS.includes(bits)) throw new RangeError(`a ${kind} tile has codes of ${CODE_BITS.join(', ')} bits, not ${bits}`);
+  if (!CODE_BITS.includes(bits))
+    throw new RangeError(`a ${kind} tile has codes of ${CODE_BITS.join(', ')} bits, not ${bits}`);
 }

@@ -32,7 +32,10 @@ export function sealTile(spec: TileSpec, x: Float32Array, feedback?: Float32Arra
   if (kind === 'v') {
     const { s, z, codes } = quantizeRows(kind, bits, x, headDim);
     const byChannel = transpose(codes, numTokens, headDim);
-    return { meta: writeTileMeta(spec, { a: undefined, s, z }), planes: packPlanes(byChannel, bits, headDim, numTokens) };
+    return {
+      meta: writeTileMeta(spec, { a: undefined, s, z }),
+      planes: packPlanes(byChannel, bits, headDim, numTokens),
+    };
   }
   const a = encodeByteScaled(tokenFactors(spec, x), 'up');
   const y = transpose(divideTokens(spec, x, a.values), numTokens, headDim);
