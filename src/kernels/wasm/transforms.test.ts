@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inverse, Matrix } from 'ml-matrix';
 import { normalStream } from '../../../test/random-data.ts';
-import { headTransforms } from '../../calibration/transforms.ts';
 import type { HeadTransforms } from '../../quant/head-transform.ts';
 import { parseKvFormat, type KvFormat, type TileBits } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
@@ -32,7 +32,12 @@ function randomTransforms(headDim: number, seed: number): HeadTransforms {
     const [row, col] = [Math.floor((i % size) / headDim), i % headDim];
     return (row === col ? 1 + (row % 3) : 0) + (0.5 * normal()) / Math.sqrt(headDim);
   });
-  return headTransforms(headDim, forward);
+  const inverses = new Float32Array(forward.length);
+  for (let start = 0; start < forward.length; start += size) {
+    const matrix = Matrix.from1DArray(headDim, headDim, forward.subarray(start, start + size));
+    inverses.set(inverse(matrix).to1DArray(), start);
+  }
+  return { headDim, forward, inverse: inverses };
 }
 
 function withTransforms(name: string, headDim: number, layerBits?: KvFormat['layerBits']): KvFormat {
