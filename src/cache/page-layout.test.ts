@@ -13,7 +13,23 @@ import {
   sealedPageLayout,
 } from './page-layout.ts';
 
-const FORMATS = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1', 'k8v4', 'k4v8', 'k6v3', 'k16v4', 'k4v16', 'k16v8', 'k1v16'];
+const FORMATS = [
+  'f16',
+  'q8',
+  'q6',
+  'q5',
+  'q4',
+  'q3',
+  'q2',
+  'q1',
+  'k8v4',
+  'k4v8',
+  'k6v3',
+  'k16v4',
+  'k4v16',
+  'k16v8',
+  'k1v16',
+];
 const SHAPES: KvShape[] = [
   { numLayers: 30, numKvHeads: 3, headDim: 64 },
   { numLayers: 1, numKvHeads: 1, headDim: 16 },

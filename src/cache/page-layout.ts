@@ -50,7 +50,11 @@ export function sealedPageLayout(format: KvFormat, shape: KvShape): PageLayout {
 
 /** Layout of an open page or, with `numTokens` the number of sink tokens, of a sink page: everything in f16. */
 export function f16PageLayout(numTokens: number, shape: KvShape): PageLayout {
-  return pageLayout(shape, numTokens, Array.from({ length: shape.numLayers }, () => [16, 16]));
+  return pageLayout(
+    shape,
+    numTokens,
+    Array.from({ length: shape.numLayers }, () => [16, 16]),
+  );
 }
 
 /** Regions follow each other, each with all layers and heads, so that a page can be cut after a plane and still be read. */

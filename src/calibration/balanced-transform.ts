@@ -102,7 +102,9 @@ const LEAST_EIGENVALUE = 1e-12;
 
 /** Eigenvalues from the largest to the least, with their vectors as columns. */
 function eigen(matrix: Matrix): { values: number[]; vectors: Matrix } {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric(matrix), { assumeSymmetric: true });
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric(matrix), {
+    assumeSymmetric: true,
+  });
   const order = realEigenvalues.map((_, i) => i).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
   const values = order.map((i) => Math.max(realEigenvalues[i], LEAST_EIGENVALUE));
   return { values, vectors: eigenvectorMatrix.subMatrixColumn(order) };

@@ -50,7 +50,11 @@ export async function learnTransforms(
 ): Promise<HeadMatrices> {
   const { shape } = kernels.config;
   const statistics = new HeadStatistics(shape);
-  const observer = new HeadObserver(kernels, model.transformer, Math.max(...options.windows.map(({ length }) => length)));
+  const observer = new HeadObserver(
+    kernels,
+    model.transformer,
+    Math.max(...options.windows.map(({ length }) => length)),
+  );
   for (const [index, window] of options.windows.entries()) {
     options.signal?.throwIfAborted();
     const offset = (index % Math.max(1, Math.floor(options.ctx / window.length))) * window.length;

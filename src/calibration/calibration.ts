@@ -31,8 +31,7 @@ export interface Calibration {
 /** Refuses a calibration of other weights. @throws KvantError CALIBRATION_MISMATCH */
 export function checkCalibration(calibration: Calibration, fingerprint: string, shape: KvShape): void {
   const { numLayers, numKvHeads, headDim } = calibration.shape;
-  const sameShape =
-    numLayers === shape.numLayers && numKvHeads === shape.numKvHeads && headDim === shape.headDim;
+  const sameShape = numLayers === shape.numLayers && numKvHeads === shape.numKvHeads && headDim === shape.headDim;
   if (sameShape && calibration.fingerprint === fingerprint) return;
   throw new KvantError(
     'CALIBRATION_MISMATCH',

@@ -39,7 +39,8 @@ export class HeadObserver {
   async observe(tokens: readonly number[], offset: number): Promise<ObservedHeads> {
     const { shape, numHeads, format } = this.#kernels.config;
     const { pageSize } = format;
-    if (tokens.length % pageSize !== 0) throw new RangeError(`${tokens.length} tokens are not whole pages of ${pageSize}`);
+    if (tokens.length % pageSize !== 0)
+      throw new RangeError(`${tokens.length} tokens are not whole pages of ${pageSize}`);
     const width = numHeads * shape.headDim;
     const rows = Array.from({ length: shape.numLayers }, () => new Float32Array(tokens.length * width));
     for (let first = 0; first < tokens.length; first += pageSize) {

@@ -100,9 +100,7 @@ function checkPageMemories({ pages }: Step, { format }: KernelsConfig): void {
 }
 
 function hasBits({ layout }: PageMemory, bitsOf: (kind: TileKind, layer: number) => TileBits): boolean {
-  return layout.layers.every(
-    ({ kBits, vBits }, layer) => kBits === bitsOf('k', layer) && vBits === bitsOf('v', layer),
-  );
+  return layout.layers.every(({ kBits, vBits }, layer) => kBits === bitsOf('k', layer) && vBits === bitsOf('v', layer));
 }
 
 function checkOutputRows(outputRows: readonly number[], numRows: number): void {

@@ -110,4 +110,13 @@ test('tiles whose fields do not fit each other are refused', () => {
   refuses({ shape: [64] }, /^tiles hold a tensor \[tokens, channels\]/);
   refuses({ tiles: undefined }, /^tiles must be a list of 1/);
   refuses({ tiles: [{ ...good.tiles[0], meta: new Uint8Array(3) }] }, /^tile 0: metadata of a v tile: 3 bytes, not /);
+  refuses({ tiles: [{ ...good.tiles[0], planes: [new Uint8Array(7)] }] }, /^tile 0: plane: 7 bytes, not 512$/);
+  refuses({ bits: 5 }, /^tile 0: 1 planes for 5 bits$/);
+  for (const number of [NaN, Infinity, -1e39]) {
+    for (const offset of [0, 4, 8, 12]) {
+      const meta = good.tiles[0].meta.slice();
+      new DataView(meta.buffer).setFloat32(offset, number, true);
+      refuses({ tiles: [{ ...good.tiles[0], meta }] }, /^tile 0: its metadata are not finite$/);
+    }
+  }
 });
