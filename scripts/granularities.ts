@@ -2,7 +2,7 @@
  * Prints what granularities of quantization lose on random data, beside FP8 and NVFP4, as the Markdown table of
  * docs/decisions/0005-granularities.md. `npx node scripts/granularities.ts`
  */
-import { FLOAT_FORMATS, granularitiesAt, rmsError } from '../src/eval/granularity-errors.ts';
+import { FLOAT_FORMATS, granularitiesAt, rmsError, tilesAt } from '../src/eval/granularity-errors.ts';
 import { normalStream } from '../test/random-data.ts';
 
 const NUM_TOKENS = 1024;
@@ -20,7 +20,16 @@ process.stdout.write(
   '| format | bits of a code | bits an element | Gaussian | outlier channels: ordinary ones | all | channel bias |\n' +
     '|---|---|---|---|---|---|---|\n',
 );
-for (const format of [...granularitiesAt(8), FLOAT_FORMATS[0], ...granularitiesAt(4), FLOAT_FORMATS[1]]) {
+const FEW_BITS = granularitiesAt(2).filter(({ name }) =>
+  ['per channel', 'per token', 'groups of 32 channels'].includes(name),
+);
+const FORMATS = [
+  ...[...granularitiesAt(8), FLOAT_FORMATS[0]],
+  ...[...tilesAt(6), ...tilesAt(5)],
+  ...[...granularitiesAt(4), FLOAT_FORMATS[1]],
+  ...[...tilesAt(3), ...FEW_BITS, ...tilesAt(2), ...tilesAt(1)],
+];
+for (const format of FORMATS) {
   const { values, bitsPerElement } = format.store(gaussian);
   const ofOutliers = format.store(outliers).values;
   const errors = [

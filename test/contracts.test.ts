@@ -7,7 +7,9 @@ import type { EngineRequest } from '../src/engine/request.ts';
 import type { Kernels } from '../src/kernels/kernels.ts';
 import { openModelFile } from '../src/model/model-file.ts';
 import { MemorySource } from '../src/model/testing/memory-source.ts';
-import { uniformStream } from './random-data.ts';
+import type { KvShape } from '../src/cache/page-layout.ts';
+import type { KvFormat } from '../src/quant/kv-format.ts';
+import { normalStream, uniformStream } from './random-data.ts';
 import { randomModel } from './support/random-model.ts';
 
 /**
@@ -21,6 +23,8 @@ interface Setup {
   readonly threads?: number;
   readonly prefillChunk?: number;
   readonly maxSequences?: number;
+  /** What kernels get in place of the format that the name stands for. */
+  readonly adapt?: (format: KvFormat, shape: KvShape) => KvFormat;
 }
 
 /** Heads of 64 are rotated, heads of 96 are not, and 3 query heads share a KV head there. */
@@ -54,11 +58,13 @@ async function withEngine<T>(
   setup: Setup,
   use: (engine: LoadedEngine['engine'], lastRow: () => Float32Array) => Promise<T>,
 ): Promise<T> {
+  const { adapt, ...loading } = setup;
   let row = new Float32Array();
   const platform: EnginePlatform = {
     ...nodePlatform,
     async createKernels(backend, config) {
-      const kernels = await nodePlatform.createKernels(backend, config);
+      const format = adapt?.(config.format, config.shape) ?? config.format;
+      const kernels = await nodePlatform.createKernels(backend, { ...config, format });
       const readRow: Kernels['readRow'] = (...parameters) => (row = kernels.readRow(...parameters).slice());
       return new Proxy(kernels, {
         get(target, name) {
@@ -69,7 +75,7 @@ async function withEngine<T>(
       });
     },
   };
-  const options = { threads: 1, maxSequences: 1, ctx: 1200, requestedAtMs: 0, ...setup };
+  const options = { threads: 1, maxSequences: 1, ctx: 1200, requestedAtMs: 0, ...loading };
   const loaded = await loadEngine(await openModelFile(new MemorySource(model)), options, platform);
   try {
     const result = await use(loaded.engine, () => row);
@@ -137,8 +143,7 @@ function runBeside(
   });
 }
 
-function contractsOf(backend: Setup['backend'], kv: string, model: Uint8Array, prompt: number[], title: string): void {
-  const setup = { backend, kv };
+function contractsOf(setup: Setup, model: Uint8Array, prompt: number[], title: string): void {
   let baseline: Promise<Outcome> | undefined;
   const atOnce = (): Promise<Outcome> => (baseline ??= runAlone(model, setup, prompt));
 
@@ -189,20 +194,56 @@ function contractsOf(backend: Setup['backend'], kv: string, model: Uint8Array, p
 
 for (const { backend, prompt } of BACKENDS) {
   for (const kv of backend === 'wasm' ? FORMATS : ['f16', 'q4']) {
-    for (const { name, bytes } of MODELS) contractsOf(backend, kv, bytes, prompt, `${backend}, ${kv}, ${name}`);
+    for (const { name, bytes } of MODELS) contractsOf({ backend, kv }, bytes, prompt, `${backend}, ${kv}, ${name}`);
   }
 }
 
 for (const { backend, prompt } of BACKENDS) {
-  for (const { name, bytes } of OTHER_ARCHITECTURES)
-    contractsOf(backend, 'q4', bytes, prompt, `${backend}, q4, ${name}`);
+  for (const { name, bytes } of OTHER_ARCHITECTURES) {
+    contractsOf({ backend, kv: 'q4' }, bytes, prompt, `${backend}, q4, ${name}`);
+  }
+}
+
+/** Layers of other bits, a matrix for each head, and errors that channels of K take. */
+const CALIBRATED = { kv: 'q4', adapt: calibrated } as const;
+
+function calibrated(format: KvFormat, { numLayers, numKvHeads, headDim }: KvShape): KvFormat {
+  const normal = normalStream(21);
+  const size = headDim ** 2;
+  const numbers = (valueAt: (row: number, col: number) => number): Float32Array =>
+    new Float32Array(numLayers * numKvHeads * size).map((_, i) =>
+      valueAt(Math.floor((i % size) / headDim), i % headDim),
+    );
+  // Triangular with ones on the diagonal: whether the inverse is exact is no matter to these contracts.
+  const transforms = {
+    headDim,
+    forward: numbers((row, col) => (row === col ? 1 : col < row ? (0.5 * normal()) / headDim : 0)),
+    inverse: numbers((row, col) => (row === col ? 1 : 0)),
+  };
+  const feedback = numbers((row, col) => (col < row ? (0.5 * normal()) / Math.sqrt(headDim) : 0));
+  const layerBits = [
+    { k: 5, v: 3 },
+    { k: 2, v: 1 },
+  ] as const;
+  const [k, v] = [format.k, format.v].map((side) => ({ ...side, rotate: false, transforms }));
+  return { ...format, layerBits, k: { ...k, feedback }, v };
+}
+
+for (const { backend, prompt } of BACKENDS) {
+  for (const { name, bytes } of backend === 'wasm' ? MODELS : MODELS.slice(1)) {
+    contractsOf({ backend, ...CALIBRATED }, bytes, prompt, `${backend}, bits by layer and matrices, ${name}`);
+  }
 }
 
 const WASM_PROMPT = BACKENDS[1].prompt;
 
-function threadsTest(kv: string, { name, bytes }: (typeof MODELS)[number]): void {
-  test(`wasm, ${kv}, ${name}: same logits (===) for 1, 2 and 3 threads`, async () => {
-    const setup = { backend: 'wasm', kv } as const;
+function threadsTest(
+  format: Omit<Setup, 'backend'>,
+  { name, bytes }: (typeof MODELS)[number],
+  formatName: string = format.kv,
+): void {
+  test(`wasm, ${formatName}, ${name}: same logits (===) for 1, 2 and 3 threads`, async () => {
+    const setup = { backend: 'wasm', ...format } as const;
     const expected = await runAlone(bytes, setup, WASM_PROMPT);
     for (const threads of [2, 3]) {
       for (const prefillChunk of [1, 500]) {
@@ -214,9 +255,10 @@ function threadsTest(kv: string, { name, bytes }: (typeof MODELS)[number]): void
 }
 
 for (const kv of FORMATS) {
-  for (const model of MODELS) threadsTest(kv, model);
+  for (const model of MODELS) threadsTest({ kv }, model);
 }
-for (const model of OTHER_ARCHITECTURES) threadsTest('q4', model);
+for (const model of OTHER_ARCHITECTURES) threadsTest({ kv: 'q4' }, model);
+for (const model of MODELS) threadsTest(CALIBRATED, model, 'bits by layer and matrices');
 
 test('wasm, q4, head size 64: same logits (===) alone and beside 39 others that are decoding', async () => {
   const setup = { backend: 'wasm', kv: 'q4', threads: 2 } as const;
@@ -228,11 +270,13 @@ test('wasm, q4, head size 64: same logits (===) alone and beside 39 others that 
 });
 
 test('the formats differ in their logits, or the comparisons above would show nothing', async () => {
+  const setups = [...FORMATS.map((kv) => ({ kv })), CALIBRATED];
   const last = await Promise.all(
-    FORMATS.map(async (kv) => {
-      const { logits } = await runAlone(MODELS[0].bytes, { backend: 'wasm', kv }, WASM_PROMPT.slice(0, 100));
+    setups.map(async (setup) => {
+      const prompt = WASM_PROMPT.slice(0, 100);
+      const { logits } = await runAlone(MODELS[0].bytes, { backend: 'wasm', ...setup }, prompt);
       return Buffer.from(logits.get(99)!).toString('hex');
     }),
   );
-  assert.equal(new Set(last).size, FORMATS.length);
+  assert.equal(new Set(last).size, setups.length);
 });

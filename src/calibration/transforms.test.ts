@@ -18,6 +18,17 @@ test('a matrix of lower rank is refused', () => {
   }
 });
 
+test('a matrix that is not finite is refused, and one whose inverse float32 does not hold', () => {
+  for (const number of [NaN, Infinity, -Infinity]) {
+    const matrices = Float32Array.from([1, 0, 0, 1, 1, 0, number, 1]);
+    assert.throws(() => headTransforms(2, matrices), /^RangeError: matrix 1 holds NaN or infinity$/);
+  }
+  assert.throws(
+    () => headTransforms(1, Float32Array.of(2 ** -149)),
+    /^RangeError: a matrix has no inverse in float32$/,
+  );
+});
+
 test('queries times the transposed inverse leave their products with transformed keys as they were', () => {
   const headDim = 16;
   const forward = Float32Array.from([...randomMatrix(headDim, 1), ...randomMatrix(headDim, 2)]);

@@ -1,3 +1,4 @@
+import type { CodeBits } from '../quant/bit-planes.ts';
 import type { GroupOptions } from '../quant/granularity.ts';
 import { roundToNvfp4 } from '../quant/float4.ts';
 import { roundToFloat8 } from '../quant/float8.ts';
@@ -29,18 +30,22 @@ const GROUPS: readonly (readonly [string, Omit<GroupOptions, 'bits'>])[] = [
 ];
 
 /** All granularities at codes of that many bits. */
-export function granularitiesAt(bits: 8 | 4): StorageFormat[] {
+export function granularitiesAt(bits: CodeBits): StorageFormat[] {
   const groups = GROUPS.map(([name, options]): StorageFormat => {
     return { name, bits, store: (tensor) => storeGroups(tensor, { bits, ...options }) };
   });
-  const tiles = (['k', 'v'] as const).map((kind): StorageFormat => {
+  return [...groups, ...tilesAt(bits)];
+}
+
+/** The tiles of the cache at codes of that many bits: keys, then values. */
+export function tilesAt(bits: CodeBits): StorageFormat[] {
+  return (['k', 'v'] as const).map((kind): StorageFormat => {
     const store: StorageFormat['store'] = (tensor) => {
       const quantized = quantize(tensor, { bits, granularity: 'tile', kind });
       return { values: dequantize(quantized).data, bitsPerElement: quantized.bitsPerElement };
     };
     return { name: kind === 'k' ? 'tile of keys' : 'tile of values', bits, store };
   });
-  return [...groups, ...tiles];
 }
 
 /** Floating-point formats of others. */

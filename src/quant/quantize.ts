@@ -30,8 +30,10 @@ export type QuantizedTensor = GroupedTensor | TiledTensor;
  * spacing of float32 itself that codes can change.
  *
  * With `granularity: 'tile'`, values are rounded to f16 and sealed as docs/page-format.md says. Of what f16 makes of x they
- * are then within half a step, which is `s` of its token (values) or `a * s` of its token and channel (keys), and 2^-20 of
- * |x| and of the zero point for float32.
+ * are then, from 4 bits on, within half a step, which is `s` of its token (values) or `a * s` of its token and channel (keys),
+ * and 2^-20 of |x| and of the zero point for float32. Codes of 3, 2 and 1 bits are chosen for the least loss in all, which costs
+ * single values more: they are within 3.5 times the range of their token (values) or, each token divided by its `a`, of their
+ * channel in the page (keys; then times `a`), beside half a step of the bytes that hold `z` and, for each code, `s`.
  *
  * @param tensor finite values of any shape; data may be empty, axes may be 0 or 1 long
  * @throws KvantError INVALID_INPUT for NaN, infinity and what is beyond float32 (for tiles: beyond 65504), naming index

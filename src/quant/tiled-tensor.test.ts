@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f16BitsClamped, f16Value } from './f16.ts';
+import { CODE_BITS } from './bit-planes.ts';
+import { F16_MAX, f16BitsClamped, f16Value } from './f16.ts';
 import { dequantize, quantize } from './quantize.ts';
-import { tensorData } from './testing/tensor-data.ts';
+import { TENSOR_DATA, tensorData } from './testing/tensor-data.ts';
 import type { TileSpec } from './tile-spec.ts';
 import { openTile, sealTile } from './tile.ts';
 
@@ -10,7 +11,7 @@ const KINDS = ['k', 'v'] as const;
 
 test('whole pages are the bytes that the cache seals from the same values in f16, and their values', () => {
   for (const kind of KINDS) {
-    for (const bits of [4, 8] as const) {
+    for (const bits of CODE_BITS) {
       const data = tensorData('Gaussian', [128, 40]);
       const quantized = quantize({ data, shape: [128, 40] }, { bits, granularity: 'tile', kind });
       const spec: TileSpec = { kind, bits, numTokens: 64, headDim: 40 };
@@ -44,13 +45,30 @@ test('a last page that is not full repeats its last token to a multiple of 32; a
   assert.deepEqual(short.tiles, quantize({ data: filled, shape: [64, 16] }, options).tiles);
 });
 
-test('bits per element count metadata and padding: 4.36 for keys and 4.28 for values at 4 bits, 64 x 64', () => {
+test('bits per element count metadata and padding: .44 for keys and .28 for values above the codes, 64 x 64', () => {
   const shape = [64, 64];
   const data = tensorData('Gaussian', shape);
-  for (const kind of KINDS) {
-    const quantized = quantize({ data, shape }, { bits: 4, granularity: 'tile', kind });
-    const [{ meta, planes }] = quantized.tiles;
-    assert.equal(quantized.bitsPerElement, (8 * (meta.length + planes[0].length)) / 4096);
+  for (const bits of CODE_BITS) {
+    const [keys, values] = KINDS.map((kind) => quantize({ data, shape }, { bits, granularity: 'tile', kind }));
+    assert.equal(keys.bitsPerElement, bits + (8 * (32 + 64 + 2 * 64)) / 4096);
+    assert.equal(values.bitsPerElement, bits + (8 * (16 + 2 * 64)) / 4096);
+  }
+  const padded = quantize(
+    { data: tensorData('Gaussian', [64, 80]), shape: [64, 80] },
+    { bits: 3, granularity: 'tile', kind: 'k' },
+  );
+  assert.equal(padded.bitsPerElement, (3 * 96) / 80 + (8 * (32 + 64 + 2 * 80)) / (64 * 80));
+});
+
+test('any data up to 65504 come back finite from codes of every width', () => {
+  for (const name of Object.keys(TENSOR_DATA)) {
+    const data = tensorData(name, [70, 40]).map((value) => Math.min(Math.max(value, -F16_MAX), F16_MAX));
+    for (const bits of CODE_BITS) {
+      for (const kind of KINDS) {
+        const { data: decoded } = dequantize(quantize({ data, shape: [70, 40] }, { bits, granularity: 'tile', kind }));
+        assert.ok(decoded.every(Number.isFinite), `${name}, ${kind}, ${bits} bits`);
+      }
+    }
   }
 });
 
@@ -92,4 +110,13 @@ test('tiles whose fields do not fit each other are refused', () => {
   refuses({ shape: [64] }, /^tiles hold a tensor \[tokens, channels\]/);
   refuses({ tiles: undefined }, /^tiles must be a list of 1/);
   refuses({ tiles: [{ ...good.tiles[0], meta: new Uint8Array(3) }] }, /^tile 0: metadata of a v tile: 3 bytes, not /);
+  refuses({ tiles: [{ ...good.tiles[0], planes: [new Uint8Array(7)] }] }, /^tile 0: plane: 7 bytes, not 512$/);
+  refuses({ bits: 5 }, /^tile 0: 1 planes for 5 bits$/);
+  for (const number of [NaN, Infinity, -1e39]) {
+    for (const offset of [0, 4, 8, 12]) {
+      const meta = good.tiles[0].meta.slice();
+      new DataView(meta.buffer).setFloat32(offset, number, true);
+      refuses({ tiles: [{ ...good.tiles[0], meta }] }, /^tile 0: its metadata are not finite$/);
+    }
+  }
 });

@@ -62,13 +62,20 @@ export function dequantizeTiles({ shape, bits, kind, tiles }: TiledTensor): Tens
   }
   specs.forEach((spec, page) => {
     const start = page * PAGE_SIZE * spec.headDim;
-    try {
-      data.set(openTile(spec, tiles[page] as SealedTile).subarray(0, data.length - start), start);
-    } catch (cause) {
-      throw new KvantError('INVALID_INPUT', `tile ${page}: ${messageOf(cause)}`, { cause });
-    }
+    data.set(valuesOf(spec, tiles[page] as SealedTile, page).subarray(0, data.length - start), start);
   });
   return { data, shape: [...shape] };
+}
+
+/** @throws KvantError INVALID_INPUT if that is no such tile, or its metadata stand for NaN or what float32 does not hold */
+function valuesOf(spec: TileSpec, tile: SealedTile, page: number): Float32Array {
+  try {
+    const values = Float32Array.from(openTile(spec, tile));
+    if (!values.every(Number.isFinite)) throw new RangeError('its metadata are not finite');
+    return values;
+  } catch (cause) {
+    throw new KvantError('INVALID_INPUT', `tile ${page}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function checkShape(shape: readonly number[]): void {

@@ -11,7 +11,7 @@ import { ReferenceKernels } from './reference-kernels.ts';
 
 const PAGE_SIZE = 32;
 const NUM_TOKENS = 2 * PAGE_SIZE + 11;
-const FORMATS = ['f16', 'q8', 'q4', 'k8v4', 'k16v4', 'k4v16'];
+const FORMATS = ['f16', 'q8', 'q4', 'k8v4', 'k16v4', 'k4v16', 'k6v3', 'k5v2', 'q1'];
 
 function config(formatName: string, headDim: number): KernelsConfig {
   return {

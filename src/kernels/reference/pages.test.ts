@@ -5,6 +5,7 @@ import type { KvShape } from '../../cache/page-layout.ts';
 import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import { f16BitsClamped, f16Value } from '../../quant/f16.ts';
 import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { TileSpec } from '../../quant/tile-spec.ts';
 import { openTile, sealTile } from '../../quant/tile.ts';
 import { Pages } from './pages.ts';
 import type { TilePlace } from './pages.ts';
@@ -16,6 +17,10 @@ const KINDS = ['k', 'v'] as const;
 function halves(length: number, seed: number): Float32Array {
   const normal = normalStream(seed);
   return new Float32Array(length).map(() => f16Value(f16BitsClamped(normal())));
+}
+
+function openTileOf(spec: TileSpec, data: Float32Array, feedback?: Float32Array): Float64Array {
+  return openTile(spec, sealTile(spec, data, feedback));
 }
 
 function* places(page: number): Generator<TilePlace> {
@@ -45,7 +50,8 @@ test('K of layer 0, head 0 starts an f16 page, little-endian, clamped to the lar
 });
 
 test('tiles of every format come back as the tile quantizer decodes them, halves as they are', () => {
-  for (const name of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'k4v16']) {
+  const names = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1', 'k8v4', 'k4v8', 'k16v4', 'k4v16', 'k6v1', 'k1v3'];
+  for (const name of names) {
     const format = parseKvFormat(name, 48);
     const pages = new Pages(sealedPageLayout(format, SHAPE), 2);
     const data = (place: TilePlace): Float32Array =>
@@ -54,13 +60,30 @@ test('tiles of every format come back as the tile quantizer decodes them, halves
     for (const place of places(1)) {
       const { bits } = format[place.kind];
       const spec = { kind: place.kind, numTokens: 64, headDim: 48 };
-      const expected =
-        bits === 16
-          ? Float64Array.from(data(place))
-          : openTile({ ...spec, bits }, sealTile({ ...spec, bits }, data(place)));
+      const expected = bits === 16 ? Float64Array.from(data(place)) : openTileOf({ ...spec, bits }, data(place));
       assert.deepEqual(pages.readTile(place, 64), expected, `${name} ${JSON.stringify(place)}`);
     }
     assert.ok(pages.pageBytes(0).every((byte) => byte === 0));
+  }
+});
+
+test('layers of other bits keep to their tiles, and errors that channels take come into keys alone', () => {
+  const layerBits = [
+    { k: 3, v: 16 },
+    { k: 5, v: 1 },
+  ] as const;
+  const pages = new Pages(sealedPageLayout({ ...parseKvFormat('q4', 48), layerBits }, SHAPE), 1);
+  const feedback = halves(48 * 48, 5).map((value, i) => (i % 48 < Math.floor(i / 48) ? value / 16 : 0));
+  const data = halves(64 * 48, 1);
+  for (const place of places(0)) pages.writeTile(place, data, place.kind === 'k' ? feedback : undefined);
+  for (const place of places(0)) {
+    const { kind, layer } = place;
+    const bits = layerBits[layer][kind];
+    const expected =
+      bits === 16
+        ? Float64Array.from(data)
+        : openTileOf({ kind, bits, numTokens: 64, headDim: 48 }, data, kind === 'k' ? feedback : undefined);
+    assert.deepEqual(pages.readTile(place, 64), expected, JSON.stringify(place));
   }
 });
 

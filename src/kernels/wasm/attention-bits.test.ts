@@ -53,7 +53,7 @@ async function assertSteps(
   }
 }
 
-for (const format of ['f16', 'q8', 'q4', 'k8v4']) {
+for (const format of ['f16', 'q8', 'q4', 'k8v4', 'q6', 'k3v5', 'q2', 'q1']) {
   describe(`${format}, every build on 1, 2 and 3 threads`, () => {
     const settings = config(format);
     let kernels: readonly WasmKernels[];

@@ -44,7 +44,7 @@ async function runBesideOthers(driver: CacheDriver, sequence: number): Promise<F
   return rows;
 }
 
-for (const format of ['f16', 'q8', 'q4', 'k16v4']) {
+for (const format of ['f16', 'q8', 'q4', 'k16v4', 'q6', 'k5v3', 'q2', 'q1']) {
   describe(`${format}: storing, attention and sealing`, () => {
     let builds: readonly Kernels[];
     /** Rows of sequence 1, run in whole pages by the build of the same index. */
