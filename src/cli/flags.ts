@@ -20,6 +20,8 @@ export interface Flag<T = unknown> {
   /** What the value may be. */
   readonly schema: z.ZodType<T>;
   readonly description: string;
+  /** What a flag of the form `--flag [value]` means without one. */
+  readonly valueIfNone?: string;
   /** Taken where the flag is not given. */
   readonly environmentVariable?: string;
 }
@@ -69,6 +71,16 @@ export const MODEL_FLAGS = {
     schema: loadOptionShape.memory,
     description: 'most that the process may take, as in 2GB or 1.5GiB (default: what the machine has)',
     environmentVariable: 'KVANT_MEMORY',
+  },
+  checkKv: {
+    usage: '--check-kv [mode]',
+    kind: 'text',
+    schema: loadOptionShape.checkKv,
+    description:
+      'before the first answer, measure what the KV format loses in each layer; warn (the default) tells which layers suffer, ' +
+      'raise gives them more bits; between the flag and a prompt, a mode must stand',
+    valueIfNone: 'warn',
+    environmentVariable: 'KVANT_CHECK_KV',
   },
   threads: {
     usage: '--threads <number>',

@@ -1,4 +1,6 @@
 import type { GenerateResult, ModelInfo } from '../engine/types.ts';
+import { kvCheckReport, type KvCheckReport } from './kv-check-report.ts';
+import { finiteOrNull } from './finite-or-null.ts';
 
 /** What `--json` prints. Names are in snake case; what was not measured is null. */
 export interface JsonReport {
@@ -13,6 +15,8 @@ export interface JsonReport {
     readonly bytes: number;
     readonly bytes_f16: number;
     readonly tokens: number;
+    /** What `--check-kv` has found. */
+    readonly check: KvCheckReport | null;
   };
   readonly prompt_tokens: number;
   readonly cached_tokens: number;
@@ -54,6 +58,7 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
       bytes: kv.bytes,
       bytes_f16: kv.bytesF16,
       tokens: kv.tokens,
+      check: info.kvCheck ? kvCheckReport(info.kvCheck) : null,
     },
     prompt_tokens: result.promptTokens,
     cached_tokens: result.cachedTokens,
@@ -76,8 +81,4 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
       peak_rss_bytes: process.resourceUsage().maxRSS * BYTES_PER_KILOBYTE,
     },
   };
-}
-
-function finiteOrNull(value: number | undefined): number | null {
-  return value !== undefined && Number.isFinite(value) ? value : null;
 }

@@ -3,15 +3,16 @@ import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
 import { DEFAULT_MAX_TOKENS } from './flags.ts';
 import { formatBytes } from './format.ts';
+import { kvCheckLines } from './kv-check-lines.ts';
 import { ProgressLine } from './progress-line.ts';
 
-/** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen. @throws what `load` throws */
+/** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, threads, backend } = options;
+  const { model, kv, calibration, ctx, memory, threads, backend, checkKv } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend, checkKv }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);
@@ -19,8 +20,11 @@ export async function loadModel(options: CliOptions, context: CliContext, signal
       },
     });
     line.clear();
-    const { kvFormat, kvReason } = loaded.info;
+    const { kvFormat, kvReason, kvCheck } = loaded.info;
     if (kvReason !== undefined && !options.json) context.stderr.write(`kvant: --kv auto is ${kvFormat}: ${kvReason}\n`);
+    if (kvCheck && !options.json) {
+      for (const text of kvCheckLines(kvCheck, kvFormat)) context.stderr.write(`kvant: ${text}\n`);
+    }
     return loaded;
   } finally {
     line.clear();

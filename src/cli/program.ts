@@ -236,6 +236,7 @@ function addFlags(command: Command, groups: FlagGroups): Command {
 function toOption(flag: Flag): Option {
   const option = new Option(flag.usage, flag.description);
   if (flag.environmentVariable !== undefined) option.env(flag.environmentVariable);
+  if (flag.valueIfNone !== undefined) option.preset(flag.valueIfNone);
   // The first value of a list comes without a list, and so does an environment variable's.
   if (flag.kind === 'list') option.argParser((value, previous?: string[]) => [...(previous ?? []), value]);
   return option;

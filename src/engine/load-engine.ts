@@ -1,17 +1,18 @@
-import { isCalibrated, type Calibration } from '../calibration/calibration.ts';
+import { isCalibrated } from '../calibration/calibration.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
+import type { StartedEngine } from './check-started.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
 import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
-import { planLoad, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
+import { planLoad, withFormat, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
 import type { EngineLoadOptions } from './protocol.ts';
-import type { LoadProgress, ModelInfo } from './types.ts';
+import type { KvCheck, LoadProgress, ModelInfo } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
@@ -52,10 +53,37 @@ export async function loadEngine(
 }
 
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
+  const { started, check } = await startChecked(model, options, platform);
+  const { kernels, transformer, memory, tokenizer, plan } = started;
+  const { prefillChunk } = options;
+  try {
+    const loadMs = wallClockMs() - options.requestedAtMs;
+    const { yieldToEvents } = platform;
+    const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
+    const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
+    const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
+    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
+  } catch (error) {
+    await kernels.close();
+    throw error;
+  }
+}
+
+/** A model on kernels. */
+interface Started extends StartedEngine {
+  readonly plan: LoadPlan;
+}
+
+/** @param known the tokenizer, where the model was started before */
+async function start(
+  model: ModelFile,
+  plan: LoadPlan,
+  options: LoadEngineOptions,
+  platform: EnginePlatform,
+  known?: Tokenizer,
+): Promise<Started> {
   const { hyperparameters } = model;
-  const { backend, prefillChunk, onProgress } = options;
-  const calibration = await loadCalibration(model, options.calibration, options.kv, platform);
-  const plan = planLoad(model, { ...options, calibration }, platform);
+  const { backend, onProgress } = options;
   const { maxRows, pageCounts } = plan.memory;
   const config: KernelsConfig = {
     shape: hyperparameters,
@@ -67,24 +95,33 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     numThreads: options.threads,
   };
   const starting = platform.createKernels(backend, config);
-  const tokenizer = await tokenizerWhile(starting, model);
+  const tokenizer = known ?? (await tokenizerWhile(starting, model));
   const kernels = await starting;
   try {
     const weights = await loadWeights(kernels, model, {
       onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
     });
     const memory = new KvMemory(kernels, pageCounts);
-    const transformer = new Transformer(kernels, weights, hyperparameters);
-    const loadMs = wallClockMs() - options.requestedAtMs;
-    const { yieldToEvents } = platform;
-    const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
-    const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
-    const info = describe(model, kernels, plan, calibration, loadMs);
-    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
+    return { kernels, transformer: new Transformer(kernels, weights, hyperparameters), memory, tokenizer, plan };
   } catch (error) {
     await kernels.close();
     throw error;
   }
+}
+
+/** Starts a model with the option `checkKv`. Whoever does not ask for it does not load its code either. */
+async function startChecked(
+  model: ModelFile,
+  options: LoadEngineOptions,
+  platform: EnginePlatform,
+): Promise<{ readonly started: Started; readonly check?: KvCheck }> {
+  const calibration = await loadCalibration(model, options.calibration, options.kv, platform);
+  const plan = planLoad(model, { ...options, calibration }, platform);
+  if (options.checkKv === undefined) return { started: await start(model, plan, options, platform) };
+  const { checkStarted } = await import('./check-started.ts');
+  return checkStarted(options.checkKv, plan.demand.format, (format, tokenizer) => {
+    return start(model, withFormat(plan, format), options, platform, tokenizer);
+  });
 }
 
 /** Makes the tokenizer while the kernels start on other threads. If that fails, they are closed. */
@@ -111,8 +148,7 @@ function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer):
 function describe(
   model: ModelFile,
   kernels: Kernels,
-  { demand, memory, kvReason }: LoadPlan,
-  calibration: Calibration | undefined,
+  { demand, memory, kvReason, calibration }: LoadPlan,
   loadMs: number,
 ): ModelInfo {
   const { hyperparameters } = model;

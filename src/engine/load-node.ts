@@ -52,7 +52,7 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
 export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
-  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory } = options;
+  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
@@ -63,5 +63,6 @@ export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
     backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,
     maxSequences: maxSequences ?? 1,
     memory,
+    checkKv,
   };
 }

@@ -39,6 +39,7 @@ export const loadOptionShape = {
   ),
   maxSequences: integerFrom(1, MAX_SEQUENCES),
   memory: memorySize(),
+  checkKv: z.enum(['warn', 'raise'], 'must be warn or raise'),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),
 } satisfies Record<keyof LoadOptions, z.ZodType>;

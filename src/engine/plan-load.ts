@@ -1,5 +1,6 @@
 import type { ModelFile } from '../model/model-file.ts';
 import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
+import type { KvFormat } from '../quant/kv-format.ts';
 import { chooseFormat } from './choose-format.ts';
 import { planMemory } from './memory-advice.ts';
 import { chooseCtx, type MemoryDemand, type MemoryLimit, type MemoryPlan, type RuntimeDemand } from './memory-plan.ts';
@@ -22,8 +23,11 @@ type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backen
 export interface LoadPlan {
   readonly demand: MemoryDemand;
   readonly memory: MemoryPlan;
+  /** As they were before anything was loaded. */
+  readonly limits: readonly MemoryLimit[];
   /** Why this format, where it was chosen by `auto`. */
   readonly kvReason: string | undefined;
+  readonly calibration: Calibration | undefined;
 }
 
 /**
@@ -37,12 +41,18 @@ export function planLoad(model: ModelFile, options: PlannedOptions, platform: Me
   const limits = [...budget, ...platform.memoryLimits(backend)];
   if (kv !== 'auto') {
     const demand = demandOf(model, kv, options, platform);
-    return { demand, memory: planMemory(demand, limits), kvReason: undefined };
+    return { demand, memory: planMemory(demand, limits), limits, kvReason: undefined, calibration: options.calibration };
   }
   const undecided = demandOf(model, 'f16', options, platform);
   const { format, reason } = chooseFormat(undecided, limits);
   const demand = { ...undecided, format: resolveKvFormat(format.name, model.hyperparameters, options.calibration) };
-  return { demand, memory: planMemory(demand, limits), kvReason: reason };
+  return { demand, memory: planMemory(demand, limits), limits, kvReason: reason, calibration: options.calibration };
+}
+
+/** The same with another format. @throws KvantError OUT_OF_MEMORY */
+export function withFormat(plan: LoadPlan, format: KvFormat): LoadPlan {
+  const demand = { ...plan.demand, format };
+  return { ...plan, demand, memory: planMemory(demand, plan.limits) };
 }
 
 /** What loading a model in a format asks for. @throws KvantError INVALID_OPTION */

@@ -1,5 +1,13 @@
 import { KvantError, type ErrorCode } from '../errors.ts';
-import type { BackendName, GenerateOptions, GenerateResult, LoadProgress, ModelInfo, TextChunk } from './types.ts';
+import type {
+  BackendName,
+  GenerateOptions,
+  GenerateResult,
+  KvCheckMode,
+  LoadProgress,
+  ModelInfo,
+  TextChunk,
+} from './types.ts';
 
 /** What the engine's worker and its host say to each other. All of it is plain data, so that it can cross threads. */
 
@@ -19,6 +27,7 @@ export interface EngineLoadOptions {
   readonly maxSequences: number;
   /** Most bytes that the process may take. */
   readonly memory?: number | undefined;
+  readonly checkKv?: KvCheckMode | undefined;
 }
 
 /** `GenerateOptions` without its callbacks, and with a seed. */

@@ -1,4 +1,5 @@
 import type { BackendDescription, MemoryUsage } from '../kernels/kernels.ts';
+import type { TileBits } from '../quant/kv-format.ts';
 
 /**
  * The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses
@@ -35,6 +36,11 @@ export interface LoadOptions {
    * What does not fit is refused before it is loaded. Default: what the machine has.
    */
   readonly memory?: number | string;
+  /**
+   * Runs a short text before the first request and measures what the format loses in each layer: `warn` tells it in `ModelInfo.kvCheck`;
+   * `raise` also gives more bits to layers that lose too much, and loads the model again with them. Not done where absent.
+   */
+  readonly checkKv?: KvCheckMode;
   /** Called while the weights are read. */
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
@@ -146,6 +152,53 @@ export interface Timings {
   readonly decodeTps: number | undefined;
 }
 
+export type KvCheckMode = 'warn' | 'raise';
+
+/** What a KV format loses in each layer, measured on a short text. */
+export interface KvCheck {
+  readonly mode: KvCheckMode;
+  /** Why nothing was measured; all lists are empty then. */
+  readonly skipped?: string;
+  /** Tokens that were run, and how many of them were the built-in text's; the rest was drawn from the vocabulary. */
+  readonly numTokens: number;
+  readonly numTextTokens: number;
+  /** What a layer may lose. */
+  readonly limits: { readonly attentionKld: number; readonly valueError: number };
+  /** All layers, as the model runs now. */
+  readonly layers: readonly KvLayerCheck[];
+  /** What they add up to: mean KL divergence of the output to an f16 cache, in nats, within a factor of two. */
+  readonly estimatedKld: number;
+  /** Layers that were given more bits: as they were in the format that was asked for. */
+  readonly raised: readonly KvLayerCheck[];
+  /** Where layers suffer: a format in which none would. */
+  readonly suggestedKv?: string;
+  /** Of sealed pages, metadata counted, in the format that was asked for and in the one that runs. */
+  readonly bitsPerElementBefore: number;
+  readonly bitsPerElement: number;
+  /** What it added to loading. */
+  readonly checkMs: number;
+}
+
+/** What a layer loses; means over query heads and queries that see sealed pages. */
+export interface KvLayerCheck {
+  /** From 0 on. */
+  readonly layer: number;
+  readonly kBits: TileBits;
+  readonly vBits: TileBits;
+  /** KL divergence of the attention weights with exact keys to those with sealed ones, in nats. */
+  readonly attentionKld: number;
+  /** Relative error of attention's output that comes from sealed values alone. */
+  readonly valueError: number;
+  /** The same of keys and values together. */
+  readonly outputError: number;
+  /** Largest deviation of a channel of K, in those of the median channel: what outlier channels make large. */
+  readonly keyOutlier: number;
+  /** Largest mean of a channel of K, in deviations of the median channel: what a key bias makes large. */
+  readonly keyBias: number;
+  /** Sides that lose more than they may. */
+  readonly suffers: readonly ('k' | 'v')[];
+}
+
 export interface ModelInfo {
   /** `general.name` of the file, or its file name. */
   readonly name: string;
@@ -161,6 +214,8 @@ export interface ModelInfo {
   readonly kvReason?: string;
   /** What the calibration was learnt from, where the cache uses one. */
   readonly calibration?: string;
+  /** What `checkKv` has found. */
+  readonly kvCheck?: KvCheck;
   readonly backend: BackendDescription;
   /** What the backend has allocated. */
   readonly memory: MemoryUsage;
