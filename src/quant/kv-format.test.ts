@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KvantError } from '../errors.ts';
-import { AUTO_KV_FORMATS, KV_FORMAT_HELP, KV_FORMAT_LADDER, PAGE_SIZE, parseKvFormat } from './kv-format.ts';
+import { AUTO_KV_FORMATS, KV_FORMAT_HELP, KV_FORMAT_LADDER, PAGE_SIZE, parseKvFormat, tileBits } from './kv-format.ts';
 
 test('every spelling gives its bits, under its canonical name', () => {
   const cases: [string, string, number, number][] = [
@@ -77,4 +77,16 @@ test('the ladder holds canonical names, each of fewer bits than the one before; 
     AUTO_KV_FORMATS,
     KV_FORMAT_LADDER.filter((name) => AUTO_KV_FORMATS.includes(name)),
   );
+});
+
+test("bits of a layer are those of its own, or the format's", () => {
+  const format = parseKvFormat('k8v4', 64);
+  assert.deepEqual([tileBits(format, 'k', 1), tileBits(format, 'v', 1)], [8, 4]);
+  const layerBits = [
+    { k: 5, v: 16 },
+    { k: 1, v: 3 },
+  ] as const;
+  const mixed = { ...format, layerBits };
+  assert.deepEqual([tileBits(mixed, 'k', 0), tileBits(mixed, 'v', 0)], [5, 16]);
+  assert.deepEqual([tileBits(mixed, 'k', 1), tileBits(mixed, 'v', 1)], [1, 3]);
 });

@@ -88,6 +88,10 @@ test(`errors fed to other channels: sealed pages are the oracle's, byte by byte,
     ['q4', 64],
     ['q2', 80],
     ['k8v4', 16],
+    ['k6v3', 48],
+    ['q5', 64],
+    ['q3', 96],
+    ['q1', 64],
   ] as const) {
     const normal = normalStream(headDim);
     const lower = new Float32Array(2 * headDim ** 2).map((_, i) => {
@@ -106,19 +110,28 @@ test(`errors fed to other channels: sealed pages are the oracle's, byte by byte,
   }
 });
 
-test(`a layer's sealing leaves the other layers' tiles, and all layers make the oracle's page, ${FEWER_BUILDS_TITLE}`, async () => {
-  const settings = config('k8v4', 64, 2);
-  const layout = sealedPageLayout(settings.format, settings.shape);
-  await forEachWasmBuild(settings, async (kernels) => {
-    const [first, second, both] = [
-      await sealPages(kernels, [0]),
-      await sealPages(kernels, [1]),
-      await sealPages(kernels, [0, 1]),
-    ];
-    both.forEach((page, index) => {
-      const together = page.map((_, i) => first[index][i] | second[index][i]);
-      assert.deepEqual(together, page, `${buildName(kernels)}, ${DATA[index]} data`);
-      assert.deepEqual(page, pageOfData(layout, DATA[index], index), `${buildName(kernels)}, ${DATA[index]} data`);
+const MIXED = [
+  { k: 3, v: 16 },
+  { k: 5, v: 1 },
+] as const;
+
+test(`a layer's sealing leaves the other layers' tiles, and all layers make the oracle's page, of one width or two, ${FEWER_BUILDS_TITLE}`, async () => {
+  for (const layerBits of [undefined, MIXED]) {
+    const plain = config('k8v4', 64, 2);
+    const settings = { ...plain, format: { ...plain.format, ...(layerBits && { layerBits }) } };
+    const layout = sealedPageLayout(settings.format, settings.shape);
+    const expected = DATA.map((data, page) => pageOfData(layout, data, page));
+    await forEachWasmBuild(settings, async (kernels) => {
+      const [first, second, both] = [
+        await sealPages(kernels, [0]),
+        await sealPages(kernels, [1]),
+        await sealPages(kernels, [0, 1]),
+      ];
+      both.forEach((page, index) => {
+        const together = page.map((_, i) => first[index][i] | second[index][i]);
+        assert.deepEqual(together, page, `${buildName(kernels)}, ${DATA[index]} data`);
+        assert.deepEqual(page, expected[index], `${buildName(kernels)}, ${DATA[index]} data`);
+      });
     });
-  });
+  }
 });
