@@ -1,7 +1,7 @@
 import type { KvCheck, KvLayerCheck } from '../engine/types.ts';
 import { formatFixed, formatNumber } from './format.ts';
 
-/** Keys are called unlike from here on: the largest channel over the median one. Gaussian keys have less than 2. */
+/** From here on, an outlier or a bias is worth a word. Heads of Gaussian keys have less than 2, those of usual models 3 to 5, and biases of twice that. */
 const REMARKABLE_SPREAD = 8;
 
 /**
@@ -56,7 +56,7 @@ function sumLine(check: KvCheck, kvFormat: string, numSuffering: number): string
   }
   if (raised.length > 0) {
     const bits = `${formatFixed(check.bitsPerElement, 2)} bits an element instead of ${formatFixed(check.bitsPerElementBefore, 2)}`;
-    return `--check-kv: ${raised.length} of ${layers.length} layers were raised: ${bits}, ${output}${text}`;
+    return `--check-kv: ${raised.length} of ${layers.length} layers ${raised.length === 1 ? 'was' : 'were'} raised: ${bits}, ${output}${text}`;
   }
   const worst = Math.max(...layers.map(({ attentionKld }) => attentionKld));
   return `--check-kv: no layer suffers in ${kvFormat}: attention's KL divergence is at most ${figure(worst)}, ${output}${text}`;

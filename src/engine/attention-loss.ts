@@ -104,8 +104,8 @@ function attend({ shares }: Weights, cachedWeights: Weights, exact: HeadCache, c
 function divergence(p: Weights, q: Weights): number {
   let sum = 0;
   for (let t = 0; t < p.shares.length; t++) {
-    // A share that is zero in float64 has no part in it, however far apart the logarithms are.
-    if (p.shares[t] > 0) sum += p.shares[t] * (p.logShares[t] - q.logShares[t]);
+    // A share that is zero in float64 has no part in it, however far apart the logarithms are. NaN has.
+    if (p.shares[t] !== 0) sum += p.shares[t] * (p.logShares[t] - q.logShares[t]);
   }
   return Math.max(sum, 0);
 }

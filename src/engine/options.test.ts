@@ -9,7 +9,7 @@ function refused(run: () => unknown, message: RegExp): void {
 
 test('options that are allowed come back as they are, and undefined counts as absent', () => {
   const onProgress = () => undefined;
-  const options = { model: 'a.gguf', kv: 'k8v4', ctx: 1, threads: 1, backend: 'wasm', onProgress };
+  const options = { model: 'a.gguf', kv: 'k8v4', ctx: 1, threads: 1, backend: 'wasm', checkKv: 'raise', onProgress };
   assert.deepEqual(parseLoadOptions(options), options);
   assert.deepEqual(parseLoadOptions({ ctx: undefined }), {});
   assert.deepEqual(parseLoadOptions({ kv: 'auto', memory: '1.5GiB' }), { kv: 'auto', memory: 1.5 * 2 ** 30 });
@@ -49,6 +49,7 @@ test('a value out of range is refused with the name of the option, its range and
     () => parseLoadOptions({ backend: 'cuda' }),
     /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
   );
+  refused(() => parseLoadOptions({ checkKv: true }), /^option "checkKv" must be warn or raise; got true$/);
   refused(() => parseLoadOptions({ model: '' }), /option "model" must be the path/);
   refused(() => parseLoadOptions(7), /^options must be an object; got 7$/);
   refused(
