@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { wholeNumber } from './eval-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag } from './flags.ts';
 
 export const CALIBRATE_DEFAULTS = { windows: 8, ctx: 2048 } as const;
@@ -6,11 +7,6 @@ export const CALIBRATE_DEFAULTS = { windows: 8, ctx: 2048 } as const;
 const MIN_CTX = 128;
 const filePath = z.string().min(1, 'must be the path of a file');
 const { model, threads, backend } = MODEL_FLAGS;
-
-function wholeNumber(least: number, most: number): z.ZodNumber {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
-}
 
 /** Of `calibrate`. */
 export const CALIBRATE_FLAGS = {

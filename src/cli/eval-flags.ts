@@ -19,7 +19,8 @@ export const EVAL_DEFAULTS = {
 /** Below this, nothing that is measured has much before it. */
 const MIN_CTX = 16;
 
-function wholeNumber(least: number, most: number): z.ZodNumber {
+/** A whole number in a range, with the words that say so. */
+export function wholeNumber(least: number, most: number): z.ZodNumber {
   const rule = `must be a whole number from ${least} to ${most}`;
   return z.int(rule).min(least, rule).max(most, rule);
 }
