@@ -11,6 +11,7 @@ const LAYERS = {
   cache: ['errors.ts', 'quant/'],
   kernels: ['errors.ts', 'quant/', 'cache/'],
   model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
+  calibration: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/'],
   engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/'],
   bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
   cli: ['errors.ts', 'index.ts', 'engine/', 'bench/', 'eval/'],

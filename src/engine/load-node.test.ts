@@ -93,7 +93,7 @@ test('what cannot be loaded is refused with its code', async () => {
     [{ model: broken }, 'MODEL_NOT_GGUF', /broken\.gguf/],
     [{ model: truncated }, 'MODEL_TRUNCATED', /truncated\.gguf/],
     [{ model, ctx: 2049 }, 'INVALID_OPTION', /^option "ctx" must be at most 2,048, the model's context; got 2,049$/],
-    [{ model, kv: 'q3' }, 'INVALID_OPTION', /^option "kv" must be f16, q8, q4/],
+    [{ model, kv: 'q7' }, 'INVALID_OPTION', /^option "kv" must be f16, q8, q6, q5, q4, q3, q2, q1/],
     [{ model, threads: 0 }, 'INVALID_OPTION', /^option "threads" must be/],
     [{ model, thread: 1 } as LoadOptions, 'INVALID_OPTION', /^unknown option "thread"/],
   ];

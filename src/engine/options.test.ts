@@ -32,7 +32,7 @@ test('a value out of range is refused with the name of the option, its range and
   refused(() => parseLoadOptions({ threads: '2' }), /threads.*got "2"/);
   refused(() => parseLoadOptions({ ctx: 0 }), /^option "ctx" must be a whole number of at least 1; got 0$/);
   refused(() => parseLoadOptions({ ctx: NaN }), /ctx.*got NaN/);
-  refused(() => parseLoadOptions({ kv: 'q5' }), /^option "kv" must be f16, q8, q4.*; got "q5"$/);
+  refused(() => parseLoadOptions({ kv: 'q7' }), /^option "kv" must be f16, q8, q6, q5, q4, q3, q2, q1.*; got "q7"$/);
   refused(
     () => parseLoadOptions({ backend: 'cuda' }),
     /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
