@@ -28,6 +28,8 @@ const REFUSED = [
   ['src/kernels/wasm/x.ts', "import { x } from '../../engine/x.ts';"],
   ['src/kernels/wasm/x-node.ts', "import { x } from '../../engine/x.ts';"],
   ['src/model/x.ts', "import { x } from '../tokens/x.ts';"],
+  ['src/calibration/x.ts', "import { x } from '../engine/x.ts';"],
+  ['src/model/x.ts', "import { x } from '../calibration/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../cli/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../a-new-folder/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../index.ts';"],
@@ -91,7 +93,7 @@ describe('the layers', () => {
   });
 
   it('only entry files may use the modules and globals of Node', async () => {
-    for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'engine', 'bench', 'eval']) {
+    for (const layer of ['tokens', 'quant', 'cache', 'kernels', 'model', 'calibration', 'engine', 'bench', 'eval']) {
       const [module] = await complaints(`src/${layer}/x.ts`, "import 'node:fs';");
       assert.match(
         module,
