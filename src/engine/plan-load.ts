@@ -41,7 +41,7 @@ export function planLoad(model: ModelFile, options: PlannedOptions, platform: Me
   }
   const undecided = demandOf(model, 'f16', options, platform);
   const { format, reason } = chooseFormat(undecided, limits);
-  const demand = { ...undecided, format: resolveKvFormat(format.name, model.hyperparameters, options.calibration) };
+  const demand = { ...undecided, format };
   return { demand, memory: planMemory(demand, limits), kvReason: reason };
 }
 
@@ -58,6 +58,7 @@ export function demandOf(
   return {
     hyperparameters,
     format: resolveKvFormat(kv, hyperparameters, calibration),
+    calibration,
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     backend,
