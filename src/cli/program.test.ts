@@ -19,7 +19,12 @@ const TINY = ['--model', TINY_MODEL, '--max-tokens', '8'];
 describe('refuses, with an error that names the fix', () => {
   const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ['an unknown option, with a suggestion', ['--kb', 'q4', 'hi'], 2, /unknown option '--kb' \(Did you mean --kv\?\)/],
-    ['an unknown KV format', ['--kv', 'q9', 'hi'], 2, /--kv q9: must be f16, q8, q4, or kAvB/],
+    [
+      'an unknown KV format',
+      ['--kv', 'q9', 'hi'],
+      2,
+      /--kv q9: must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB.* mixN.*, or auto$/m,
+    ],
     ['zero threads', ['--threads', '0', 'hi'], 2, /--threads 0: must be a whole number from 1 to 256/],
     ['a number that is none', ['--temperature', 'hot', 'hi'], 2, /--temperature hot: must be a number of at least 0/],
     ['a negative number of tokens', ['--max-tokens', '-1', 'hi'], 2, /--max-tokens -1: must be a whole number/],
@@ -82,6 +87,7 @@ describe('helps', () => {
     for (const flag of [
       'model',
       'kv',
+      'calibration',
       'ctx',
       'max-tokens',
       'temperature',
