@@ -40,7 +40,7 @@ const MAX_ROWS = 68;
 /**
  * Learns from a text what a model's cache should be stored as.
  *
- * @throws KvantError INVALID_OPTION if the text has no whole page of tokens, and what opening and loading the model throw; the signal's
+ * @throws KvantError INVALID_OPTION if the text has no two pages of tokens, and what opening and loading the model throw; the signal's
  *   reason if it aborts
  */
 export async function calibrate(options: CalibrateOptions): Promise<CalibrationSource> {
@@ -90,7 +90,12 @@ async function upgradesOf(
   return learnUpgrades(losses);
 }
 
-function cutWindows({ tokens, windowTokens, numWindows }: CalibrateOptions): number[][] {
+/** What is learnt from: whole windows of whole pages. @throws KvantError INVALID_OPTION if the text has no two pages of tokens */
+export function cutWindows({
+  tokens,
+  windowTokens,
+  numWindows,
+}: Pick<CalibrateOptions, 'tokens' | 'windowTokens' | 'numWindows'>): number[][] {
   const whole = Math.floor(Math.min(windowTokens, tokens.length) / PAGE_SIZE) * PAGE_SIZE;
   const least = 2 * PAGE_SIZE;
   if (whole < least) {

@@ -10,33 +10,14 @@ import {
   resolveKvFormat,
   widerCode,
   type Calibration,
-  type Upgrade,
 } from './calibration.ts';
-import { headTransforms } from './transforms.ts';
+import type { CalibrationSource } from './calibration-file.ts';
+import { identityCalibration } from './testing/identity-calibration.ts';
 
 const SHAPE = { numLayers: 4, numKvHeads: 1, headDim: 64 };
 
-function calibration(upgrades: readonly Upgrade[] = everyUpgrade()): Calibration {
-  const identity = new Float32Array(4 * 4096).map((_, i) => (Math.floor((i % 4096) / 64) === i % 64 ? 1 : 0));
-  const transforms = headTransforms(64, identity);
-  const source = 'a text';
-  const fingerprint = `sha256:${'a'.repeat(64)}`;
-  return {
-    fingerprint,
-    shape: SHAPE,
-    source,
-    k: transforms,
-    v: transforms,
-    keyFeedback: new Float32Array(4 * 4096),
-    upgrades,
-  };
-}
-
-/** Layer by layer, K before V, a width at a time. */
-function everyUpgrade(): Upgrade[] {
-  return Array.from({ length: 6 }, () =>
-    Array.from({ length: 4 }, (_, layer) => (['k', 'v'] as const).map((kind) => ({ kind, layer }))),
-  ).flat(2);
+function calibration(changes: Partial<CalibrationSource> = {}): Calibration {
+  return identityCalibration(SHAPE, changes);
 }
 
 function assertRefused(act: () => unknown, code: ErrorCode, message: RegExp): void {
@@ -84,7 +65,11 @@ test('a mix without a calibration, without widths in it, or below one bit is ref
     'INVALID_OPTION',
     /"mix3" needs a calibration .*kvant calibrate/,
   );
-  assertRefused(() => resolveKvFormat('mix3', SHAPE, calibration([])), 'INVALID_OPTION', /which layers get which bits/);
+  assertRefused(
+    () => resolveKvFormat('mix3', SHAPE, calibration({ upgrades: [] })),
+    'INVALID_OPTION',
+    /which layers get which bits/,
+  );
   assertRefused(() => resolveKvFormat('mix1', SHAPE, calibration()), 'INVALID_OPTION', /take 1\.36 bits an element/);
   assertRefused(() => resolveKvFormat('mixx', SHAPE, calibration()), 'INVALID_OPTION', /unknown KV format "mixx"/);
   assert.deepEqual(['mix2', 'mix2.5', 'mix', 'mix2.', 'q4'].map(needsCalibration), [true, true, false, false, false]);

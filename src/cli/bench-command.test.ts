@@ -149,7 +149,10 @@ test('Ctrl-C ends a comparison with the exit code of the signal', async () => {
 
 test('bench refuses what it cannot measure', async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--kv', 'f16,q9'], /^kvant: --kv q9: must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB/],
+    [
+      ['--kv', 'f16,q9'],
+      /^kvant: --kv q9: must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB with A and B from 16, 8, .*, or with a calibration mixN.* \(as in mix2\.5\)$/m,
+    ],
     [['--ctx', '128,many'], /^kvant: --ctx many: must be a whole number/],
     [['--runs', '0'], /^kvant: --runs 0: must be a whole number from 1 to 100/],
     [['--new-tokens', '1'], /^kvant: --new-tokens 1: must be a whole number of at least 2/],

@@ -28,7 +28,7 @@ export async function calibrateCommand(
   options: OptionsOf<typeof CALIBRATE_FLAGS>,
   session: BenchSession,
 ): Promise<CalibrateReport> {
-  const { text, windows = CALIBRATE_DEFAULTS.windows, ctx = CALIBRATE_DEFAULTS.ctx } = options;
+  const { text, windows = CALIBRATE_DEFAULTS.windows, ctx } = options;
   if (text === undefined) throw new KvantError('INVALID_OPTION', 'give a text to learn from with --text FILE');
   const { model, threads, backend } = options;
   const load = resolveOptions(definedOnly({ model, threads, backend }));
@@ -36,7 +36,8 @@ export async function calibrateCommand(
   await inFile(output, () => access(dirname(output), constants.W_OK));
   const startMs = performance.now();
   const learnt = await calibrateOnText(load, await readTextFile(text), {
-    windowTokens: ctx,
+    ctx,
+    mostCtxByDefault: CALIBRATE_DEFAULTS.ctx,
     numWindows: windows,
     withUpgrades: options.transformsOnly !== true,
     textName: basename(text),
@@ -64,7 +65,7 @@ async function write(path: string, text: string): Promise<number> {
     await writeFile(partial, text);
     await rename(partial, path);
   });
-  return text.length;
+  return Buffer.byteLength(text);
 }
 
 async function inFile(path: string, act: () => Promise<void>): Promise<void> {

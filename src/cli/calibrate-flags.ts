@@ -33,7 +33,7 @@ export const CALIBRATE_FLAGS = {
     usage: '--ctx <tokens>',
     kind: 'number',
     schema: wholeNumber(MIN_CTX, 1_000_000),
-    description: `tokens of a window (default: ${CALIBRATE_DEFAULTS.ctx})`,
+    description: `tokens of a window (default: ${CALIBRATE_DEFAULTS.ctx}, at most the model's own context)`,
   },
   transformsOnly: {
     usage: '--transforms-only',

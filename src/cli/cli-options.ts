@@ -61,7 +61,8 @@ export function parseFlags<Flags extends Readonly<Record<string, Flag>>>(
 
 /** The flag's name alone: `--threads`. */
 export function flagName(flag: Flag): string {
-  return flag.usage.split(' ')[0];
+  const words = flag.usage.split(' ');
+  return words.find((word) => word.startsWith('--')) ?? words[0];
 }
 
 /** A message of the library, which calls options as its callers spell them, with the flags' names: `option "ctx"` is `--ctx`. */

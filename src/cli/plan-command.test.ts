@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { PlanReport } from './plan-report.ts';
 import { runCli, TINY_MODEL } from './testing/run-cli.ts';
 
+const LADDER = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1'];
 const ARGS = ['plan', '--model', TINY_MODEL, '--threads', '2'];
 
 async function planJson(...args: string[]): Promise<PlanReport> {
@@ -21,8 +22,8 @@ test('plan prints a table of every format and what it would choose', async () =>
     heading,
     /kv +bits\/element +weights MB +pages MB +scratch MB +runtime MB +total MB +fits +longest ctx +most users$/,
   );
-  const names = ['f16', 'q8', 'k8v4', 'q4'];
-  names.forEach((kv, i) => assert.match(rest[i], new RegExp(`^ +${kv} +[\\d.]+ +.* yes +8,192 +\\d+$`)));
+  LADDER.forEach((kv, i) => assert.match(rest[i], new RegExp(`^ +${kv} +[\\d.]+ +.* yes +8,192 +\\d+$`)));
+  assert.equal(rest[LADDER.length], '');
   assert.match(rest.at(-1) ?? '', /^--kv q8: the finest, and it needs \d+ MB of 1\.00 GB \(the memory budget\)\.$/);
 });
 
@@ -47,7 +48,10 @@ test('without a budget the limit is what the machine has, and the context as the
     ['the address space of WebAssembly', 'this machine'],
   );
   assert.equal(ctx, 8192);
-  assert.equal(formats.length, 4);
+  assert.deepEqual(
+    formats.map(({ kv }) => kv),
+    LADDER,
+  );
 });
 
 test('what a loaded model plans for itself is what plan says', async () => {
@@ -74,12 +78,23 @@ test('a budget that no format fits is refused after the table, with flags that w
   assert.match(run.stdout, / q4 .* no /);
   assert.match(
     run.stderr,
-    /^kvant: no format of f16, q8, k8v4, q4 holds 8 users of 8,192 tokens in that memory; what would fit: --users 1.*\n$/,
+    /^kvant: no format of f16, q8, q6, q5, q4, q3, q2, q1 holds 8 users of 8,192 tokens in that memory; what would fit: --users 1.*\n$/,
   );
   const hopeless = await runCli([...ARGS, '--memory', '1MB', '--json']);
   assert.equal(hopeless.exitCode, 1);
   assert.match(hopeless.stderr, /what would fit: a smaller model, .*or more --memory/);
   assert.equal((JSON.parse(hopeless.stdout) as PlanReport).choice, null);
+});
+
+test('a format that auto never takes is told where no other fits', async () => {
+  const q2 = (await planJson('--kv', 'q2')).formats[0];
+  const run = await runCli([...ARGS, '--memory', `${q2.total_bytes - 1}B`]);
+  assert.equal(run.exitCode, 1);
+  assert.match(run.stdout, / q2 .* no .*\n +q1 .* yes /);
+  assert.match(
+    run.stderr,
+    /^kvant: no format of f16, q8, q6, q5, q4, q3, q2 holds 1 user of .*; what would fit: --ctx \d+, or --kv q1\n$/,
+  );
 });
 
 const REFUSED: readonly (readonly [string, readonly string[], number, RegExp])[] = [
@@ -92,6 +107,18 @@ const REFUSED: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['a size without a unit', ['--memory', '2'], 2, /--memory 2: must be bytes, or a size such as 2GB, 1\.5GiB or 800MB/],
   ['no users', ['--users', '0'], 2, /--users 0: must be a whole number from 1 to 256/],
   ['auto, which is no format to compare', ['--kv', 'q4,auto'], 2, /--kv auto: must be f16/],
+  [
+    'a calibration that is missing',
+    ['--calibration', 'no-such.json'],
+    1,
+    /^kvant: cannot read the calibration "no-such.json": no such file or directory\n$/,
+  ],
+  [
+    'a mix without a calibration',
+    ['--kv', 'q4,mix3'],
+    2,
+    /"mix3" needs a calibration .* give it with --calibration\n$/,
+  ],
   ['a model that is missing', ['--model', 'no-such.gguf'], 1, /no model file at "no-such.gguf"/],
 ];
 for (const [title, args, exitCode, message] of REFUSED) {

@@ -60,7 +60,10 @@ function demandLine({ ctx, maxSequences, limits }: ModelPlan): string {
 
 function nothingFits({ ctx, maxSequences, formats, fixes }: ModelPlan): KvantError {
   const asked = `${formatQuantity(maxSequences, 'user')} of ${formatQuantity(ctx, 'token')}`;
-  const names = formats.map(({ kv }) => kv).join(', ');
+  const names = formats
+    .filter(({ fits }) => !fits)
+    .map(({ kv }) => kv)
+    .join(', ');
   const advice =
     fixes.length > 0
       ? fixes.map(flagsOf).join(', or ')

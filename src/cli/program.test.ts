@@ -19,11 +19,15 @@ const TINY = ['--model', TINY_MODEL, '--max-tokens', '8'];
 describe('refuses, with an error that names the fix', () => {
   const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ['an unknown option, with a suggestion', ['--kb', 'q4', 'hi'], 2, /unknown option '--kb' \(Did you mean --kv\?\)/],
-    ['an unknown KV format', ['--kv', 'q9', 'hi'], 2, /--kv q9: must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB/],
+    [
+      'an unknown KV format',
+      ['--kv', 'q9', 'hi'],
+      2,
+      /--kv q9: must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB.* mixN.*, or auto$/m,
+    ],
     ['zero threads', ['--threads', '0', 'hi'], 2, /--threads 0: must be a whole number from 1 to 256/],
     ['a number that is none', ['--temperature', 'hot', 'hi'], 2, /--temperature hot: must be a number of at least 0/],
     ['a negative number of tokens', ['--max-tokens', '-1', 'hi'], 2, /--max-tokens -1: must be a whole number/],
-    ['a mode of the check that is none', ['--check-kv', 'Why?'], 2, /^kvant: --check-kv Why\?: must be warn or raise\n$/],
     ['a range of positions that is none', ['--logits', 'x', '--logits-at', 'a:b', 'hi'], 2, /START:END:STEP/],
     ['positions without a file for them', ['--logits-at', '0:1:1', 'hi'], 2, /--logits-at needs --logits FILE/],
     ['a missing model', ['--model', 'no-such.gguf', 'hi'], 1, /no model file at "no-such.gguf": check the path/],
@@ -83,6 +87,7 @@ describe('helps', () => {
     for (const flag of [
       'model',
       'kv',
+      'calibration',
       'ctx',
       'max-tokens',
       'temperature',
@@ -91,7 +96,6 @@ describe('helps', () => {
       'min-p',
       'seed',
       'stop',
-      'check-kv',
       'threads',
       'backend',
     ]) {
@@ -141,30 +145,6 @@ describe('generates', () => {
     assert.equal(report.token_ids.length, 8);
     assert.equal(report.finish_reason, 'length');
     assert.equal((JSON.parse(piped.stdout) as JsonReport).text, report.text);
-  });
-
-  test('what a check of the KV format finds, on stderr; raised layers in the summary', async () => {
-    const args = [...TINY, '--kv', 'q2', '--raw', 'Once'];
-    const [warned, raised, unasked] = await Promise.all([
-      runCli([...args, '--check-kv']),
-      runCli([...args, '--check-kv', 'raise']),
-      runCli(args),
-    ]);
-    assert.match(warned.stderr, /^(kvant: warning: layer \d suffers in k2v2: .*\n)+kvant: --check-kv: \d of 4 layers suffer in q2, /);
-    assert.match(warned.stderr, /use --kv \S+, or --check-kv raise\nkv q2 · /);
-    assert.equal(warned.stdout, unasked.stdout);
-    assert.match(raised.stderr, /^kvant: layer \d has k\dv\d instead of k2v2: .*\n/);
-    assert.match(raised.stderr, /layers were raised: .*\nkv q2 \(\d layers raised\) · /);
-    assert.doesNotMatch(unasked.stderr, /check-kv|warning/);
-  });
-
-  test('the same with --json, in the object alone', async () => {
-    const env = { KVANT_CHECK_KV: 'warn' };
-    const run = await runCli([...TINY, '--kv', 'q1', '--json', '--raw', 'Once'], { env });
-    assert.equal(run.stderr, '');
-    const { check } = (JSON.parse(run.stdout) as JsonReport).kv;
-    assert.equal(check?.layers.length, 4);
-    assert.ok(check.check_ms > 0 && check.suggested_kv !== null);
   });
 
   test('options from the environment, which flags overrule', async () => {

@@ -1,5 +1,6 @@
-import { AUTO_KV_FORMATS, parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
-import { DEFAULT_KV_FORMAT } from './defaults.ts';
+import { resolveKvFormat } from '../calibration/calibration.ts';
+import { AUTO_KV_FORMATS, type KvFormat } from '../quant/kv-format.ts';
+import { lossOf } from './format-loss.ts';
 import { size } from './memory-advice.ts';
 import {
   addUpMemory,
@@ -23,6 +24,7 @@ export interface FormatChoice {
  *
  * @param names the finest first, at least one
  * @param demand with any format
+ * @throws KvantError INVALID_OPTION for a name that is no format
  */
 export function chooseFormat(
   demand: MemoryDemand,
@@ -30,7 +32,7 @@ export function chooseFormat(
   names: readonly string[] = AUTO_KV_FORMATS,
 ): FormatChoice {
   const tried = names.map((name) => {
-    const format = parseKvFormat(name, demand.hyperparameters.headDim);
+    const format = resolveKvFormat(name, demand.hyperparameters, demand.calibration);
     const plan = addUpMemory({ ...demand, format });
     return { format, plan, broken: brokenLimit(plan, limits) };
   });
@@ -41,7 +43,11 @@ export function chooseFormat(
   const finer = tried[tried.indexOf(chosen) - 1];
   if (!finer?.broken) return { format, fits: true, reason: `the finest, and ${needs}` };
   const missed = `${finer.format.name} would need ${share(finer.plan, finer.broken)}`;
-  return { format, fits: true, reason: `the finest that fits: ${needs}; ${missed}${lossOf(format, demand)}` };
+  return {
+    format,
+    fits: true,
+    reason: `the finest that fits: ${needs}; ${missed}${lossOf(format, demand.hyperparameters)}`,
+  };
 }
 
 /** What the whole process may take, where that is limited. */
@@ -54,11 +60,4 @@ function tightest(limits: readonly MemoryLimit[]): MemoryLimit {
 
 function share(plan: MemoryPlan, limit: MemoryLimit): string {
   return `${size(bytesUnder(limit, plan))} of ${size(limit.bytes)} (${limit.name})`;
-}
-
-/** What is coarser than the default is never chosen without a word: what to add to the reason. */
-export function lossOf({ k, v }: KvFormat, { hyperparameters }: MemoryDemand): string {
-  const usual = parseKvFormat(DEFAULT_KV_FORMAT, hyperparameters.headDim);
-  const isCoarser = k.bits + v.bits < usual.k.bits + usual.v.bits;
-  return isCoarser ? `; answers lose accuracy below ${usual.name}, the default` : '';
 }

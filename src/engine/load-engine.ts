@@ -148,7 +148,7 @@ function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer):
 function describe(
   model: ModelFile,
   kernels: Kernels,
-  { demand, memory, kvReason, calibration }: LoadPlan,
+  { demand, memory, kvReason }: LoadPlan,
   loadMs: number,
 ): ModelInfo {
   const { hyperparameters } = model;
@@ -162,7 +162,7 @@ function describe(
     ctx: demand.ctx,
     kvFormat: kernels.config.format.name,
     ...(kvReason !== undefined && { kvReason }),
-    ...(calibration && isCalibrated(demand.format) && { calibration: calibration.source }),
+    ...(demand.calibration && isCalibrated(demand.format) && { calibration: demand.calibration.source }),
     backend: kernels.description,
     memory: kernels.memoryUsage(),
     plannedBytes: memory.totalBytes,

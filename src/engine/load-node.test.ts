@@ -93,7 +93,31 @@ test('what cannot be loaded is refused with its code', async () => {
     [{ model: broken }, 'MODEL_NOT_GGUF', /broken\.gguf/],
     [{ model: truncated }, 'MODEL_TRUNCATED', /truncated\.gguf/],
     [{ model, ctx: 2049 }, 'INVALID_OPTION', /^option "ctx" must be at most 2,048, the model's context; got 2,049$/],
-    [{ model, kv: 'q3' }, 'INVALID_OPTION', /^option "kv" must be f16, q8, q4/],
+    [
+      { model, kv: 'q7' },
+      'INVALID_OPTION',
+      /^option "kv" must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB.*, or auto; got "q7"$/,
+    ],
+    [
+      { model, kv: 'mix3' },
+      'INVALID_OPTION',
+      /^KV format "mix3" needs a calibration that says which layers get which bits: make one/,
+    ],
+    [
+      { model, calibration: join(folder, 'missing.json') },
+      'FILE_ERROR',
+      /^cannot read the calibration ".*missing\.json": no such file/,
+    ],
+    [
+      { model, calibration: broken },
+      'CALIBRATION_INVALID',
+      /broken\.gguf" is no calibration that can be used: it is no JSON/,
+    ],
+    [
+      { model, calibration: '' },
+      'INVALID_OPTION',
+      /^option "calibration" must be the path of a calibration file, or none; got ""$/,
+    ],
     [{ model, memory: '50MB' }, 'OUT_OF_MEMORY', /but the memory budget has 50 MB available; use a smaller model/],
     [{ model, memory: '50' }, 'INVALID_OPTION', /^option "memory" must be bytes, or a size/],
     [{ model, threads: 0 }, 'INVALID_OPTION', /^option "threads" must be/],

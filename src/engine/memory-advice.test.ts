@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { identityCalibration } from '../calibration/testing/identity-calibration.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { fixesFor, planMemory } from './memory-advice.ts';
 import { fits } from './memory-plan.ts';
@@ -12,7 +13,7 @@ test('what fits is planned, what does not is refused with what is needed, what t
   assert.throws(() => planMemory(memoryDemand('f16', 100_000), [WASM_LIMIT, MACHINE]), {
     code: 'OUT_OF_MEMORY',
     message:
-      /^not enough memory: 2\.56 GB are needed \(weights 98 MB, KV cache 2\.30 GB, scratch \d MB, runtime and threads 150 MB\) for a context of 100,000 tokens in f16, but this machine has 600 MB available; lower ctx to [\d,]+, or use kv q4 with ctx [\d,]+$/,
+      /^not enough memory: 2\.56 GB are needed \(weights 98 MB, KV cache 2\.30 GB, scratch \d MB, runtime and threads 150 MB\) for a context of 100,000 tokens in f16, but this machine has 600 MB available; lower ctx to 15,103, or use kv q2; answers lose accuracy below q4, the default$/,
   });
 });
 
@@ -39,24 +40,43 @@ test('fixes come in order of use, each fits, and a little more would not', () =>
 test('of the other formats the finest that fits as asked is named', () => {
   const at = (bytes: number) => fixesFor(memoryDemand('f16', 8192), [machineLimit(bytes)]).at(-1);
   assert.deepEqual(at(400e6), { kv: 'q8' });
-  assert.deepEqual(at(340e6), { kv: 'k8v4' });
+  assert.deepEqual(at(340e6), { kv: 'q6' });
+  assert.deepEqual(at(320e6), { kv: 'q5' });
   assert.deepEqual(at(312e6), { kv: 'q4' });
-  const both = at(290e6);
-  assert.ok(both?.kv === 'q4' && (both.ctx ?? 0) < 8192, JSON.stringify(both));
+  assert.deepEqual(at(300e6), { kv: 'q3' });
+  assert.deepEqual(at(290e6), { kv: 'q2' });
+  // Where q1 would fit, which nobody is sent to.
+  const both = at(275e6);
+  assert.ok(both?.kv === 'q2' && (both.ctx ?? 0) < 8192, JSON.stringify(both));
 });
 
 test('the smallest format has no smaller one, and contexts too short to be of use are not named', () => {
   assert.deepEqual(
-    fixesFor(memoryDemand('q4', 8192), [machineLimit(280e6)]).map((fix) => Object.keys(fix)),
+    fixesFor(memoryDemand('q2', 8192), [machineLimit(270e6)]).map((fix) => Object.keys(fix)),
     [['ctx']],
   );
-  assert.deepEqual(fixesFor(memoryDemand('q4', 64), [machineLimit(250e6)]), []);
+  assert.deepEqual(fixesFor(memoryDemand('q2', 64), [machineLimit(250e6)]), []);
+});
+
+test('a format that loses nothing against the default is advised without a word on accuracy', () => {
+  assert.throws(
+    () => planMemory(memoryDemand('f16', 8192), [machineLimit(312e6)]),
+    /lower ctx to \d,\d+, or use kv q4$/,
+  );
+});
+
+test('formats that are advised are counted with the matrices of a calibration', () => {
+  const demand = memoryDemand('f16', 8192);
+  const calibrated = { ...demand, calibration: identityCalibration(demand.hyperparameters) };
+  const limits = [machineLimit(306e6)];
+  assert.deepEqual(fixesFor(demand, limits).at(-1), { kv: 'q4' });
+  assert.deepEqual(fixesFor(calibrated, limits).at(-1), { kv: 'q3' });
 });
 
 test('fewer sequences are named by number', () => {
   assert.throws(
     () => planMemory(memoryDemand('q4', 8192, 16), [MACHINE]),
-    /for each of 16 sequences, but .*; lower maxSequences to \d, or lower ctx to [\d,]+$/,
+    /for each of 16 sequences, but .*; lower maxSequences to 6, or lower ctx to 3,139, or use kv q2 with ctx 5,763; answers lose accuracy below q4, the default$/,
   );
 });
 

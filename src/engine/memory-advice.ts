@@ -1,5 +1,7 @@
+import { resolveKvFormat } from '../calibration/calibration.ts';
 import { KvantError } from '../errors.ts';
-import { AUTO_KV_FORMATS, parseKvFormat } from '../quant/kv-format.ts';
+import { AUTO_KV_FORMATS } from '../quant/kv-format.ts';
+import { lossOf } from './format-loss.ts';
 import {
   addUpMemory,
   brokenLimit,
@@ -30,7 +32,8 @@ const MIN_CTX_WORTH_NAMING = 64;
 export function planMemory(demand: MemoryDemand, limits: readonly MemoryLimit[]): MemoryPlan {
   const plan = addUpMemory(demand);
   const limit = brokenLimit(plan, limits);
-  if (limit) throw new KvantError('OUT_OF_MEMORY', shortage(demand, plan, limit) + advice(fixesFor(demand, limits)));
+  if (limit)
+    throw new KvantError('OUT_OF_MEMORY', shortage(demand, plan, limit) + advice(demand, fixesFor(demand, limits)));
   return plan;
 }
 
@@ -55,7 +58,7 @@ function otherFormat(demand: MemoryDemand, limits: readonly MemoryLimit[], ctx: 
   const pageBytes = (other: MemoryDemand): number => addUpMemory(other).memory.pageBytes;
   const smaller = AUTO_KV_FORMATS.map((name) => ({
     ...demand,
-    format: parseKvFormat(name, demand.hyperparameters.headDim),
+    format: resolveKvFormat(name, demand.hyperparameters, demand.calibration),
   })).filter((other) => pageBytes(other) < pageBytes(demand));
   const asAsked = smaller.find((other) => fits(other, limits));
   if (asAsked) return { kv: asAsked.format.name };
@@ -80,9 +83,12 @@ function shortage(demand: MemoryDemand, plan: MemoryPlan, limit: MemoryLimit): s
   );
 }
 
-function advice(fixes: readonly MemoryFix[]): string {
+function advice({ hyperparameters, calibration }: MemoryDemand, fixes: readonly MemoryFix[]): string {
   if (fixes.length === 0) return 'use a smaller model, or a file of it with fewer bits a weight';
-  return fixes.map(describeFix).join(', or ');
+  const coarsest = fixes.findLast(({ kv }) => kv !== undefined)?.kv;
+  const loss =
+    coarsest === undefined ? '' : lossOf(resolveKvFormat(coarsest, hyperparameters, calibration), hyperparameters);
+  return `${fixes.map(describeFix).join(', or ')}${loss}`;
 }
 
 function describeFix({ maxSequences, ctx, kv }: MemoryFix): string {

@@ -1,5 +1,6 @@
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import { numSealedPages } from '../cache/sequence-pages.ts';
+import type { Calibration } from '../calibration/calibration.ts';
 import { KvantError } from '../errors.ts';
 import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
@@ -19,6 +20,8 @@ import { scratchBytes } from './scratch-memory.ts';
 export interface MemoryDemand {
   readonly hyperparameters: Hyperparameters;
   readonly format: KvFormat;
+  /** What other formats would be read with, if they were taken instead. */
+  readonly calibration: Calibration | undefined;
   readonly ctx: number;
   readonly maxSequences: number;
   readonly backend: EngineLoadOptions['backend'];

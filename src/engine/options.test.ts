@@ -14,6 +14,11 @@ test('options that are allowed come back as they are, and undefined counts as ab
   assert.deepEqual(parseLoadOptions({ ctx: undefined }), {});
   assert.deepEqual(parseLoadOptions({ kv: 'auto', memory: '1.5GiB' }), { kv: 'auto', memory: 1.5 * 2 ** 30 });
   assert.deepEqual(parsePlanOptions({ kv: ['q8', 'k8v4'], memory: 2e9 }), { kv: ['q8', 'k8v4'], memory: 2e9 });
+  for (const kv of ['q6', 'q5', 'q3', 'q2', 'q1', 'k6v1', 'mix2', 'mix2.5']) {
+    assert.deepEqual(parseLoadOptions({ kv, calibration: 'a.json' }), { kv, calibration: 'a.json' });
+    assert.deepEqual(parsePlanOptions({ kv: [kv], calibration: 'none' }), { kv: [kv], calibration: 'none' });
+  }
+  assert.deepEqual(parseLoadOptions({ calibration: undefined }), {});
   const generate = {
     prompt: '',
     temperature: 0,
@@ -44,7 +49,16 @@ test('a value out of range is refused with the name of the option, its range and
   refused(() => parsePlanOptions({ kv: ['q4', 'auto'] }), /^option "kv\[1\]" must be f16.*; got "auto"$/);
   refused(() => parsePlanOptions({ kv: [] }), /^option "kv" must name at least one format/);
   refused(() => parsePlanOptions({ signal: 1 }), /^unknown option "signal"/);
-  refused(() => parseLoadOptions({ kv: 'q5' }), /^option "kv" must be f16, q8, q4.*; got "q5"$/);
+  refused(
+    () => parseLoadOptions({ kv: 'q7' }),
+    /^option "kv" must be f16, q8, q6, q5, q4, q3, q2, q1, or kAvB .* mixN, .*, or auto; got "q7"$/,
+  );
+  refused(() => parseLoadOptions({ kv: 'mix' }), /^option "kv" must be f16.*; got "mix"$/);
+  for (const parseOptions of [parseLoadOptions, parsePlanOptions]) {
+    const rule = /^option "calibration" must be the path of a calibration file, or none; got /;
+    refused(() => parseOptions({ calibration: '' }), rule);
+    refused(() => parseOptions({ calibration: false }), rule);
+  }
   refused(
     () => parseLoadOptions({ backend: 'cuda' }),
     /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
@@ -89,7 +103,7 @@ test('a value out of range is refused with the name of the option, its range and
 test('an unknown option is refused and the known ones are listed', () => {
   refused(
     () => parseLoadOptions({ thread: 2 }),
-    /^unknown option "thread"; known options: model, kv, ctx, threads, backend/,
+    /^unknown option "thread"; known options: model, kv, calibration, ctx, threads, backend/,
   );
   refused(
     () => parseGenerateOptions({ prompt: 'a', top_k: 2 }),

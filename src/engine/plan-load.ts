@@ -27,7 +27,6 @@ export interface LoadPlan {
   readonly limits: readonly MemoryLimit[];
   /** Why this format, where it was chosen by `auto`. */
   readonly kvReason: string | undefined;
-  readonly calibration: Calibration | undefined;
 }
 
 /**
@@ -41,12 +40,12 @@ export function planLoad(model: ModelFile, options: PlannedOptions, platform: Me
   const limits = [...budget, ...platform.memoryLimits(backend)];
   if (kv !== 'auto') {
     const demand = demandOf(model, kv, options, platform);
-    return { demand, memory: planMemory(demand, limits), limits, kvReason: undefined, calibration: options.calibration };
+    return { demand, memory: planMemory(demand, limits), limits, kvReason: undefined };
   }
   const undecided = demandOf(model, 'f16', options, platform);
   const { format, reason } = chooseFormat(undecided, limits);
-  const demand = { ...undecided, format: resolveKvFormat(format.name, model.hyperparameters, options.calibration) };
-  return { demand, memory: planMemory(demand, limits), limits, kvReason: reason, calibration: options.calibration };
+  const demand = { ...undecided, format };
+  return { demand, memory: planMemory(demand, limits), limits, kvReason: reason };
 }
 
 /** The same with another format. @throws KvantError OUT_OF_MEMORY */
@@ -68,6 +67,7 @@ export function demandOf(
   return {
     hyperparameters,
     format: resolveKvFormat(kv, hyperparameters, calibration),
+    calibration,
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     backend,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { identityCalibration } from '../calibration/testing/identity-calibration.ts';
 import { planModel, type PlannedModel } from './plan-model.ts';
 import { planLoad, type MemoryPlatform } from './plan-load.ts';
 import { machineLimit, WASM_LIMIT } from './testing/memory-demand.ts';
@@ -17,7 +18,7 @@ test('every format has a row, finest first, whose parts add up', async () => {
   const plan = planModel(await openTinyModel(), OPTIONS, PLATFORM);
   assert.deepEqual(
     plan.formats.map(({ kv }) => kv),
-    ['f16', 'q8', 'k8v4', 'q4'],
+    ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1'],
   );
   for (const { memory, runtimeBytes, totalBytes, fits, longestCtx, mostSequences } of plan.formats) {
     assert.equal(runtimeBytes, RUNTIME_BYTES);
@@ -35,8 +36,11 @@ test('a budget stands in for the machine, and loading with it chooses what the p
   const free = planModel(model, OPTIONS, PLATFORM);
   for (const [index, kv] of [
     [1, 'q8'],
-    [2, 'k8v4'],
-    [3, 'q4'],
+    [2, 'q6'],
+    [3, 'q5'],
+    [4, 'q4'],
+    [5, 'q3'],
+    [6, 'q2'],
   ] as const) {
     const memory = free.formats[index].totalBytes;
     const plan = planModel(model, { ...OPTIONS, memory }, { ...PLATFORM, memoryLimits: () => [machineLimit(1)] });
@@ -57,7 +61,7 @@ test('loading is bound by the machine too, whatever the budget', async () => {
   const model = await openTinyModel();
   assert.throws(() => planLoad(model, { ...OPTIONS, kv: 'auto', memory: 1e12 }, platform), {
     code: 'OUT_OF_MEMORY',
-    message: /in q4, but this machine has 50 MB/,
+    message: /in q2, but this machine has 50 MB/,
   });
 });
 
@@ -74,11 +78,50 @@ test('only formats that are listed are compared and chosen from, f16 as well', a
 
 test('where nothing fits, nothing is chosen and what would fit is told', async () => {
   const model = await openTinyModel();
-  const [{ totalBytes }] = planModel(model, { ...OPTIONS, kv: ['q4'] }, PLATFORM).formats;
-  const { choice, fixes, formats } = planModel(model, { ...OPTIONS, memory: totalBytes - 1 }, PLATFORM);
+  const [q2, q1] = planModel(model, { ...OPTIONS, kv: ['q2', 'q1'] }, PLATFORM).formats;
+  const { choice, fixes, formats } = planModel(model, { ...OPTIONS, memory: q1.totalBytes - 1 }, PLATFORM);
   assert.equal(choice, undefined);
-  assert.deepEqual(fixes, [{ ctx: formats[3].longestCtx }]);
-  assert.ok(formats[3].longestCtx < 2048 && formats[3].longestCtx > 1000);
+  assert.deepEqual(fixes, [{ ctx: formats[6].longestCtx }]);
+  assert.ok(formats[6].longestCtx < 2048 && formats[6].longestCtx > 500);
+  // Not chosen unless it is asked for, but told.
+  const smallest = planModel(model, { ...OPTIONS, memory: q2.totalBytes - 1 }, PLATFORM);
+  assert.equal(smallest.choice, undefined);
+  assert.deepEqual(smallest.fixes, [{ ctx: smallest.formats[6].longestCtx }, { kv: 'q1' }]);
+  assert.equal(planModel(model, { ...OPTIONS, kv: ['q1'], memory: q2.totalBytes - 1 }, PLATFORM).choice?.kv, 'q1');
+});
+
+test('with a calibration its matrices count in formats that use them, and loading chooses what the plan chose', async () => {
+  const model = await openTinyModel();
+  const calibration = identityCalibration(model.hyperparameters);
+  const [plain, calibrated] = [undefined, calibration].map((each) => {
+    return planModel(model, { ...OPTIONS, calibration: each, kv: ['f16', 'q8', 'q4', 'q2'] }, PLATFORM).formats;
+  });
+  // Five matrices for each of four heads.
+  const MATRIX_BYTES = 5 * 4 * 16 * 16 * 4;
+  assert.deepEqual(
+    calibrated.map(({ totalBytes }, i) => totalBytes - plain[i].totalBytes),
+    [0, 0, MATRIX_BYTES, MATRIX_BYTES],
+  );
+  for (const memory of [plain[2].totalBytes, calibrated[2].totalBytes]) {
+    const { choice } = planModel(model, { ...OPTIONS, calibration, memory }, PLATFORM);
+    const loaded = planLoad(model, { ...OPTIONS, calibration, kv: 'auto', memory }, PLATFORM);
+    assert.deepEqual([loaded.demand.format.name, loaded.kvReason], [choice?.kv, choice?.reason]);
+    assert.equal(loaded.demand.format.k.transforms, calibration.k);
+    assert.ok(loaded.memory.totalBytes <= memory);
+  }
+});
+
+test('mixes are compared and chosen from where they are listed, and need a calibration', async () => {
+  const model = await openTinyModel();
+  const kv = ['q2', 'mix6'];
+  const calibration = identityCalibration(model.hyperparameters);
+  const { choice, formats } = planModel(model, { ...OPTIONS, kv, calibration }, PLATFORM);
+  assert.equal(choice?.kv, 'mix6');
+  assert.ok(formats[1].bitsPerElement > 5 && formats[1].bitsPerElement <= 6);
+  assert.throws(() => planModel(model, { ...OPTIONS, kv }, PLATFORM), {
+    code: 'INVALID_OPTION',
+    message: /"mix6" needs a calibration/,
+  });
 });
 
 test('a context beyond the model is refused', async () => {

@@ -41,9 +41,9 @@ export interface ModelPlan {
   readonly limits: readonly MemoryLimit[];
   /** The finest first. */
   readonly formats: readonly FormatPlan[];
-  /** Undefined where none fits. */
+  /** Undefined where none fits of those that it is made from. */
   readonly choice: { readonly kv: string; readonly reason: string } | undefined;
-  /** Where none fits: what would, the most useful first. */
+  /** Where nothing is chosen: what would fit, the most useful first. */
   readonly fixes: readonly MemoryFix[];
 }
 
@@ -83,8 +83,13 @@ export function planModel(model: ModelFile, options: PlannedModel, platform: Mem
     limits,
     formats,
     choice: fits ? { kv: format.name, reason } : undefined,
-    fixes: fits ? [] : fixesFor({ ...demand, format }, limits),
+    fixes: fits ? [] : [...fixesFor({ ...demand, format }, limits), ...fittingOf(formats)],
   };
+}
+
+/** Formats that fit though they are not chosen from, as only who asks for them gets them. */
+function fittingOf(formats: readonly FormatPlan[]): readonly MemoryFix[] {
+  return formats.filter(({ fits }) => fits).map(({ kv }) => ({ kv }));
 }
 
 function planFormat(

@@ -24,6 +24,7 @@ export function memoryDemand(kv: string, ctx: number, maxSequences = 1): MemoryD
   return {
     hyperparameters: HYPERPARAMETERS,
     format: parseKvFormat(kv, HYPERPARAMETERS.headDim),
+    calibration: undefined,
     ctx,
     maxSequences,
     backend: 'wasm',
