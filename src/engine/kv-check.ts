@@ -118,7 +118,7 @@ function restoreOf({ v: { transforms } }: KvFormat, index: number): RestoreOutpu
 function layerSpread(observed: ObservedCache, layer: number): ReturnType<typeof keySpread> {
   const { shape, format } = observed.config;
   const spreads = Array.from({ length: shape.numKvHeads }, (_, kvHead) => {
-    const keys = observed.exact(layer, kvHead, 'k').subarray(format.numSinkTokens * shape.headDim);
+    const keys = observed.exact(layer, kvHead, 'k').slice(format.numSinkTokens * shape.headDim);
     untransform(keys, shape.headDim, format, layer * shape.numKvHeads + kvHead);
     return keySpread(keys, shape.headDim);
   });

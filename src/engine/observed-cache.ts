@@ -28,6 +28,8 @@ export class ObservedCache {
   readonly #open: Pages;
   readonly #sealed: Pages;
   readonly #sink: Pages | undefined;
+  /** Heads of the layer that was asked for last, since what is asked for next is of the same one. */
+  #decoded: { readonly layer: number; readonly heads: Map<string, Float64Array> } = { layer: 0, heads: new Map() };
 
   constructor(config: KernelsConfig, numTokens: number, pages: ObservedPages, queries: readonly ObservedQuery[]) {
     const { shape, format } = config;
@@ -49,9 +51,15 @@ export class ObservedCache {
     return layers[layer].subarray(head * headDim, (head + 1) * headDim);
   }
 
-  /** A KV head as the model computed it, in f16: [numTokens, headDim]. */
+  /** A KV head as the model computed it, in f16: [numTokens, headDim]. Not to be changed. */
   exact(layer: number, head: number, kind: TileKind): Float64Array {
-    return this.#assemble(layer, head, kind, (page) => this.#exactTile(layer, head, kind, page));
+    if (this.#decoded.layer !== layer) this.#decoded = { layer, heads: new Map() };
+    const key = `${kind}${head}`;
+    const known = this.#decoded.heads.get(key);
+    if (known) return known;
+    const decoded = this.#decodeExact(layer, head, kind);
+    this.#decoded.heads.set(key, decoded);
+    return decoded;
   }
 
   /**
@@ -60,46 +68,50 @@ export class ObservedCache {
    * @param bits as it would be if tiles were sealed in so many; default: as they are
    */
   cached(layer: number, head: number, kind: TileKind, bits = this.bits(layer, kind)): Float64Array {
-    if (bits !== this.bits(layer, kind)) {
-      return this.#assemble(layer, head, kind, (page) => this.#sealedAgain(layer, head, kind, page, bits));
+    const { shape, format } = this.config;
+    const values = this.exact(layer, head, kind).slice();
+    const isOwn = bits === this.bits(layer, kind);
+    for (let page = 0; page < this.numSealedPages; page++) {
+      const tile = isOwn
+        ? this.#sealed.readTile({ page, layer, head, kind }, format.pageSize)
+        : this.#sealedAgain(layer, head, kind, page, bits);
+      values.set(tile, this.#firstToken(page) * shape.headDim);
     }
-    const tokens = this.config.format.pageSize;
-    return this.#assemble(layer, head, kind, (page) => this.#sealed.readTile({ page, layer, head, kind }, tokens));
+    return values;
   }
 
   bits(layer: number, kind: TileKind): TileBits {
     return tileBits(this.config.format, kind, layer);
   }
 
-  #exactTile(layer: number, head: number, kind: TileKind, page: number): Float64Array {
-    return this.#open.readTile({ page, layer, head, kind }, this.config.format.pageSize);
-  }
-
   #sealedAgain(layer: number, head: number, kind: TileKind, page: number, bits: TileBits): Float64Array {
-    const exact = this.#exactTile(layer, head, kind, page);
-    if (bits === 16) return exact;
     const { shape, format } = this.config;
     const { headDim } = shape;
+    const first = this.#firstToken(page) * headDim;
+    const exact = this.exact(layer, head, kind).subarray(first, first + format.pageSize * headDim);
+    if (bits === 16) return exact;
     const start = (layer * shape.numKvHeads + head) * headDim ** 2;
     const feedback = kind === 'k' ? format.k.feedback?.subarray(start, start + headDim ** 2) : undefined;
     const spec = { kind, bits, numTokens: format.pageSize, headDim };
     return openTile(spec, sealTile(spec, Float32Array.from(exact), feedback));
   }
 
-  /** Sink tokens, sealed pages read by `readSealed`, and the open page. */
-  #assemble(layer: number, head: number, kind: TileKind, readSealed: (page: number) => Float64Array): Float64Array {
+  #decodeExact(layer: number, head: number, kind: TileKind): Float64Array {
     const { shape, format } = this.config;
-    const { pageSize, numSinkTokens } = format;
     const values = new Float64Array(this.numTokens * shape.headDim);
     const place = { layer, head, kind };
-    if (this.#sink) values.set(this.#sink.readTile({ ...place, page: 0 }, numSinkTokens));
-    for (let page = 0; page < this.numSealedPages; page++) {
-      values.set(readSealed(page), (numSinkTokens + page * pageSize) * shape.headDim);
+    if (this.#sink) values.set(this.#sink.readTile({ ...place, page: 0 }, format.numSinkTokens));
+    for (let page = 0; page <= this.numSealedPages; page++) {
+      const first = this.#firstToken(page);
+      const numTokens = Math.min(format.pageSize, this.numTokens - first);
+      values.set(this.#open.readTile({ ...place, page }, numTokens), first * shape.headDim);
     }
-    const openStart = numSinkTokens + this.numSealedPages * pageSize;
-    const open = this.#open.readTile({ ...place, page: this.numSealedPages }, this.numTokens - openStart);
-    values.set(open, openStart * shape.headDim);
     return values;
+  }
+
+  #firstToken(page: number): number {
+    const { pageSize, numSinkTokens } = this.config.format;
+    return numSinkTokens + page * pageSize;
   }
 }
 
