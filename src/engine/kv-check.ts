@@ -8,7 +8,7 @@ import type { ObservedCache } from './observed-cache.ts';
 import type { KvLayerCheck } from './types.ts';
 
 /**
- * What an output loses, as the mean KL divergence to an f16 cache, is within a factor of two these many times the mean over layers of
+ * What an output loses, as the mean KL divergence to an f16 cache, is about so many times the mean over layers of
  * attention's KL divergence and of the squared relative error that values cause. Fitted on the embedded model and the five tiny ones, at
  * 1 to 4 bits: docs/decisions/0007-check-kv.md has the table.
  */
@@ -39,7 +39,7 @@ export function checkLayers(observed: ObservedCache): KvLayerCheck[] {
   });
 }
 
-/** The output's KL divergence to an f16 cache that such losses of layers bring, within a factor of two. */
+/** The output's KL divergence to an f16 cache that such losses of layers bring; rarely more than a factor of two off. */
 export function estimateOutputKld(layers: readonly Pick<KvLayerCheck, 'attentionKld' | 'valueError'>[]): number {
   const losses = layers.map(({ attentionKld, valueError }) => {
     return OUTPUT_KLD_OF_KEYS * attentionKld + OUTPUT_KLD_OF_VALUES * valueError ** 2;

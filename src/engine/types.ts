@@ -166,7 +166,7 @@ export interface KvCheck {
   readonly limits: { readonly attentionKld: number; readonly valueError: number };
   /** All layers, as the model runs now. */
   readonly layers: readonly KvLayerCheck[];
-  /** What they add up to: mean KL divergence of the output to an f16 cache, in nats, within a factor of two. */
+  /** What they add up to: mean KL divergence of the output to an f16 cache, in nats; rarely more than a factor of two off. */
   readonly estimatedKld: number;
   /** Layers that were given more bits: as they were in the format that was asked for. */
   readonly raised: readonly KvLayerCheck[];
