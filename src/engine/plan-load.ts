@@ -1,5 +1,5 @@
 import type { ModelFile } from '../model/model-file.ts';
-import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
+import { matrixBytes, resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
 import { chooseFormat } from './choose-format.ts';
 import { planMemory } from './memory-advice.ts';
 import { chooseCtx, type MemoryDemand, type MemoryLimit, type MemoryPlan, type RuntimeDemand } from './memory-plan.ts';
@@ -12,6 +12,8 @@ export interface MemoryPlatform {
   memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
   /** What a process takes beside weights, pages and scratch. */
   runtimeBytes(demand: RuntimeDemand): number;
+  /** What it takes besides for a calibration with so many bytes of matrices, without the backend's own. */
+  calibrationBytes(matrixBytes: number): number;
 }
 
 type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'> & {
@@ -59,6 +61,7 @@ export function demandOf(
     hyperparameters,
     format: resolveKvFormat(kv, hyperparameters, calibration),
     calibration,
+    calibrationBytes: calibration ? platform.calibrationBytes(matrixBytes(calibration)) : 0,
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     backend,
