@@ -44,6 +44,12 @@ export function checkCalibration(
   );
 }
 
+/** Bytes of all that heads are multiplied by, and of the feedback. */
+export function matrixBytes({ k, v, keyFeedback }: Calibration): number {
+  const matrices = [k.forward, k.inverse, v.forward, v.inverse, keyFeedback];
+  return matrices.reduce((total, { byteLength }) => total + byteLength, 0);
+}
+
 function shorten(fingerprint: string): string {
   return `${fingerprint.slice(0, 'sha256:'.length + 8)}…`;
 }

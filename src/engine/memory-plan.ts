@@ -1,6 +1,6 @@
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import { numSealedPages } from '../cache/sequence-pages.ts';
-import type { Calibration } from '../calibration/calibration.ts';
+import { isCalibrated, type Calibration } from '../calibration/calibration.ts';
 import { KvantError } from '../errors.ts';
 import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
@@ -22,6 +22,8 @@ export interface MemoryDemand {
   readonly format: KvFormat;
   /** What other formats would be read with, if they were taken instead. */
   readonly calibration: Calibration | undefined;
+  /** What the process takes to read the calibration and to keep it, if the format uses it. */
+  readonly calibrationBytes: number;
   readonly ctx: number;
   readonly maxSequences: number;
   readonly backend: EngineLoadOptions['backend'];
@@ -80,7 +82,8 @@ export function chooseCtx(ctx: number | undefined, contextLength: number): numbe
 
 /** Adds up what an engine needs. Every sequence is given room for a whole context. */
 export function addUpMemory(demand: MemoryDemand): MemoryPlan {
-  const { hyperparameters, format, ctx, maxSequences, weightBytes, runtimeBytes, backend, numThreads } = demand;
+  const { hyperparameters, format, ctx, maxSequences, weightBytes, backend, numThreads } = demand;
+  const runtimeBytes = demand.runtimeBytes + (isCalibrated(format) ? demand.calibrationBytes : 0);
   const { pageSize, numSinkTokens } = format;
   const maxRows = Math.max(maxSequences, Math.min(MAX_STEP_ROWS, maxSequences * (pageSize + numSinkTokens)));
   const pageCounts = {

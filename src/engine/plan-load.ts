@@ -1,5 +1,5 @@
 import type { ModelFile } from '../model/model-file.ts';
-import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
+import { matrixBytes, resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
 import { chooseFormat } from './choose-format.ts';
 import { planMemory } from './memory-advice.ts';
@@ -13,6 +13,8 @@ export interface MemoryPlatform {
   memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
   /** What a process takes beside weights, pages and scratch. */
   runtimeBytes(demand: RuntimeDemand): number;
+  /** What it takes besides for a calibration with so many bytes of matrices, without the backend's own. */
+  calibrationBytes(matrixBytes: number): number;
 }
 
 type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'> & {
@@ -68,6 +70,7 @@ export function demandOf(
     hyperparameters,
     format: resolveKvFormat(kv, hyperparameters, calibration),
     calibration,
+    calibrationBytes: calibration ? platform.calibrationBytes(matrixBytes(calibration)) : 0,
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     backend,

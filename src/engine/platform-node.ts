@@ -5,7 +5,7 @@ import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
-import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
+import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 async function readTextFileIfThere(path: string): Promise<string | undefined> {
   try {
@@ -38,6 +38,7 @@ export const nodePlatform: EnginePlatform = {
     return backend === 'reference' ? [machine] : [WASM_ADDRESS_SPACE, machine];
   },
   runtimeBytes,
+  calibrationBytes,
   readTextFile: readTextFileIfThere,
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
+import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 const DEMAND = { backend: 'wasm', numThreads: 1, vocabularySize: 0, tokenizerModel: 'gpt2' } as const;
 
@@ -13,6 +13,12 @@ test('a process takes more with every thread and with a larger vocabulary; the r
   assert.ok(thread > 5e6 && thread < 30e6, `${thread}`);
   assert.equal(runtimeBytes({ ...DEMAND, numThreads: 9 }) - one, 8 * thread);
   assert.equal(runtimeBytes({ ...DEMAND, numThreads: 9, backend: 'reference' }), one);
+});
+
+test('a calibration takes what reads it, and more the larger it is', () => {
+  assert.ok(calibrationBytes(0) > 5e6 && calibrationBytes(0) < 15e6);
+  const megabyte = calibrationBytes(1e6) - calibrationBytes(0);
+  assert.ok(megabyte > 1e6 && megabyte < 5e6, `${megabyte}`);
 });
 
 test('hash tables of a vocabulary double: 32,769 tokens take as many places as 65,536', () => {

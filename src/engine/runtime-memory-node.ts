@@ -41,6 +41,9 @@ const MEASURED: Readonly<Record<'sources' | 'package', readonly (readonly [major
  */
 const TABLE_PLACE_BYTES = { gpt2: 230, other: 200 } as const;
 
+/** The modules, and per byte of matrices: the means of models with 0.7 and 7 MB of them. */
+const CALIBRATION = { fixed: 8e6, byte: 2.7 } as const;
+
 /** Of the process, before a model is loaded into it. */
 export function idleRuntimeBytes(): number {
   const { fixed, uncached = 0 } = measured();
@@ -55,6 +58,11 @@ export function runtimeBytes({ numThreads, backend, vocabularySize, tokenizerMod
   const places = 2 ** Math.ceil(Math.log2(Math.max(1, vocabularySize)));
   const placeBytes = tokenizerModel === 'gpt2' ? TABLE_PLACE_BYTES.gpt2 : TABLE_PLACE_BYTES.other;
   return idleRuntimeBytes() + numKernelThreads * thread + places * placeBytes;
+}
+
+/** What reads a calibration, and what is read: its text, its matrices, and what becomes garbage on the way. Measured as above. */
+export function calibrationBytes(matrixBytes: number): number {
+  return CALIBRATION.fixed + CALIBRATION.byte * matrixBytes;
 }
 
 function measured(): RuntimeBytes {

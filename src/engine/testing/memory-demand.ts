@@ -25,6 +25,7 @@ export function memoryDemand(kv: string, ctx: number, maxSequences = 1): MemoryD
     hyperparameters: HYPERPARAMETERS,
     format: parseKvFormat(kv, HYPERPARAMETERS.headDim),
     calibration: undefined,
+    calibrationBytes: 0,
     ctx,
     maxSequences,
     backend: 'wasm',
