@@ -24,11 +24,11 @@ async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Holds every model of a folder to the folder's SHA256SUMS. */
+/** Holds every model and calibration of a folder to the folder's SHA256SUMS. */
 async function checkSums(folder: string): Promise<void> {
   const lines = (await readFile(join(folder, 'SHA256SUMS'), 'utf8')).trim().split('\n');
   const sums = new Map(lines.map((line) => line.split('  ').reverse() as [string, string]));
-  const models = (await readdir(folder)).filter((name) => name.endsWith('.gguf'));
+  const models = (await readdir(folder)).filter((name) => /\.(gguf|kvant\.json)$/.test(name));
   assert.deepEqual([...sums.keys()].sort(), models.sort());
   for (const [name, sum] of sums) assert.equal(await sha256(join(folder, name)), sum, `${name} is damaged`);
 }
