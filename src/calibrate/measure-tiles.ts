@@ -1,9 +1,10 @@
 import type { KvShape } from '../cache/page-layout.ts';
 import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
+import { KvMemory } from '../engine/kv-memory.ts';
 import { logSoftmax } from '../engine/log-softmax.ts';
 import { klDivergence } from '../eval/kld.ts';
-import type { Kernels, StepPages } from '../kernels/kernels.ts';
-import { createStepPages, openPageEnd, openPageNumber } from '../kernels/step-pages.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import { openPageNumber } from '../kernels/step-pages.ts';
 import type { Transformer } from '../model/transformer.ts';
 import type { KvFormat, TileBits, TileKind } from '../quant/kv-format.ts';
 import type { TileLoss } from './learn-upgrades.ts';
@@ -86,37 +87,28 @@ async function runRows(
   onRow: (logits: Float32Array, index: number) => void,
 ): Promise<void> {
   try {
-    const { format } = kernels.config;
-    const pages = createStepPages(kernels, openPageNumber(tokens.length, format) + 1, 1);
+    const memory = new KvMemory(kernels, { sealed: openPageNumber(tokens.length, kernels.config.format) + 1, open: 1 });
+    const sequence = memory.createSequencePages();
     let next = 0;
-    for (let firstPosition = 0; firstPosition < tokens.length;) {
-      const end = Math.min(openPageEnd(firstPosition, format), tokens.length, firstPosition + kernels.config.maxRows);
+    while (sequence.numTokens < tokens.length) {
+      const first = sequence.numTokens;
+      const numRows = Math.min(sequence.numTokensToFull, tokens.length - first, kernels.config.maxRows);
       const outputRows: number[] = [];
-      for (let i = next; i < positions.length && positions[i] < end; i++) outputRows.push(positions[i] - firstPosition);
-      await transformer.forward(stepOf(pages, format, tokens, firstPosition, end, outputRows));
+      for (let i = next; i < positions.length && positions[i] < first + numRows; i++)
+        outputRows.push(positions[i] - first);
+      sequence.reserve(numRows);
+      const segments = [{ ...sequence.segment(numRows), firstRow: 0, numRows }];
+      await transformer.forward({
+        tokenIds: tokens.slice(first, first + numRows),
+        segments,
+        outputRows,
+        pages: memory.pages,
+      });
       outputRows.forEach((_, row) => onRow(kernels.readRow(transformer.logits, row), next + row));
       next += outputRows.length;
-      firstPosition = end;
+      sequence.commit(numRows);
     }
   } finally {
     await close();
   }
-}
-
-function stepOf(
-  pages: StepPages,
-  format: KvFormat,
-  tokens: readonly number[],
-  firstPosition: number,
-  end: number,
-  outputRows: readonly number[],
-): Parameters<Transformer['forward']>[0] {
-  const page = openPageNumber(firstPosition, format);
-  const segment = {
-    ...{ firstRow: 0, numRows: end - firstPosition, firstPosition, openPage: 0 },
-    sealedPages: Array.from({ length: page }, (_, i) => i),
-    sinkPage: pages.sink && 0,
-    sealInto: end === openPageEnd(firstPosition, format) ? page : undefined,
-  };
-  return { tokenIds: tokens.slice(firstPosition, end), segments: [segment], outputRows, pages };
 }
