@@ -2,7 +2,7 @@ import { numSealedPages, type SequencePages } from '../cache/sequence-pages.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { EngineRun } from './engine-run.ts';
 import type { KvMemory } from './kv-memory.ts';
-import { planAdmission } from './scheduler.ts';
+import { planReservation } from './scheduler.ts';
 import type { SequenceState } from './sequence.ts';
 
 /** Gives waiting sequences their pages, as far as there are any. */
@@ -44,7 +44,7 @@ export class Admission {
       freeOpenPages: pools.open.numFree - sum(reserved.map(({ openPages }) => openPages)),
       unreservedSealedPages: pools.sealed.numFree - sum(reserved.map(({ sealedPages }) => sealedPages)),
     };
-    const evicted = planAdmission(need, capacity, this.#conversations.evictable(request.conversation));
+    const evicted = planReservation(need, capacity, this.#conversations.evictable(request.conversation));
     for (const conversation of evicted ?? []) this.#conversations.release(conversation);
     return evicted !== undefined;
   }

@@ -33,8 +33,8 @@ test('segments follow each other in the order of the plan, with the tokens and p
   const first = runningSequence(1, 20, 12);
   const second = runningSequence(2, 6, 5);
   const plan = [
-    { id: 2, numTokens: 1 },
-    { id: 1, numTokens: 8 },
+    { id: 2, numTokens: 1, numDraft: 0 },
+    { id: 1, numTokens: 8, numDraft: 0 },
   ];
   const { step, entries } = createBatch(plan, [first, second], STEP_PAGES);
   assert.deepEqual(step.tokenIds, [...second.tokens.slice(5, 6), ...first.tokens.slice(12, 20)]);
@@ -61,7 +61,7 @@ test('segments follow each other in the order of the plan, with the tokens and p
 test('logits are computed where someone wants them: log-probabilities, and the next token at the end of the prompt', () => {
   const outputsOf = (numTokens: number, changes: object): number[] => {
     const sequence = runningSequence(1, 12, 0, changes);
-    return createBatch([{ id: 1, numTokens }], [sequence], STEP_PAGES).entries[0].outputs.map(
+    return createBatch([{ id: 1, numTokens, numDraft: 0 }], [sequence], STEP_PAGES).entries[0].outputs.map(
       ({ position }) => position,
     );
   };
@@ -74,5 +74,5 @@ test('logits are computed where someone wants them: log-probabilities, and the n
 });
 
 test('a plan that names a sequence which does not run is an error', () => {
-  assert.throws(() => createBatch([{ id: 9, numTokens: 1 }], [], STEP_PAGES), /names sequence 9/);
+  assert.throws(() => createBatch([{ id: 9, numTokens: 1, numDraft: 0 }], [], STEP_PAGES), /names sequence 9/);
 });

@@ -1,4 +1,5 @@
 import type { SequencePages } from '../cache/sequence-pages.ts';
+import { commonPrefixLength } from './common-prefix.ts';
 import type { EvictableCache } from './scheduler.ts';
 
 /** What a conversation has computed so far: token i of `tokens` is stored at position i of `pages`. */
@@ -68,10 +69,4 @@ export class ConversationCache {
 function count(pages: SequencePages): { openPages: number; sealedPages: number } {
   const { open, sealed } = pages.ownedPages();
   return { openPages: open.length, sealedPages: sealed.length };
-}
-
-function commonPrefixLength(a: readonly number[], b: readonly number[]): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
-  return length;
 }

@@ -65,7 +65,7 @@ export class Engine {
     this.#parts = parts;
     const { maxRows } = parts.kernels.config;
     this.#admission = new Admission(parts.memory, this.#conversations);
-    this.#limits = { maxRows, prefillChunk: parts.prefillChunk ?? maxRows };
+    this.#limits = { maxRows, prefillChunk: parts.prefillChunk ?? maxRows, maxPrefillRows: Infinity };
   }
 
   /**

@@ -46,6 +46,7 @@ export function toRunningSequence(sequence: SequenceState): RunningSequence {
     id: sequence.id,
     numPending: sequence.tokens.length - pages.numTokens,
     numTokensToFull: pages.numTokensToFull,
+    numDraft: 0,
   };
 }
 
