@@ -1,4 +1,4 @@
-import type { Segment, Step, StepPages } from '../kernels/kernels.ts';
+import type { Segment, Step } from '../kernels/kernels.ts';
 import type { PlannedSegment } from './scheduler.ts';
 import { pagesOf, type SequenceState } from './sequence.ts';
 
@@ -11,7 +11,9 @@ export interface BatchOutput {
 /** What a step does for one sequence. */
 export interface BatchEntry {
   readonly sequence: SequenceState;
+  /** Tokens that were pending, and drafted ones after them. */
   readonly numTokens: number;
+  readonly draft: readonly number[];
   readonly outputs: readonly BatchOutput[];
 }
 
@@ -27,42 +29,48 @@ export interface Batch {
  * @param sequences at least those that the plan names
  * @throws KvantError OUT_OF_MEMORY if there are too few free pages
  */
-export function createBatch(
-  plan: readonly PlannedSegment[],
-  sequences: readonly SequenceState[],
-  pages: StepPages,
-): Batch {
+export function createBatch(plan: readonly PlannedSegment[], sequences: readonly SequenceState[]): Batch {
   const tokenIds: number[] = [];
   const segments: Segment[] = [];
   const outputRows: number[] = [];
-  const byId = new Map(sequences.map((sequence) => [sequence.id, sequence]));
-  const entries = plan.map(({ id, numTokens }): BatchEntry => {
-    const sequence = byId.get(id);
-    if (!sequence) throw new RangeError(`the plan names sequence ${id}, which does not run`);
-    const segment = createSegment(sequence, numTokens, tokenIds.length);
+  const entries = reserveAll(plan, sequences).map(({ sequence, numTokens, numDraft }): BatchEntry => {
+    const draft = sequence.draft.slice(0, numDraft);
+    const segment = createSegment(sequence, numTokens + numDraft, tokenIds.length);
     segments.push(segment);
     const end = segment.firstPosition + numTokens;
-    for (const token of sequence.tokens.slice(segment.firstPosition, end)) tokenIds.push(token);
-    const outputs = outputPositions(sequence, segment.firstPosition, end).map((position) => {
+    tokenIds.push(...sequence.tokens.slice(segment.firstPosition, end), ...draft);
+    const outputs = outputPositions(sequence, segment.firstPosition, end, numDraft).map((position) => {
       outputRows.push(segment.firstRow + position - segment.firstPosition);
       return { position, outputRow: outputRows.length - 1 };
     });
-    return { sequence, numTokens, outputs };
+    return { sequence, numTokens, draft, outputs };
   });
-  return { step: { tokenIds, segments, outputRows, pages }, entries };
+  return { step: { tokenIds, segments, outputRows }, entries };
 }
 
-function createSegment(sequence: SequenceState, numTokens: number, firstRow: number): Segment {
-  const pages = pagesOf(sequence);
-  pages.reserve(numTokens);
-  return { firstRow, numRows: numTokens, ...pages.segment(numTokens) };
+/** Whoever gets pages may move those of others, so that all get theirs before any place is noted down. */
+function reserveAll(plan: readonly PlannedSegment[], sequences: readonly SequenceState[]) {
+  const byId = new Map(sequences.map((sequence) => [sequence.id, sequence]));
+  return plan.map(({ id, numTokens, numDraft }) => {
+    const sequence = byId.get(id);
+    if (!sequence) throw new RangeError(`the plan names sequence ${id}, which does not run`);
+    pagesOf(sequence).reserve(numTokens + numDraft);
+    return { sequence, numTokens, numDraft };
+  });
 }
 
-/** Positions in [start, end) whose logits someone wants: for log-probabilities, or for the next token. */
-function outputPositions({ request, tokens, maxLength }: SequenceState, start: number, end: number): number[] {
-  const positions = request.logProbsAt.filter((position) => position >= start && position < end);
+function createSegment(sequence: SequenceState, numRows: number, firstRow: number): Segment {
+  return { firstRow, numRows, pages: sequence.cache.pages, ...pagesOf(sequence).segment(numRows) };
+}
+
+/** Positions from `start` on whose logits someone wants: for log-probabilities, for the next token, or to check `numDraft` tokens from `end` on. */
+function outputPositions(sequence: SequenceState, start: number, end: number, numDraft: number): number[] {
+  const { request, tokens, maxLength, numLogProbsGiven } = sequence;
+  const wanted = request.logProbsAt.slice(numLogProbsGiven);
+  const positions = wanted.filter((position) => position >= start && position < end);
   const last = tokens.length - 1;
   const isNextTokenWanted = end === tokens.length && tokens.length < maxLength;
   if (isNextTokenWanted && positions.at(-1) !== last) positions.push(last);
+  for (let i = 0; i < numDraft; i++) positions.push(end + i);
   return positions;
 }

@@ -1,14 +1,17 @@
-import type { SequencePages } from '../cache/sequence-pages.ts';
 import { commonPrefixLength } from './common-prefix.ts';
-import type { EvictableCache } from './scheduler.ts';
+import type { KvSequence } from './kv-sequence.ts';
 
-/** What a conversation has computed so far: token i of `tokens` is stored at position i of `pages`. */
+/** What a conversation has computed so far: token i of `tokens` is stored at position i of `kv`. */
 interface CachedConversation {
   readonly tokens: readonly number[];
-  readonly pages: SequencePages;
+  readonly kv: KvSequence;
+  readonly lastUsed: number;
 }
 
-/** The pages of conversations that nobody runs at the moment, from the least to the most recently used. */
+/**
+ * The pages of conversations that nobody runs at the moment, open pages included: so a turn computes only what is new. Sealed pages are in
+ * the prefix tree as well, and stay there when a conversation loses its own.
+ */
 export class ConversationCache {
   /** A map remembers the order in which its keys were set. */
   readonly #conversations = new Map<number, CachedConversation>();
@@ -16,57 +19,46 @@ export class ConversationCache {
   /**
    * Keeps a conversation's pages, which belong to the cache from now on.
    *
-   * @param tokens of the sequence; those beyond `pages.numTokens` are not computed and not kept
+   * @param tokens of the sequence; those beyond what is stored are not kept
+   * @param lastUsed a moment of the prefix tree
    */
-  keep(conversation: number, tokens: readonly number[], pages: SequencePages): void {
+  keep(conversation: number, tokens: readonly number[], kv: KvSequence, lastUsed: number): void {
     this.release(conversation);
-    this.#conversations.set(conversation, { tokens: tokens.slice(0, pages.numTokens), pages });
+    this.#conversations.set(conversation, { tokens: tokens.slice(0, kv.pages.numTokens), kv, lastUsed });
   }
 
-  /**
-   * Takes a conversation out of the cache to go on with it. Its pages belong to the caller, cut back to what the prompt
-   * shares with them, short of the prompt's last token: that one has to be computed, since its logits say what comes
-   * next.
-   */
-  take(conversation: number | undefined, prompt: readonly number[]): SequencePages | undefined {
-    const cached = this.#get(conversation);
-    if (!cached) return undefined;
-    this.#conversations.delete(conversation as number);
-    const numShared = commonPrefixLength(cached.tokens, prompt);
-    cached.pages.truncate(Math.min(numShared, prompt.length - 1));
-    return cached.pages;
+  /** A conversation's pages, and its tokens that a prompt begins with. They stay in the cache. */
+  find(conversation: number | undefined, prompt: readonly number[]): { kv: KvSequence; numShared: number } | undefined {
+    const cached = conversation === undefined ? undefined : this.#conversations.get(conversation);
+    return cached && { kv: cached.kv, numShared: commonPrefixLength(cached.tokens, prompt) };
+  }
+
+  /** Takes a conversation out of the cache. Its pages belong to the caller. */
+  take(conversation: number): KvSequence | undefined {
+    const kv = this.#conversations.get(conversation)?.kv;
+    this.#conversations.delete(conversation);
+    return kv;
+  }
+
+  /** What a conversation holds, and its tokens. */
+  get(conversation: number): { readonly kv: KvSequence; readonly tokens: readonly number[] } | undefined {
+    return this.#conversations.get(conversation);
   }
 
   /** Lets a conversation's pages go. Nothing happens if it has none. */
   release(conversation: number): void {
-    this.#conversations.get(conversation)?.pages.release();
-    this.#conversations.delete(conversation);
+    this.take(conversation)?.release();
   }
 
-  /** Sealed and open pages that a conversation holds. */
-  held(conversation: number | undefined): { readonly openPages: number; readonly sealedPages: number } {
-    const cached = this.#get(conversation);
-    return cached ? count(cached.pages) : { openPages: 0, sealedPages: 0 };
+  /** The conversation that has not been used for longest; of a tenant, if one is given. */
+  oldest(tenant?: string): { readonly conversation: number; readonly lastUsed: number } | undefined {
+    for (const [conversation, { kv, lastUsed }] of this.#conversations) {
+      if (tenant === undefined || kv.chain.chain.tenant === tenant) return { conversation, lastUsed };
+    }
+    return undefined;
   }
 
-  /** Conversations that may lose their pages, in the order in which they should, except one that is about to go on. */
-  evictable(except: number | undefined): EvictableCache[] {
-    return [...this.#conversations]
-      .filter(([conversation]) => conversation !== except)
-      .map(([conversation, { pages }]) => ({ id: conversation, ...count(pages) }));
+  all(): KvSequence[] {
+    return [...this.#conversations.values()].map(({ kv }) => kv);
   }
-
-  #get(conversation: number | undefined): CachedConversation | undefined {
-    return conversation === undefined ? undefined : this.#conversations.get(conversation);
-  }
-
-  /** For the integrity check. */
-  allPages(): SequencePages[] {
-    return [...this.#conversations.values()].map(({ pages }) => pages);
-  }
-}
-
-function count(pages: SequencePages): { openPages: number; sealedPages: number } {
-  const { open, sealed } = pages.ownedPages();
-  return { openPages: open.length, sealedPages: sealed.length };
 }

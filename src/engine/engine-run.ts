@@ -1,10 +1,10 @@
 import { kvUsage } from '../cache/kv-usage.ts';
-import type { PageLayout } from '../cache/page-layout.ts';
-import { numSealedPages, type PageGeometry, type SequencePages } from '../cache/sequence-pages.ts';
 import type { AnswerText } from './answer-text.ts';
-import type { RequestEvents } from './request.ts';
+import type { KvSequence } from './kv-sequence.ts';
+import type { PrefixTree } from '../cache/prefix-tree.ts';
+import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
-import { numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
+import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
 import type { FinishReason, GenerateResult, KvReport, TextChunk } from './types.ts';
 
 export interface EngineRunParts {
@@ -13,8 +13,6 @@ export interface EngineRunParts {
   readonly timer: RequestTimer;
   readonly events: RequestEvents;
   readonly loadMs: number;
-  readonly kvFormatName: string;
-  readonly sealedLayout: PageLayout;
 }
 
 /** A request between its submission and its result: the sequence, the text that comes of it, and who hears of it. */
@@ -32,23 +30,56 @@ export class EngineRun {
     this.result = this.#settle.promise;
   }
 
-  /** @param pages what the sequence owns from now on; their tokens are those of its prompt */
-  start(pages: SequencePages): void {
-    this.sequence.pages = pages;
-    this.sequence.numCachedTokens = pages.numTokens;
-    this.sequence.status = 'running';
-    this.#parts.timer.start();
+  get tenant(): string {
+    return this.sequence.request.tenant ?? DEFAULT_TENANT;
   }
 
-  /** Counts tokens that a step has computed. */
-  committed(numTokens: number): void {
-    const pages = pagesOf(this.sequence);
-    const totalTokens = this.sequence.request.promptTokens.length;
-    const isPrefill = pages.numTokens < totalTokens;
-    pages.commit(numTokens);
+  get priority(): number {
+    return this.sequence.request.priority ?? 0;
+  }
+
+  /** Whether its prompt has been computed, or found, once. */
+  get isPromptComputed(): boolean {
+    return pagesOf(this.sequence).numTokens >= this.sequence.request.promptTokens.length;
+  }
+
+  /** @param kv what the sequence owns from now on; its tokens are those that the sequence begins with */
+  start(kv: KvSequence): void {
+    const { sequence, events } = this;
+    sequence.kv = kv;
+    sequence.status = 'running';
+    this.#parts.timer.start();
+    if (sequence.numCachedTokens !== undefined) return;
+    sequence.numCachedTokens = kv.pages.numTokens;
+    events.onStart?.({ promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens });
+  }
+
+  /** Lets its pages go; it goes on as soon as there is room. */
+  preempt(): void {
+    const { sequence } = this;
+    kvOf(sequence).release();
+    sequence.kv = undefined;
+    sequence.draft = [];
+    sequence.status = 'waiting';
+    sequence.numPreemptions++;
+  }
+
+  /**
+   * Counts tokens that a step has computed.
+   *
+   * @param tree that is shown the pages which they have filled
+   */
+  committed(numTokens: number, tree: PrefixTree): void {
+    const { request } = this.sequence;
+    const kv = kvOf(this.sequence);
+    const totalTokens = request.promptTokens.length;
+    const isPrefill = kv.pages.numTokens < totalTokens;
+    kv.pages.commit(numTokens);
+    if (request.reusePrefix !== false) kv.publish(tree);
     if (!isPrefill) return;
-    if (pages.numTokens >= totalTokens) this.#parts.timer.promptComputed();
-    this.events.onPrefillProgress({ computedTokens: pages.numTokens, totalTokens });
+    const computedTokens = Math.min(kv.pages.numTokens, totalTokens);
+    if (computedTokens === totalTokens) this.#parts.timer.promptComputed();
+    this.events.onPrefillProgress({ computedTokens, totalTokens });
   }
 
   addToken(token: number): void {
@@ -61,18 +92,8 @@ export class EngineRun {
   finishReason(): FinishReason | undefined {
     const { tokens, maxLength, request } = this.sequence;
     if (this.#parts.answer.hasStopped) return 'stop';
-    const isPromptComputed = pagesOf(this.sequence).numTokens >= request.promptTokens.length;
-    if (!isPromptComputed || tokens.length < maxLength) return undefined;
+    if (!this.isPromptComputed || tokens.length < maxLength) return undefined;
     return numCompletionTokens(this.sequence) === request.maxTokens ? 'length' : 'context';
-  }
-
-  /** Pages that are set aside for the sequence, which it may still allocate. */
-  unallocatedPages(geometry: PageGeometry): { readonly openPages: number; readonly sealedPages: number } {
-    const { open, sealed } = pagesOf(this.sequence).ownedPages();
-    return {
-      openPages: 1 - open.length,
-      sealedPages: numSealedPages(geometry, this.sequence.maxLength) - sealed.length,
-    };
   }
 
   /** Hands out the text that was held back, and resolves the result. The sequence still owns its pages. */
@@ -89,12 +110,13 @@ export class EngineRun {
       text: answer.text,
       tokenIds: sequence.tokens.slice(promptTokens.length),
       promptTokens: promptTokens.length,
-      cachedTokens: sequence.numCachedTokens,
+      cachedTokens: sequence.numCachedTokens ?? 0,
+      preemptions: sequence.numPreemptions,
       completionTokens,
       finishReason: isCut ? 'stop' : reason,
       seed: sampling.seed,
       kv: this.#kvReport(),
-      timings: timer.timings(loadMs, promptTokens.length - sequence.numCachedTokens, completionTokens),
+      timings: timer.timings(loadMs, promptTokens.length - (sequence.numCachedTokens ?? 0), completionTokens),
     });
   }
 
@@ -108,11 +130,10 @@ export class EngineRun {
   }
 
   #kvReport(): KvReport {
-    const { sealedLayout, kvFormatName } = this.#parts;
-    const { pages } = this.sequence;
-    const usage = kvUsage(sealedLayout, pages?.sealedPages.length ?? 0, pages?.numTokens ?? 0);
+    const { cache, kv } = this.sequence;
+    const usage = kvUsage(cache.sealedLayout, kv?.pages.sealedPages.length ?? 0, kv?.pages.numTokens ?? 0);
     return {
-      format: kvFormatName,
+      format: cache.format.name,
       bitsPerElement: usage.bitsPerElement,
       bytes: usage.bytes,
       bytesF16: usage.bytesF16,

@@ -1,46 +1,206 @@
-import type { PageLayout } from '../cache/page-layout.ts';
+import { sealedPageLayout, type PageLayout } from '../cache/page-layout.ts';
 import { PagePool } from '../cache/page-pool.ts';
-import { SequencePages, type PagePools } from '../cache/sequence-pages.ts';
-import type { Kernels, StepPages } from '../kernels/kernels.ts';
-import { createStepPages } from '../kernels/step-pages.ts';
+import type { PageStore, StoredPage } from '../cache/page-store.ts';
+import { isFirstPage, TokenChain, type ChainPage } from '../cache/prefix-chain.ts';
+import { rootKey, type PrefixKey } from '../cache/prefix-key.ts';
+import { PrefixTree, type PrefixNode } from '../cache/prefix-tree.ts';
+import { numSealedPages, numTokensIn, SequencePages, type PageShape } from '../cache/sequence-pages.ts';
+import type { Kernels, PageArena, StepPages } from '../kernels/kernels.ts';
+import { arenaStepPages, PAGE_UNIT_BYTES } from '../kernels/step-pages.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
+import { KvSequence } from './kv-sequence.ts';
 
-/** How many pages of each kind an engine has. */
-export interface PageCounts {
-  readonly sealed: number;
-  /** Also the number of sink pages, where the format has sink tokens. */
-  readonly open: number;
+/** One format's view of the arena. */
+export interface KvCache {
+  readonly format: KvFormat;
+  readonly pages: StepPages;
+  readonly sealedLayout: PageLayout;
+  readonly shape: PageShape;
+  /** Key that chains of this format start with. */
+  readonly root: PrefixKey;
 }
 
-/** All page memory of an engine, and who owns which page of it. */
-export class KvMemory {
-  readonly format: KvFormat;
-  readonly sealedLayout: PageLayout;
-  readonly pages: StepPages;
-  readonly pools: PagePools;
+export interface KvMemoryOptions {
+  /** Everything that pages of a format depend on beside their tokens, see `rootKey`. */
+  readonly identityOf: (format: KvFormat) => Readonly<Record<string, unknown>>;
+  /** Where pages go that are evicted; nowhere if absent. */
+  readonly store?: PageStore | undefined;
+}
 
-  /** @throws KvantError OUT_OF_MEMORY if the backend cannot take them */
-  constructor(kernels: Kernels, counts: PageCounts) {
-    this.format = kernels.config.format;
-    this.pages = createStepPages(kernels, counts.sealed, counts.open);
-    this.sealedLayout = this.pages.sealed.layout;
-    this.pools = {
-      sealed: new PagePool('sealed', counts.sealed),
-      open: new PagePool('open', counts.open),
-      sink: this.pages.sink ? new PagePool('sink', counts.open) : undefined,
-    };
+/** All page memory of an engine: one arena for pages of all formats, and the prefix tree of what is sealed. */
+export class KvMemory {
+  readonly pool: PagePool;
+  readonly tree: PrefixTree;
+  readonly store: PageStore | undefined;
+  /** The format that the engine was loaded with. */
+  readonly defaultCache: KvCache;
+  readonly #kernels: Kernels;
+  readonly #arena: PageArena;
+  readonly #options: KvMemoryOptions;
+  readonly #caches = new Map<KvFormat, KvCache>();
+
+  /**
+   * @param numBytes of the arena
+   * @throws KvantError OUT_OF_MEMORY if the backend cannot take them
+   */
+  constructor(kernels: Kernels, numBytes: number, options: KvMemoryOptions) {
+    this.#kernels = kernels;
+    this.#arena = kernels.createPageArena(Math.floor(numBytes / PAGE_UNIT_BYTES) * PAGE_UNIT_BYTES);
+    this.#options = options;
+    this.pool = new PagePool(this.#arena.numUnits, (from, to, numUnits) => {
+      kernels.copyUnits(this.#arena, from, to, numUnits);
+    });
+    this.tree = new PrefixTree(this.pool);
+    this.store = options.store;
+    this.defaultCache = this.cacheOf(kernels.config.format);
   }
 
-  /** A sequence without tokens, which owns no page yet. */
-  createSequencePages(): SequencePages {
-    return new SequencePages(this.pools, this.format);
+  /** A format's view of the arena. @throws KvantError OUT_OF_MEMORY where the backend has no room for the format's own data */
+  cacheOf(format: KvFormat): KvCache {
+    const known = this.#caches.get(format);
+    if (known) return known;
+    const pages = arenaStepPages(this.#kernels, this.#arena, format);
+    const cache = {
+      format,
+      pages,
+      sealedLayout: sealedPageLayout(format, this.#kernels.config.shape),
+      shape: pageShapeOf(pages),
+      root: rootKey(this.#options.identityOf(format)),
+    };
+    this.#caches.set(format, cache);
+    return cache;
+  }
+
+  /** Most tokens that one sequence can have if it has the arena to itself; 0 if not even one. */
+  longestSequence({ shape }: KvCache, numUnits = this.pool.numUnits): number {
+    const numPages = Math.floor((numUnits - shape.openUnits - shape.sinkUnits) / shape.sealedUnits);
+    return numPages < 0 ? 0 : shape.numSinkTokens + (numPages + 1) * shape.pageSize - 1;
+  }
+
+  /** A sequence without tokens, which owns no page yet. Nobody else gets its pages. */
+  createSequence(cache: KvCache = this.defaultCache): SequencePages {
+    return new SequencePages(this.pool, cache.shape);
+  }
+
+  /**
+   * How much of a sequence need not be computed.
+   *
+   * @param most tokens that may be taken from the cache
+   */
+  match(chain: TokenChain, most: number): PrefixMatch {
+    const nodes: PrefixNode[] = [];
+    const stored: ChainPage[] = [];
+    const { shape } = chain.chain;
+    const numPages = numSealedPages(shape, most);
+    for (let index = 0; index < numPages; index++) {
+      const page = chain.page(index);
+      const node = stored.length === 0 ? this.tree.find(page) : undefined;
+      if (node) nodes.push(node);
+      else if (this.store?.has(page)) stored.push(page);
+      else break;
+    }
+    return { nodes, stored, numTokens: numTokensIn(shape, nodes.length + stored.length) };
+  }
+
+  /**
+   * A sequence that begins with pages of the tree, and with those of the store as far as there is room for them.
+   *
+   * @param makeRoom frees units; false if it cannot
+   */
+  startSequence(cache: KvCache, chain: TokenChain, match: PrefixMatch, makeRoom: MakeRoom): KvSequence {
+    const nodes: PrefixNode[] = [];
+    // What is owned by somebody beside the tree does not go when room is made for the next page.
+    const hold = (node: PrefixNode): void => {
+      this.pool.retain(node.page);
+      nodes.push(node);
+    };
+    match.nodes.forEach(hold);
+    for (const page of match.stored) {
+      const stored = this.store?.get(page);
+      const node = stored && this.insertPage(cache, { ...stored, ...page }, makeRoom);
+      if (!node) break;
+      hold(node);
+    }
+    this.tree.touch(nodes);
+    const prefix = { sealedPages: nodes.map(({ page }) => page), sinkPage: nodes[0]?.sinkPage };
+    const pages = new SequencePages(this.pool, cache.shape, prefix);
+    for (const { page } of nodes) this.pool.release(page);
+    return new KvSequence(cache, chain, pages);
+  }
+
+  /** Puts a page into the arena and the tree. @returns undefined where there is no room, or no place for it in the tree */
+  insertPage({ shape, pages }: KvCache, page: StoredPage, makeRoom: MakeRoom): PrefixNode | undefined {
+    const known = this.tree.find(page);
+    if (known) return known;
+    const sinkUnits = isFirstPage(page) ? shape.sinkUnits : 0;
+    if (!makeRoom(shape.sealedUnits + sinkUnits)) return undefined;
+    const sealed = this.pool.allocate(shape.sealedUnits);
+    const sinkPage = sinkUnits > 0 ? this.pool.allocate(sinkUnits) : undefined;
+    this.#kernels.writePage(pages.sealed, this.pool.unitOf(sealed), page.sealed);
+    if (sinkPage !== undefined && pages.sink && page.sink) {
+      this.#kernels.writePage(pages.sink, this.pool.unitOf(sinkPage), page.sink);
+    }
+    const node = this.tree.insert(page, { page: sealed, sinkPage });
+    // The tree has made itself an owner.
+    this.pool.release(sealed);
+    if (sinkPage !== undefined) this.pool.release(sinkPage);
+    return node;
+  }
+
+  /** A node's bytes, as the store and files keep them. */
+  readNode(cache: KvCache, node: PrefixNode): StoredPage {
+    const { pages } = cache;
+    const read = this.#kernels.readPage.bind(this.#kernels);
+    const sealed = read(pages.sealed, this.pool.unitOf(node.page));
+    const { key, parent, root, tokens, tenant, sinkPage } = node;
+    const sink = pages.sink && sinkPage !== undefined ? read(pages.sink, this.pool.unitOf(sinkPage)) : undefined;
+    return { key, parent, root, tokens, tenant, sealed, sink };
+  }
+
+  /** Lets the least recently used page of the tree go, to the store if there is one. @returns whether there was one */
+  evictOne(tenant?: string): boolean {
+    return this.tree.evictOne((node) => this.#demote(node), tenant);
+  }
+
+  /** Another sequence of the same tokens, with an open page of its own. @throws KvantError OUT_OF_MEMORY */
+  fork({ cache, chain, pages }: KvSequence): KvSequence {
+    const forked = pages.fork((from, to) => {
+      const [source, target] = [this.pool.unitOf(from), this.pool.unitOf(to)];
+      this.#kernels.copyUnits(this.#arena, source, target, this.pool.numUnitsOf(from));
+    });
+    return new KvSequence(cache, chain, forked);
   }
 
   /** @param owners every sequence that may own a page. @throws PageIntegrityError with the sum that fails */
   check(owners: readonly SequencePages[]): void {
-    const owned = owners.map((pages) => pages.ownedPages());
-    this.pools.sealed.check(owned.flatMap(({ sealed }) => sealed));
-    this.pools.open.check(owned.flatMap(({ open }) => open));
-    this.pools.sink?.check(owned.flatMap(({ sink }) => sink));
+    this.pool.check([...this.tree.ownedPages(), ...owners.flatMap((pages) => pages.ownedPages())]);
   }
+
+  #demote(node: PrefixNode): void {
+    if (!this.store || this.store.has(node)) return;
+    const cache = [...this.#caches.values()].find(({ root }) => root === node.root);
+    if (cache) this.store.put(this.readNode(cache, node));
+  }
+}
+
+/** Frees units by letting go what nobody uses; false if it cannot free so many. */
+export type MakeRoom = (numUnits: number) => boolean;
+
+/** What of a sequence is in the cache already. */
+export interface PrefixMatch {
+  /** Pages in the arena, and those that follow in the store. */
+  readonly nodes: readonly PrefixNode[];
+  readonly stored: readonly ChainPage[];
+  readonly numTokens: number;
+}
+
+function pageShapeOf({ format, sealed, open, sink }: StepPages): PageShape {
+  const unitsOf = ({ layout }: { readonly layout: PageLayout }): number => layout.pageBytes / PAGE_UNIT_BYTES;
+  return {
+    pageSize: format.pageSize,
+    numSinkTokens: format.numSinkTokens,
+    sealedUnits: unitsOf(sealed),
+    openUnits: unitsOf(open),
+    sinkUnits: sink ? unitsOf(sink) : 0,
+  };
 }

@@ -1,3 +1,4 @@
+import type { KvFormat } from '../quant/kv-format.ts';
 import type { ResolvedSampling } from './defaults.ts';
 import type { TextChunk } from './types.ts';
 
@@ -13,12 +14,32 @@ export interface EngineRequest {
   readonly logProbsAt: readonly number[];
   /** The conversation that goes on, and whose pages are kept afterwards. */
   readonly conversation: number | undefined;
+  /** Default: the one that the engine was loaded with. */
+  readonly format?: KvFormat | undefined;
+  /** Whose request it is: pages are shared within a tenant. Default: `DEFAULT_TENANT`. */
+  readonly tenant?: string | undefined;
+  /** Higher goes first where the engine's policy is `priority`. Default 0. */
+  readonly priority?: number | undefined;
+  /** False: the whole prompt is computed, and its pages are not kept for others, as measurements need it. Default true. */
+  readonly reusePrefix?: boolean | undefined;
 }
+
+/** Of requests that name no tenant. */
+export const DEFAULT_TENANT = 'default';
 
 /** Who is told what happens to a request. Called during a step; must not throw. */
 export interface RequestEvents {
+  /** The request starts; not told again when it goes on after a preemption. */
+  onStart?(usage: PromptUsage): void;
   onChunk(chunk: TextChunk): void;
   /** @param logProbs [vocabulary], the receiver's own */
   onLogProbs(position: number, logProbs: Float32Array): void;
   onPrefillProgress(progress: { readonly computedTokens: number; readonly totalTokens: number }): void;
+}
+
+/** How much of a prompt need not be computed. */
+export interface PromptUsage {
+  readonly promptTokens: number;
+  /** Found in the cache. */
+  readonly cachedTokens: number;
 }

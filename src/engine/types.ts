@@ -119,6 +119,8 @@ export interface GenerateResult {
   readonly promptTokens: number;
   /** Prompt tokens found in the cache, not computed again. */
   readonly cachedTokens: number;
+  /** How often its pages were given to others for a while, and computed or read again. */
+  readonly preemptions: number;
   readonly completionTokens: number;
   readonly finishReason: FinishReason;
   readonly seed: number;

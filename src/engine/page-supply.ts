@@ -1,0 +1,52 @@
+import type { SequencePages } from '../cache/sequence-pages.ts';
+import type { ConversationCache } from './conversation-cache.ts';
+import type { KvMemory } from './kv-memory.ts';
+
+/** Frees pages that nobody runs on: those of the prefix tree and of idle conversations, the least recently used first. */
+export class PageSupply {
+  readonly #memory: KvMemory;
+  readonly #conversations: ConversationCache;
+
+  constructor(memory: KvMemory, conversations: ConversationCache) {
+    this.#memory = memory;
+    this.#conversations = conversations;
+  }
+
+  /** Makes sure that so many units are free. @returns false if it cannot; what could go is gone then */
+  readonly makeRoom = (numUnits: number): boolean => {
+    const { pool } = this.#memory;
+    while (pool.numFreeUnits < numUnits) if (!this.#evictOne()) return false;
+    return true;
+  };
+
+  /** Lets pages of one tenant go until it holds at most so many units. @returns false if it cannot */
+  limitTenant(tenant: string, mostUnits: number, running: Iterable<SequencePages>): boolean {
+    while (this.unitsOfTenant(tenant, running) > mostUnits) if (!this.#evictOne(tenant)) return false;
+    return true;
+  }
+
+  /** Units of a tenant's pages: those of the tree, of its idle conversations and of sequences that run, each page once. */
+  unitsOfTenant(tenant: string, running: Iterable<SequencePages>): number {
+    const idle = this.#conversations.all().filter(({ chain }) => chain.chain.tenant === tenant);
+    const pages = new Set([...running, ...idle.map((kv) => kv.pages)].flatMap((owner) => owner.ownedPages()));
+    for (const page of this.#memory.tree.ownedPages()) pages.delete(page);
+    return this.unitsOf(pages) + this.#memory.tree.unitsOfTenant(tenant);
+  }
+
+  /** Units of different pages. */
+  unitsOf(pages: ReadonlySet<number>): number {
+    let numUnits = 0;
+    for (const page of pages) numUnits += this.#memory.pool.numUnitsOf(page);
+    return numUnits;
+  }
+
+  #evictOne(tenant?: string): boolean {
+    const idle = this.#conversations.oldest(tenant);
+    const leaf = this.#memory.tree.oldestUse(tenant);
+    if (idle && (leaf === undefined || idle.lastUsed < leaf)) {
+      this.#conversations.release(idle.conversation);
+      return true;
+    }
+    return leaf !== undefined && this.#memory.evictOne(tenant);
+  }
+}
