@@ -39,7 +39,7 @@ export function createBatch(
   const entries = plan.map(({ id, numTokens }): BatchEntry => {
     const sequence = byId.get(id);
     if (!sequence) throw new RangeError(`the plan names sequence ${id}, which does not run`);
-    const segment = createSegment(sequence, numTokens, tokenIds.length);
+    const segment = createSegment(sequence, numTokens, tokenIds.length, pages);
     segments.push(segment);
     const end = segment.firstPosition + numTokens;
     for (const token of sequence.tokens.slice(segment.firstPosition, end)) tokenIds.push(token);
@@ -49,13 +49,13 @@ export function createBatch(
     });
     return { sequence, numTokens, outputs };
   });
-  return { step: { tokenIds, segments, outputRows, pages }, entries };
+  return { step: { tokenIds, segments, outputRows }, entries };
 }
 
-function createSegment(sequence: SequenceState, numTokens: number, firstRow: number): Segment {
-  const pages = pagesOf(sequence);
-  pages.reserve(numTokens);
-  return { firstRow, numRows: numTokens, ...pages.segment(numTokens) };
+function createSegment(sequence: SequenceState, numTokens: number, firstRow: number, pages: StepPages): Segment {
+  const owned = pagesOf(sequence);
+  owned.reserve(numTokens);
+  return { firstRow, numRows: numTokens, pages, ...owned.segment(numTokens) };
 }
 
 /** Positions in [start, end) whose logits someone wants: for log-probabilities, or for the next token. */

@@ -23,6 +23,13 @@ export interface Kernels {
   createActivation(width: number, rows: RowSet): Activation;
   /** A matmul's input: what norm, attention and SwiGLU write and `matmul` reads (for instance as int8 with scales). */
   createOperand(width: number, rows: RowSet): Operand;
+  /**
+   * Prepares a further format, in which segments of later steps may be; nothing if it has been added. The format of `config` needs none.
+   * Between steps.
+   *
+   * @throws RangeError if its pages have another length than those of `config.format`; KvantError OUT_OF_MEMORY
+   */
+  addFormat(format: KvFormat): void;
   /** Allocates `numPages` pages of one layout; pages are told apart by their index in [0, numPages). */
   createPages(layout: PageLayout, numPages: number): PageMemory;
 
@@ -77,6 +84,7 @@ export interface Kernels {
 export interface KernelsConfig {
   readonly shape: KvShape;
   readonly numHeads: number;
+  /** The format that is there from the start; `addFormat` adds others. */
   readonly format: KvFormat;
   /** ropeDim / 2 inverse frequencies: the angle of pair i at position p is p * ropeFrequencies[i]. */
   readonly ropeFrequencies: readonly number[];
@@ -169,11 +177,11 @@ export interface Step {
   readonly segments: readonly Segment[];
   /** Rows whose output is wanted, ascending. */
   readonly outputRows: readonly number[];
-  /** Where each kind of page lies; the same in every step. */
-  readonly pages: StepPages;
 }
 
+/** A format, and where each kind of its pages lies. */
 export interface StepPages {
+  readonly format: KvFormat;
   /** Of the format's sealed layout. */
   readonly sealed: PageMemory;
   /** f16, pageSize tokens. */
@@ -183,13 +191,14 @@ export interface StepPages {
 }
 
 /**
- * Consecutive tokens of one sequence. A segment never goes beyond the end of its open page; one that starts at position 0 may hold
+ * Consecutive tokens of one sequence, in its format. A segment never goes beyond the end of its open page; one that starts at position 0 may hold
  * the sink tokens and the start of page 0.
  */
 export interface Segment {
   readonly firstRow: number;
   readonly numRows: number;
   readonly firstPosition: number;
+  readonly pages: StepPages;
   /** Page indices in `pages.sealed`, in order of position; all the pages before the open one. */
   readonly sealedPages: readonly number[];
   /** Page index in `pages.open`. */

@@ -3,14 +3,21 @@ import type { KvFormat } from '../quant/kv-format.ts';
 import type { Kernels, StepPages } from './kernels.ts';
 
 /**
- * Page memory of all kinds in the kernels' own format: as many sink pages as open ones, where the format has sink tokens.
+ * Page memory of all kinds in a format, which it adds: as many sink pages as open ones, where the format has sink tokens.
  *
- * @throws KvantError OUT_OF_MEMORY if the backend cannot take them
+ * @throws RangeError as `addFormat`; KvantError OUT_OF_MEMORY if the backend cannot take them
  */
-export function createStepPages(kernels: Kernels, numSealed: number, numOpen: number): StepPages {
-  const { format, shape } = kernels.config;
+export function createStepPages(
+  kernels: Kernels,
+  numSealed: number,
+  numOpen: number,
+  format: KvFormat = kernels.config.format,
+): StepPages {
+  const { shape } = kernels.config;
   const { pageSize, numSinkTokens } = format;
+  kernels.addFormat(format);
   return {
+    format,
     sealed: kernels.createPages(sealedPageLayout(format, shape), numSealed),
     open: kernels.createPages(f16PageLayout(pageSize, shape), numOpen),
     sink: numSinkTokens > 0 ? kernels.createPages(f16PageLayout(numSinkTokens, shape), numOpen) : undefined,

@@ -1,9 +1,11 @@
 import type { PageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import {
   checkAttend,
   checkConfig,
   checkEmbed,
+  checkFormat,
   checkKeysValues,
   checkLayer,
   checkMatmul,
@@ -26,6 +28,7 @@ import type {
   RowOrder,
   RowSet,
   Step,
+  StepPages,
   TensorSource,
   Vector,
 } from '../kernels.ts';
@@ -46,7 +49,8 @@ const TILE_CACHE_BYTES = 256 * 2 ** 20;
 /** A step that has begun, its memories looked up. */
 interface RunningStep {
   readonly step: Step;
-  readonly memory: StepMemory;
+  /** Of each segment. */
+  readonly memories: readonly StepMemory[];
 }
 
 /**
@@ -66,6 +70,7 @@ export class ReferenceKernels implements Kernels {
   readonly #keyValues: KeyValues;
   readonly #buffers: RowBuffer[] = [];
   readonly #tileCaches: TileCache[] = [];
+  readonly #formats = new Set<KvFormat>();
   #weightBytes = 0;
   #pageBytes = 0;
   #closed = false;
@@ -78,6 +83,14 @@ export class ReferenceKernels implements Kernels {
     checkConfig(config);
     this.config = config;
     this.#keyValues = new KeyValues(config);
+    this.#formats.add(config.format);
+  }
+
+  addFormat(format: KvFormat): void {
+    if (this.#formats.has(format)) return;
+    if (this.#running) throw new Error('a step has begun: formats are added between steps');
+    checkFormat(format, this.config);
+    this.#formats.add(format);
   }
 
   async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
@@ -112,16 +125,10 @@ export class ReferenceKernels implements Kernels {
   beginStep(step: Step): void {
     if (this.#closed) throw new KvantError('ENGINE_CLOSED', 'the reference kernels have been closed');
     if (this.#running) throw new Error('a step has begun already: finish it first');
-    checkStep(step, this.config);
-    const sealed = this.#pages.get(step.pages.sealed);
-    const memory = {
-      sealed: sealed.pages,
-      sealedTiles: sealed.tiles,
-      open: this.#pages.get(step.pages.open).pages,
-      sink: step.pages.sink && this.#pages.get(step.pages.sink).pages,
-    };
+    checkStep(step, this.config, this.#formats);
+    const memories = step.segments.map(({ pages }) => this.#memoryOf(pages));
     for (const buffer of this.#buffers) buffer.ensureRows(numRowsOf(step, buffer.rows));
-    this.#running = { step, memory };
+    this.#running = { step, memories };
     this.#lastStep = step;
   }
 
@@ -171,28 +178,32 @@ export class ReferenceKernels implements Kernels {
   }
 
   storeKeysValues(layer: number, q: Activation, k: Activation, v: Activation): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
     checkQueries(q, this.config);
     checkKeysValues(k, v, this.config);
     const [queries, keys, values] = [q, k, v].map((handle) => this.#activations.get(handle));
-    for (const segment of step.segments) this.#keyValues.store(memory, segment, layer, queries, keys, values);
+    step.segments.forEach((segment, index) => {
+      this.#keyValues.store(memories[index], segment, layer, queries, keys, values);
+    });
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
     checkAttend(q, out, this.config);
     const [queries, target] = [this.#activations.get(q), this.#operands.get(out)];
-    for (const segment of step.segments) this.#keyValues.attend(memory, segment, layer, queries, target);
+    step.segments.forEach((segment, index) => {
+      this.#keyValues.attend(memories[index], segment, layer, queries, target);
+    });
   }
 
   sealTiles(layer: number): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
-    for (const segment of step.segments) {
-      if (segment.sealInto !== undefined) this.#keyValues.seal(memory, segment, layer, segment.sealInto);
-    }
+    step.segments.forEach((segment, index) => {
+      if (segment.sealInto !== undefined) this.#keyValues.seal(memories[index], segment, layer, segment.sealInto);
+    });
   }
 
   swiGlu(gate: Activation, up: Activation, out: Operand): void {
@@ -252,6 +263,16 @@ export class ReferenceKernels implements Kernels {
     this.#lastStep = undefined;
     this.#buffers.length = 0;
     this.#tileCaches.length = 0;
+  }
+
+  #memoryOf({ sealed, open, sink }: StepPages): StepMemory {
+    const { pages, tiles } = this.#pages.get(sealed);
+    return {
+      sealed: pages,
+      sealedTiles: tiles,
+      open: this.#pages.get(open).pages,
+      sink: sink && this.#pages.get(sink).pages,
+    };
   }
 
   #createBuffer(width: number, rows: RowSet): RowBuffer {

@@ -1,9 +1,11 @@
-import { sealedPageLayout, type PageLayout } from '../../cache/page-layout.ts';
+import type { PageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import {
   checkAttend,
   checkConfig,
   checkEmbed,
+  checkFormat,
   checkKeysValues,
   checkLayer,
   checkMatmul,
@@ -28,6 +30,7 @@ import type {
   RowOrder,
   RowSet,
   Step,
+  StepPages,
   TensorSource,
   Vector,
 } from '../kernels.ts';
@@ -44,8 +47,8 @@ import {
   OP_SWIGLU,
   STRIP_ROWS,
 } from './assembly/commands.ts';
-import { writeAttentionParameters } from './attention-parameters.ts';
-import { AttentionPlan, stateBytes } from './attention-plan.ts';
+import { AttentionParameters } from './attention-parameters.ts';
+import { AttentionPlan, stateBytes, type PageAddresses } from './attention-plan.ts';
 import type { KernelRuntime } from './kernel-runtime-node.ts';
 import { RopeTable } from './rope-table.ts';
 import { type PackedMatrix, WasmWeights } from './wasm-weights.ts';
@@ -84,7 +87,7 @@ export class WasmKernels implements Kernels {
   readonly #weights: WasmWeights;
   readonly #plan: AttentionPlan;
   readonly #rope: RopeTable;
-  readonly #parameters: number;
+  readonly #parameters: AttentionParameters;
   readonly #partials: number;
   readonly #outputRows: number;
   readonly #matrices = new HandleTable<Matrix, PackedMatrix>('matrix');
@@ -106,8 +109,7 @@ export class WasmKernels implements Kernels {
     this.#weights = new WasmWeights(memory, program, () => runtime.run(), exports.stripBytes);
     this.#plan = new AttentionPlan(memory, config);
     this.#rope = new RopeTable(memory, config.ropeFrequencies, config.maxRows);
-    const layout = sealedPageLayout(config.format, config.shape);
-    this.#parameters = writeAttentionParameters(memory, config, layout, this.#plan.splitPages);
+    this.#parameters = new AttentionParameters(memory, config, this.#plan.splitPages);
     const partialBytes = this.#plan.maxParts * config.numHeads * stateBytes(config.shape.headDim);
     this.#partials = memory.allocate(partialBytes, 'partial results of attention');
     this.#outputRows = memory.allocate(config.maxRows * 4, 'the list of output rows');
@@ -140,6 +142,13 @@ export class WasmKernels implements Kernels {
     return this.#operands.add({ width, rows } as Operand, { floats, quantized });
   }
 
+  addFormat(format: KvFormat): void {
+    if (this.#parameters.formats.has(format)) return;
+    if (this.#recording) throw new Error('a step has begun: formats are added between steps');
+    checkFormat(format, this.config);
+    this.#parameters.add(format);
+  }
+
   createPages(layout: PageLayout, numPages: number): PageMemory {
     const { pageBytes } = layout;
     const address = this.#runtime.memory.allocate(numPages * pageBytes, `${numPages} pages of the KV cache`);
@@ -150,13 +159,8 @@ export class WasmKernels implements Kernels {
   beginStep(step: Step): void {
     this.#runtime.checkOpen();
     if (this.#recording) throw new Error('a step has begun already: finish it first');
-    checkStep(step, this.config);
-    const addressOf = (pages: PageMemory | undefined): ((page: number) => number) => {
-      const buffer = pages && this.#pages.get(pages);
-      return (page) => (buffer ? buffer.address + page * buffer.pageBytes : 0);
-    };
-    const { sealed, open, sink } = step.pages;
-    this.#plan.write(step, { sealed: addressOf(sealed), open: addressOf(open), sink: addressOf(sink) });
+    checkStep(step, this.config, this.#parameters.formats);
+    this.#plan.write(step, (pages) => this.#addressesOf(pages));
     this.#rope.write(step);
     this.#runtime.memory.words(this.#outputRows, step.outputRows.length).set(step.outputRows);
     this.#runtime.program.clear();
@@ -217,8 +221,9 @@ export class WasmKernels implements Kernels {
     checkKeysValues(k, v, this.config);
     const buffers = [q, k, v].map((handle) => this.#activations.get(handle));
     const { cosinesAddress, sinesAddress } = this.#rope;
-    const args = [this.#parameters, layer, this.#plan.rowsAddress, cosinesAddress, sinesAddress, ...buffers];
-    this.#record(OP_STORE_KEYS_VALUES, tokenIds.length * this.config.shape.numKvHeads, args);
+    const { numKvHeads } = this.config.shape;
+    const args = [layer, this.#plan.rowsAddress, cosinesAddress, sinesAddress, ...buffers, numKvHeads];
+    this.#record(OP_STORE_KEYS_VALUES, tokenIds.length * numKvHeads, args);
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
@@ -228,8 +233,8 @@ export class WasmKernels implements Kernels {
     const { floats, quantized } = this.#operands.get(out);
     const { rowsAddress, unitsAddress, numUnits } = this.#plan;
     const query = this.#activations.get(q);
-    this.#record(OP_ATTEND, numUnits, [this.#parameters, layer, unitsAddress, query, this.#partials]);
-    const args = [this.#parameters, rowsAddress, this.#partials, floats, quantized, layer];
+    this.#record(OP_ATTEND, numUnits, [layer, unitsAddress, query, this.#partials]);
+    const args = [layer, rowsAddress, this.#partials, floats, quantized];
     this.#record(OP_MERGE_PARTS, tokenIds.length, args);
   }
 
@@ -238,13 +243,14 @@ export class WasmKernels implements Kernels {
     checkLayer(layer, this.config);
     const { numToSeal, sealListAddress } = this.#plan;
     if (numToSeal === 0) return;
+    const { numKvHeads } = this.config.shape;
     this.#runtime.program.add({
       operation: OP_SEAL,
-      numItems: numToSeal * this.config.shape.numKvHeads,
+      numItems: numToSeal * numKvHeads,
       chunk: 1,
       // Nothing in this step reads a page that it seals.
       barrier: false,
-      args: [this.#parameters, layer, sealListAddress],
+      args: [layer, sealListAddress, numKvHeads],
     });
   }
 
@@ -299,6 +305,19 @@ export class WasmKernels implements Kernels {
     this.#recording = false;
     this.#step = undefined;
     await this.#runtime.close();
+  }
+
+  #addressesOf({ format, sealed, open, sink }: StepPages): PageAddresses {
+    const addressOf = (pages: PageMemory): ((page: number) => number) => {
+      const { address, pageBytes } = this.#pages.get(pages);
+      return (page) => address + page * pageBytes;
+    };
+    return {
+      parameters: this.#parameters.addressOf(format),
+      sealed: addressOf(sealed),
+      open: addressOf(open),
+      sink: sink ? addressOf(sink) : () => 0,
+    };
   }
 
   #pageView(pages: PageMemory, page: number): Uint8Array {

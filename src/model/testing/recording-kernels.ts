@@ -116,6 +116,10 @@ export class RecordingKernels implements Kernels {
     this.calls.push('finishStep');
   }
 
+  addFormat(): void {
+    throw new Error('a model adds no formats');
+  }
+
   createPages(): PageMemory {
     throw new Error('a model allocates no pages');
   }
