@@ -20,7 +20,7 @@ const F16: KvFormat = { ...parseKvFormat('f16', 16), pageSize: 32 };
 const FORMATS = new Set([CONFIG.format, F16]);
 
 function memory(layout: PageMemory['layout'], numPages: number): PageMemory {
-  return { layout, numPages } as PageMemory;
+  return { layout, numPages, arena: undefined } as PageMemory;
 }
 
 function pagesFor(format: KvFormat): StepPages {

@@ -1,5 +1,5 @@
 import { tileBits, type KvFormat, type TileBits, type TileKind } from '../quant/kv-format.ts';
-import type { KernelsConfig, PageMemory, RowSet, Segment, Step, StepPages } from './kernels.ts';
+import type { KernelsConfig, PageArena, PageMemory, RowSet, Segment, Step, StepPages } from './kernels.ts';
 import { openPageEnd, openPageNumber } from './step-pages.ts';
 
 /**
@@ -25,8 +25,7 @@ export function checkStep(step: Step, config: KernelsConfig, formats: ReadonlySe
   });
   check(nextRow === numRows, `segments cover ${nextRow} rows of ${numRows}`);
   checkOutputRows(step.outputRows, numRows);
-  checkDistinct(step.segments, 'openPage', ({ open }) => open);
-  checkDistinct(step.segments, 'sealInto', ({ sealed }) => sealed);
+  checkWrites(step.segments);
 }
 
 /** @throws RangeError if an id is not a row of a table of `numRows` */
@@ -120,19 +119,19 @@ function checkOutputRows(outputRows: readonly number[], numRows: number): void {
   }
 }
 
-function checkDistinct(
-  segments: readonly Segment[],
-  field: 'openPage' | 'sealInto',
-  memoryOf: (pages: StepPages) => PageMemory,
-): void {
-  const written = new Map<object, Set<number>>();
-  for (const { pages, [field]: page } of segments) {
-    if (page === undefined) continue;
-    const memory = memoryOf(pages);
-    const seen = written.get(memory) ?? new Set<number>();
-    check(!seen.has(page), `two segments write to page ${page} (${field})`);
-    written.set(memory, seen.add(page));
-  }
+/** That all pages which the step writes start at places of their own. (Of an arena, that could still overlap.) */
+function checkWrites(segments: readonly Segment[]): void {
+  const written = new Map<PageMemory | PageArena, Map<number, string>>();
+  const add = (field: string, memory: PageMemory, page: number): void => {
+    const place = memory.arena ?? memory;
+    const fields = written.get(place) ?? new Map<number, string>();
+    const other = fields.get(page);
+    check(other !== field, `two segments write to page ${page} (${field})`);
+    check(other === undefined, `page ${page} of an arena is both ${other} and ${field}`);
+    written.set(place, fields.set(page, field));
+  };
+  for (const { pages, openPage } of segments) add('openPage', pages.open, openPage);
+  for (const { pages, sealInto } of segments) if (sealInto !== undefined) add('sealInto', pages.sealed, sealInto);
 }
 
 function checkPage(page: number, memory: PageMemory, what: string): void {

@@ -32,6 +32,15 @@ export interface Kernels {
   addFormat(format: KvFormat): void;
   /** Allocates `numPages` pages of one layout; pages are told apart by their index in [0, numPages). */
   createPages(layout: PageLayout, numPages: number): PageMemory;
+  /** Allocates zeroed memory for pages of several layouts. @throws RangeError if it is not whole units; KvantError OUT_OF_MEMORY */
+  createPageArena(numBytes: number): PageArena;
+  /**
+   * Pages of one layout anywhere in an arena: a page's index is the unit at which it starts. That pages in use don't overlap is for the
+   * caller to see to.
+   */
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory;
+  /** Copies units within an arena, as if by way of another place where the two overlap. Between steps. @throws RangeError outside of it */
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void;
 
   // ---- a step, in this order: beginStep, operations (and flush, any number of times), finishStep ----
 
@@ -74,7 +83,7 @@ export interface Kernels {
   /** A copy of a page's bytes, for tests, files and other tiers. */
   readPage(pages: PageMemory, page: number): Uint8Array;
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void;
-  /** Bytes that weights, pages and scratch take in this backend. */
+  /** Bytes that weights, pages (an arena counts once) and scratch take in this backend. */
   memoryUsage(): MemoryUsage;
   /** Ends threads and lets memory go. The object is dead afterwards. */
   close(): Promise<void>;
@@ -157,7 +166,15 @@ export interface Operand {
 export interface PageMemory {
   readonly [brand]: 'PageMemory';
   readonly layout: PageLayout;
+  /** Indices are in [0, numPages). In an arena: units at which a whole page can start. */
   readonly numPages: number;
+  /** In which the pages lie; undefined for pages of `createPages`. */
+  readonly arena: PageArena | undefined;
+}
+export interface PageArena {
+  readonly [brand]: 'PageArena';
+  /** Of PAGE_UNIT_BYTES each (cache/page-layout.ts). */
+  readonly numUnits: number;
 }
 
 export interface MatmulOutput {

@@ -1,6 +1,6 @@
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
-import type { Kernels, StepPages } from './kernels.ts';
+import type { Kernels, PageArena, StepPages } from './kernels.ts';
 
 /**
  * Page memory of all kinds in a format, which it adds: as many sink pages as open ones, where the format has sink tokens.
@@ -21,6 +21,19 @@ export function createStepPages(
     sealed: kernels.createPages(sealedPageLayout(format, shape), numSealed),
     open: kernels.createPages(f16PageLayout(pageSize, shape), numOpen),
     sink: numSinkTokens > 0 ? kernels.createPages(f16PageLayout(numSinkTokens, shape), numOpen) : undefined,
+  };
+}
+
+/** Pages of all kinds in a format, which it adds, anywhere in an arena. @throws RangeError, KvantError as `addFormat` */
+export function arenaStepPages(kernels: Kernels, arena: PageArena, format: KvFormat): StepPages {
+  const { shape } = kernels.config;
+  const { pageSize, numSinkTokens } = format;
+  kernels.addFormat(format);
+  return {
+    format,
+    sealed: kernels.arenaPages(arena, sealedPageLayout(format, shape)),
+    open: kernels.arenaPages(arena, f16PageLayout(pageSize, shape)),
+    sink: numSinkTokens > 0 ? kernels.arenaPages(arena, f16PageLayout(numSinkTokens, shape)) : undefined,
   };
 }
 

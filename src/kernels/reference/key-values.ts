@@ -85,7 +85,6 @@ export class KeyValues {
         memory.sealed.writeTile({ page: target, layer, head, kind }, Float32Array.from(values), feedback);
       }
     }
-    memory.sealedTiles.forgetPage(target);
   }
 
   #feedbackOf(format: KvFormat, layer: number, head: number): Float32Array | undefined {

@@ -1,4 +1,4 @@
-import type { PageLayout } from '../../cache/page-layout.ts';
+import { PAGE_UNIT_BYTES, type PageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
 import type { KvFormat } from '../../quant/kv-format.ts';
 import {
@@ -16,6 +16,7 @@ import {
   checkSwiGlu,
 } from '../check-operands.ts';
 import { checkRow, checkStep, checkTokenIds, numRowsOf } from '../check-step.ts';
+import { arenaPageMemory, checkCopy, unitsOf } from '../page-units.ts';
 import type {
   Activation,
   Kernels,
@@ -24,9 +25,11 @@ import type {
   Matrix,
   MemoryUsage,
   Operand,
+  PageArena,
   PageMemory,
   RowOrder,
   RowSet,
+  Segment,
   Step,
   StepPages,
   TensorSource,
@@ -37,7 +40,7 @@ import { HandleTable } from '../handles.ts';
 import { KeyValues } from './key-values.ts';
 import type { StepMemory } from './key-values.ts';
 import { matmul } from './matmul.ts';
-import { Pages } from './pages.ts';
+import { ArenaBytes, Pages } from './pages.ts';
 import { RowBuffer } from './row-buffer.ts';
 import { TileCache } from './tile-cache.ts';
 import { readMatrix, readVector } from './weights.ts';
@@ -67,6 +70,7 @@ export class ReferenceKernels implements Kernels {
   readonly #activations = new HandleTable<Activation, RowBuffer>('activation');
   readonly #operands = new HandleTable<Operand, RowBuffer>('operand');
   readonly #pages = new HandleTable<PageMemory, { pages: Pages; tiles: TileCache }>('page memory');
+  readonly #arenas = new HandleTable<PageArena, ArenaBytes>('page arena');
   readonly #keyValues: KeyValues;
   readonly #buffers: RowBuffer[] = [];
   readonly #tileCaches: TileCache[] = [];
@@ -115,11 +119,33 @@ export class ReferenceKernels implements Kernels {
   }
 
   createPages(layout: PageLayout, numPages: number): PageMemory {
-    const pages = new Pages(layout, numPages);
-    const tiles = new TileCache(pages, TILE_CACHE_BYTES);
-    this.#pageBytes += pages.sizeBytes;
-    this.#tileCaches.push(tiles);
-    return this.#pages.add({ layout, numPages } as PageMemory, { pages, tiles });
+    unitsOf(layout.pageBytes * numPages, `${numPages} pages`);
+    const handle = { layout, numPages, arena: undefined } as PageMemory;
+    return this.#addPages(handle, new Pages(layout, numPages)).handle;
+  }
+
+  createPageArena(numBytes: number): PageArena {
+    const numUnits = unitsOf(numBytes, 'an arena of pages');
+    const arena = new ArenaBytes(numBytes);
+    this.#pageBytes += numBytes;
+    return this.#arenas.add({ numUnits } as PageArena, arena);
+  }
+
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory {
+    const bytes = this.#arenas.get(arena);
+    const memory = arenaPageMemory(arena, layout);
+    const { handle, tiles } = this.#addPages(memory, new Pages(layout, memory.numPages, bytes));
+    bytes.watch((startBytes, endBytes) => tiles.forgetBytes(startBytes, endBytes));
+    return handle;
+  }
+
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
+    if (this.#running) throw new Error('a step has begun: units are copied between steps');
+    const memory = this.#arenas.get(arena);
+    checkCopy(arena, fromUnit, toUnit, numUnits);
+    const [from, to, length] = [fromUnit, toUnit, numUnits].map((units) => units * PAGE_UNIT_BYTES);
+    memory.changes(to, to + length);
+    memory.bytes.copyWithin(to, from, from + length);
   }
 
   beginStep(step: Step): void {
@@ -127,6 +153,7 @@ export class ReferenceKernels implements Kernels {
     if (this.#running) throw new Error('a step has begun already: finish it first');
     checkStep(step, this.config, this.#formats);
     const memories = step.segments.map(({ pages }) => this.#memoryOf(pages));
+    step.segments.forEach((segment, index) => announceWrites(segment, memories[index]));
     for (const buffer of this.#buffers) buffer.ensureRows(numRowsOf(step, buffer.rows));
     this.#running = { step, memories };
     this.#lastStep = step;
@@ -246,8 +273,9 @@ export class ReferenceKernels implements Kernels {
     if (bytes.length !== target.length) {
       throw new RangeError(`${bytes.length} bytes for a page of ${target.length}`);
     }
-    target.set(bytes);
+    memory.pages.changes(page);
     memory.tiles.forgetPage(page);
+    target.set(bytes);
   }
 
   memoryUsage(): MemoryUsage {
@@ -263,6 +291,13 @@ export class ReferenceKernels implements Kernels {
     this.#lastStep = undefined;
     this.#buffers.length = 0;
     this.#tileCaches.length = 0;
+  }
+
+  #addPages(handle: PageMemory, pages: Pages): { handle: PageMemory; tiles: TileCache } {
+    const tiles = new TileCache(pages, TILE_CACHE_BYTES);
+    this.#pageBytes += pages.sizeBytes;
+    this.#tileCaches.push(tiles);
+    return { handle: this.#pages.add(handle, { pages, tiles }), tiles };
   }
 
   #memoryOf({ sealed, open, sink }: StepPages): StepMemory {
@@ -286,4 +321,14 @@ export class ReferenceKernels implements Kernels {
     if (!this.#running) throw new Error('no step has begun');
     return this.#running;
   }
+}
+
+/** That pages of a segment are about to change, so that nobody keeps what lay there before. */
+function announceWrites({ openPage, sinkPage, sealInto }: Segment, memory: StepMemory): void {
+  const { open, sink, sealed, sealedTiles } = memory;
+  open.changes(openPage);
+  if (sink && sinkPage !== undefined) sink.changes(sinkPage);
+  if (sealInto === undefined) return;
+  sealed.changes(sealInto);
+  sealedTiles.forgetPage(sealInto);
 }

@@ -26,6 +26,7 @@ import type {
   Matrix,
   MemoryUsage,
   Operand,
+  PageArena,
   PageMemory,
   RowOrder,
   RowSet,
@@ -51,17 +52,13 @@ import { AttentionParameters } from './attention-parameters.ts';
 import { AttentionPlan, stateBytes, type PageAddresses } from './attention-plan.ts';
 import type { KernelRuntime } from './kernel-runtime-node.ts';
 import { RopeTable } from './rope-table.ts';
+import { WasmPages } from './wasm-pages.ts';
 import { type PackedMatrix, WasmWeights } from './wasm-weights.ts';
 
 interface OperandBuffer {
   readonly floats: number;
   /** 0 where activations stay float32, or the width is not whole groups of 32: then weights are multiplied as float32. */
   readonly quantized: number;
-}
-
-interface PageBuffer {
-  readonly address: number;
-  readonly pageBytes: number;
 }
 
 /** Batches of this many rows wait for weights, not for arithmetic. */
@@ -94,9 +91,8 @@ export class WasmKernels implements Kernels {
   readonly #vectors = new HandleTable<Vector, number>('vector');
   readonly #activations = new HandleTable<Activation, number>('activation');
   readonly #operands = new HandleTable<Operand, OperandBuffer>('operand');
-  readonly #pages = new HandleTable<PageMemory, PageBuffer>('page memory');
+  readonly #pages: WasmPages;
   #weightBytes = 0;
-  #pageBytes = 0;
   #step: Step | undefined;
   #recording = false;
 
@@ -108,6 +104,7 @@ export class WasmKernels implements Kernels {
     this.#runtime = runtime;
     this.#weights = new WasmWeights(memory, program, () => runtime.run(), exports.stripBytes);
     this.#plan = new AttentionPlan(memory, config);
+    this.#pages = new WasmPages(memory);
     this.#rope = new RopeTable(memory, config.ropeFrequencies, config.maxRows);
     this.#parameters = new AttentionParameters(memory, config, this.#plan.splitPages);
     const partialBytes = this.#plan.maxParts * config.numHeads * stateBytes(config.shape.headDim);
@@ -150,10 +147,20 @@ export class WasmKernels implements Kernels {
   }
 
   createPages(layout: PageLayout, numPages: number): PageMemory {
-    const { pageBytes } = layout;
-    const address = this.#runtime.memory.allocate(numPages * pageBytes, `${numPages} pages of the KV cache`);
-    this.#pageBytes += numPages * pageBytes;
-    return this.#pages.add({ layout, numPages } as PageMemory, { address, pageBytes });
+    return this.#pages.create(layout, numPages);
+  }
+
+  createPageArena(numBytes: number): PageArena {
+    return this.#pages.createArena(numBytes);
+  }
+
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory {
+    return this.#pages.inArena(arena, layout);
+  }
+
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
+    if (this.#recording) throw new Error('a step has begun: units are copied between steps');
+    this.#pages.copyUnits(arena, fromUnit, toUnit, numUnits);
   }
 
   beginStep(step: Step): void {
@@ -287,17 +294,17 @@ export class WasmKernels implements Kernels {
   }
 
   readPage(pages: PageMemory, page: number): Uint8Array {
-    return Uint8Array.from(this.#pageView(pages, page));
+    return Uint8Array.from(this.#pages.bytesOf(pages, page));
   }
 
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void {
-    const target = this.#pageView(pages, page);
+    const target = this.#pages.bytesOf(pages, page);
     if (bytes.length !== target.length) throw new RangeError(`${bytes.length} bytes for a page of ${target.length}`);
     target.set(bytes);
   }
 
   memoryUsage(): MemoryUsage {
-    const [weightBytes, pageBytes] = [this.#weightBytes, this.#pageBytes];
+    const [weightBytes, pageBytes] = [this.#weightBytes, this.#pages.numBytes];
     return { weightBytes, pageBytes, scratchBytes: this.#runtime.memory.allocatedBytes - weightBytes - pageBytes };
   }
 
@@ -308,24 +315,12 @@ export class WasmKernels implements Kernels {
   }
 
   #addressesOf({ format, sealed, open, sink }: StepPages): PageAddresses {
-    const addressOf = (pages: PageMemory): ((page: number) => number) => {
-      const { address, pageBytes } = this.#pages.get(pages);
-      return (page) => address + page * pageBytes;
-    };
     return {
       parameters: this.#parameters.addressOf(format),
-      sealed: addressOf(sealed),
-      open: addressOf(open),
-      sink: sink ? addressOf(sink) : () => 0,
+      sealed: this.#pages.addressOf(sealed),
+      open: this.#pages.addressOf(open),
+      sink: sink ? this.#pages.addressOf(sink) : () => 0,
     };
-  }
-
-  #pageView(pages: PageMemory, page: number): Uint8Array {
-    const { address, pageBytes } = this.#pages.get(pages);
-    if (!Number.isInteger(page) || page < 0 || page >= pages.numPages) {
-      throw new RangeError(`page ${page} is not in [0, ${pages.numPages})`);
-    }
-    return this.#runtime.memory.bytes(address + page * pageBytes, pageBytes);
   }
 
   /** An operation whose items are claimed one at a time, and that everything after it waits for. */
