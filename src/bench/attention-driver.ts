@@ -120,11 +120,12 @@ export class AttentionDriver {
       firstRow: 0,
       numRows,
       firstPosition,
+      pages: this.#pages,
       sealedPages: Array.from({ length: numSealed }, (_, page) => page),
       openPage: 0,
       sinkPage: this.#pages.sink && 0,
       sealInto: fillsPage ? numSealed : undefined,
     };
-    return { tokenIds, segments: [segment], outputRows: [], pages: this.#pages };
+    return { tokenIds, segments: [segment], outputRows: [] };
   }
 }

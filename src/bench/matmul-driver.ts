@@ -91,12 +91,13 @@ export class MatmulDriver {
       firstRow: 0,
       numRows,
       firstPosition: 0,
+      pages: this.#pages,
       sealedPages: [],
       openPage: 0,
       sinkPage: this.#pages.sink && 0,
       sealInto: numRows === openPageEnd(0, format) ? 0 : undefined,
     };
-    return { tokenIds: [...Array(numRows).keys()], segments: [segment], outputRows: [], pages: this.#pages };
+    return { tokenIds: [...Array(numRows).keys()], segments: [segment], outputRows: [] };
   }
 }
 

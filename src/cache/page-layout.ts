@@ -4,6 +4,9 @@ import { tileMetaBytes, tilePlaneBytes } from '../quant/tile-spec.ts';
 
 export type { TileKind } from '../quant/kv-format.ts';
 
+/** Pages are whole units of so many bytes, a cache line, and start at multiples of it. */
+export const PAGE_UNIT_BYTES = 64;
+
 /** What a model keeps of each token: numLayers x numKvHeads heads of headDim channels, in K and in V. */
 export interface KvShape {
   readonly numLayers: number;
@@ -79,7 +82,7 @@ function pageLayout(
   const layers = layerBits.map(([kBits, vBits], layer): LayerLayout => {
     return { kBits, vBits, meta: meta[layer], planes: [first[layer], second[layer]] };
   });
-  return { shape, numTokens, pageBytes: roundUp(endBytes, 64), layers };
+  return { shape, numTokens, pageBytes: roundUp(endBytes, PAGE_UNIT_BYTES), layers };
 }
 
 /** Bits of an element that lie in its first or second plane; 0 if it has no such plane. */

@@ -97,12 +97,11 @@ async function runRows(
       for (let i = next; i < positions.length && positions[i] < first + numRows; i++)
         outputRows.push(positions[i] - first);
       sequence.reserve(numRows);
-      const segments = [{ ...sequence.segment(numRows), firstRow: 0, numRows }];
+      const segments = [{ ...sequence.segment(numRows), firstRow: 0, numRows, pages: memory.pages }];
       await transformer.forward({
         tokenIds: tokens.slice(first, first + numRows),
         segments,
         outputRows,
-        pages: memory.pages,
       });
       outputRows.forEach((_, row) => onRow(kernels.readRow(transformer.logits, row), next + row));
       next += outputRows.length;

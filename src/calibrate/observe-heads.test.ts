@@ -50,10 +50,11 @@ async function runPlainly(
       firstPosition: page * PAGE_SIZE,
       openPage: 0,
       sinkPage: undefined,
+      pages,
     };
     const segment = { ...place, sealInto: page, sealedPages: Array.from({ length: page }, (_, i) => i) };
     const ids = tokens.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
-    await transformer.forward({ tokenIds: ids, segments: [segment], outputRows: [], pages }, (layer, queryRow) => {
+    await transformer.forward({ tokenIds: ids, segments: [segment], outputRows: [] }, (layer, queryRow) => {
       for (let row = 0; row < PAGE_SIZE; row++) {
         const values = queryRow(row);
         queries[layer].forEach((head, h) => head.push(...values.subarray(h * headDim, (h + 1) * headDim)));

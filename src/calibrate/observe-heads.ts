@@ -48,9 +48,10 @@ export class HeadObserver {
       const segment = {
         ...{ firstRow: 0, numRows: pageSize, firstPosition: first, openPage: 0, sinkPage: undefined, sealInto: page },
         sealedPages: Array.from({ length: page }, (_, i) => i),
+        pages: this.#pages,
       };
       const tokenIds = tokens.slice(first, first + pageSize);
-      const step = { tokenIds, segments: [segment], outputRows: [], pages: this.#pages };
+      const step = { tokenIds, segments: [segment], outputRows: [] };
       await this.#model.forward(step, (layer, queryRow) => {
         for (let row = 0; row < pageSize; row++) rows[layer].set(queryRow(row), (first + row) * width);
       });

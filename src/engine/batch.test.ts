@@ -48,6 +48,7 @@ test('segments follow each other in the order of the plan, with the tokens and p
   assert.equal(step.segments[0].sealInto, undefined);
   assert.equal(step.segments[1].sealedPages.length, 1);
   assert.notEqual(step.segments[1].sealInto, undefined); // 20 = 4 + 2 * 8: the page is full
+  assert.ok(step.segments.every(({ pages }) => pages === STEP_PAGES));
   assert.deepEqual(step.outputRows, [0, 8]);
   assert.deepEqual(
     entries.map(({ sequence, outputs }) => [sequence.id, outputs]),

@@ -39,11 +39,11 @@ export async function observeCache(engine: ProbedEngine, tokens: readonly number
       // Of the page that the text ends in: it sees all others sealed.
       const isLast = numLeft <= sequence.numTokensToFull;
       const observed = isLast ? queriesOf(first, numRows, tokens.length) : [];
-      const step = { tokenIds: tokens.slice(first, first + numRows), segments: [{ ...segment, firstRow: 0, numRows }] };
-      await transformer.forward(
-        { ...step, outputRows: [], pages },
-        observed.length > 0 ? into(observed, first) : undefined,
-      );
+      const step = {
+        tokenIds: tokens.slice(first, first + numRows),
+        segments: [{ ...segment, firstRow: 0, numRows, pages }],
+      };
+      await transformer.forward({ ...step, outputRows: [] }, observed.length > 0 ? into(observed, first) : undefined);
       queries.push(...observed);
       open[sequence.sealedPages.length] = kernels.readPage(pages.open, segment.openPage);
       if (pages.sink && segment.sinkPage !== undefined) sink ??= kernels.readPage(pages.sink, segment.sinkPage);

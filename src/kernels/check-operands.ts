@@ -1,3 +1,4 @@
+import type { KvFormat } from '../quant/kv-format.ts';
 import type { Activation, KernelsConfig, MatmulOutput, Matrix, Operand, RowSet, Vector } from './kernels.ts';
 
 /**
@@ -5,15 +6,28 @@ import type { Activation, KernelsConfig, MatmulOutput, Matrix, Operand, RowSet, 
  * what it needs.
  */
 
-export function checkConfig({ shape, numHeads, ropeFrequencies, format }: KernelsConfig): void {
+export function checkConfig(config: KernelsConfig): void {
+  const { shape, numHeads, ropeFrequencies, format } = config;
   const { numKvHeads, headDim } = shape;
   check(numHeads % numKvHeads === 0, `${numHeads} heads do not share ${numKvHeads} KV heads evenly`);
   check(
     2 * ropeFrequencies.length <= headDim,
     `${ropeFrequencies.length} rotary pairs do not fit a head of ${headDim}`,
   );
+  checkFormat(format, config);
+}
+
+/** A format's pages are as long as those of the kernels' own format, and all that it says of layers and heads fits the model. */
+export function checkFormat(format: KvFormat, { shape, format: own }: KernelsConfig): void {
+  const { numLayers, numKvHeads, headDim } = shape;
+  const { name, pageSize, layerBits = { length: numLayers } } = format;
+  check(
+    pageSize === own.pageSize,
+    `${name} has pages of ${pageSize} tokens, and ${own.name} of ${own.pageSize}: formats of the same kernels have pages of one length`,
+  );
+  check(layerBits.length === numLayers, `${name} has bits for ${layerBits.length} layers of ${numLayers}`);
   for (const { rotate, transforms, feedback } of [format.k, format.v]) {
-    const numMatrices = shape.numLayers * numKvHeads;
+    const numMatrices = numLayers * numKvHeads;
     const fits = !transforms || transforms.forward.length === numMatrices * headDim ** 2;
     check(!feedback || feedback.length === numMatrices * headDim ** 2, 'feedback is not a matrix for each head');
     check(fits, `transforms are not ${numMatrices} matrices of ${headDim} x ${headDim}`);

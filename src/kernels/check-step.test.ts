@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
-import { parseKvFormat } from '../quant/kv-format.ts';
+import { parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
 import { checkStep, checkTokenIds } from './check-step.ts';
-import type { KernelsConfig, PageMemory, Segment, Step } from './kernels.ts';
+import type { KernelsConfig, PageMemory, Segment, Step, StepPages } from './kernels.ts';
 
 const SHAPE = { numLayers: 1, numKvHeads: 1, headDim: 16 };
 const CONFIG: KernelsConfig = {
@@ -15,58 +15,70 @@ const CONFIG: KernelsConfig = {
   maxContext: 100,
   numThreads: 1,
 };
-const F16_CONFIG: KernelsConfig = { ...CONFIG, format: { ...parseKvFormat('f16', 16), pageSize: 32 } };
+const F16: KvFormat = { ...parseKvFormat('f16', 16), pageSize: 32 };
+/** Added to the kernels; another one is not. */
+const FORMATS = new Set([CONFIG.format, F16]);
 
 function memory(layout: PageMemory['layout'], numPages: number): PageMemory {
-  return { layout, numPages } as PageMemory;
+  return { layout, numPages, arena: undefined } as PageMemory;
 }
 
-function pagesFor({ format }: KernelsConfig): Step['pages'] {
+function pagesFor(format: KvFormat): StepPages {
   return {
+    format,
     sealed: memory(sealedPageLayout(format, SHAPE), 5),
     open: memory(f16PageLayout(32, SHAPE), 3),
     sink: format.numSinkTokens === 0 ? undefined : memory(f16PageLayout(format.numSinkTokens, SHAPE), 2),
   };
 }
 
+const PAGES = pagesFor(CONFIG.format);
+const F16_PAGES = pagesFor(F16);
+
 /** A valid segment of q4: positions 40 to 49, the second page open, the first one sealed. */
 const SEGMENT: Segment = {
   firstRow: 0,
   numRows: 10,
   firstPosition: 40,
+  pages: PAGES,
   sealedPages: [4],
   openPage: 2,
   sinkPage: 1,
   sealInto: undefined,
 };
 
-function stepOf(segments: readonly Partial<Segment>[], options: Partial<Step> = {}, config = CONFIG): Step {
+function stepOf(segments: readonly Partial<Segment>[], options: Partial<Step> = {}): Step {
   const full = segments.map((segment) => ({ ...SEGMENT, ...segment }));
   const numRows = full.reduce((sum, segment) => sum + segment.numRows, 0);
   return {
     tokenIds: new Array<number>(numRows).fill(0),
     segments: full,
     outputRows: [numRows - 1],
-    pages: pagesFor(config),
     ...options,
   };
 }
 
-function assertRefused(step: Step, message: string, config = CONFIG): void {
-  assert.throws(() => checkStep(step, config), new RangeError(message));
+function checkIt(step: Step): void {
+  checkStep(step, CONFIG, FORMATS);
+}
+
+function assertRefused(step: Step, message: string): void {
+  assert.throws(() => checkIt(step), new RangeError(message));
 }
 
 test('valid steps pass: within a page, from position 0, filling a page, up to the context, several sequences', () => {
   const start = { firstPosition: 0, sealedPages: [], numRows: 36, sealInto: 0 };
-  checkStep(stepOf([{}]), CONFIG);
-  checkStep(stepOf([start]), CONFIG);
-  checkStep(stepOf([{ ...start, numRows: 35, sealInto: undefined }]), CONFIG);
-  checkStep(stepOf([{ firstPosition: 2, numRows: 1, sealedPages: [] }]), CONFIG);
-  checkStep(stepOf([{ firstPosition: 67, numRows: 1, sealInto: 0 }]), CONFIG);
-  checkStep(stepOf([{ firstPosition: 90, sealedPages: [1, 2], sealInto: 0 }]), CONFIG);
-  checkStep(stepOf([{}, { firstRow: 10, openPage: 0, sinkPage: 0 }], { outputRows: [] }), CONFIG);
-  const f16 = { firstPosition: 32, sinkPage: undefined, numRows: 32, sealInto: 0 };
-  checkStep(stepOf([f16], {}, F16_CONFIG), F16_CONFIG);
+  checkIt(stepOf([{}]));
+  checkIt(stepOf([start]));
+  checkIt(stepOf([{ ...start, numRows: 35, sealInto: undefined }]));
+  checkIt(stepOf([{ firstPosition: 2, numRows: 1, sealedPages: [] }]));
+  checkIt(stepOf([{ firstPosition: 67, numRows: 1, sealInto: 0 }]));
+  checkIt(stepOf([{ firstPosition: 90, sealedPages: [1, 2], sealInto: 0 }]));
+  checkIt(stepOf([{}, { firstRow: 10, openPage: 0, sinkPage: 0 }], { outputRows: [] }));
+  const f16 = { firstPosition: 32, pages: F16_PAGES, sinkPage: undefined, numRows: 32, sealInto: 0 };
+  checkIt(stepOf([f16]));
+  // Pages of another memory are others.
+  checkIt(stepOf([{ ...f16, numRows: 8, sealInto: undefined }, { firstRow: 8 }]));
 });
 
 test('rows: none, too many, gaps, segments that do not cover them', () => {
@@ -96,8 +108,8 @@ test('page indices: number of sealed pages, ranges, sinks', () => {
   assertRefused(stepOf([{ openPage: -1 }]), 'segment 0: open page -1 is not in [0, 3)');
   assertRefused(stepOf([{ sinkPage: 2 }]), 'segment 0: sink page 2 is not in [0, 2)');
   assertRefused(stepOf([{ sinkPage: undefined }]), 'segment 0 names no sink page');
-  const f16 = { firstPosition: 32, sinkPage: 0 };
-  assertRefused(stepOf([f16], {}, F16_CONFIG), 'segment 0 names a sink page, and the format f16 has none', F16_CONFIG);
+  const f16 = { firstPosition: 32, pages: F16_PAGES, sinkPage: 0 };
+  assertRefused(stepOf([f16]), 'segment 0 names a sink page, and the format f16 has none');
   assertRefused(stepOf([{}, { firstRow: 10 }]), 'two segments write to page 2 (openPage)');
 });
 
@@ -119,15 +131,17 @@ test('output rows: beyond the step, not ascending', () => {
   assertRefused(stepOf([{}], { outputRows: [3, 3] }), 'output row 3 comes after row 3: they must ascend');
 });
 
-test('page memories of another layout', () => {
-  const pages = pagesFor(CONFIG);
-  const other = { ...pages, sealed: memory(sealedPageLayout(parseKvFormat('q8', 16), SHAPE), 5) };
-  assertRefused(stepOf([{}], { pages: other }), 'sealed pages have another layout than q4');
-  assertRefused(
-    stepOf([{}], { pages: { ...pages, open: memory(f16PageLayout(64, SHAPE), 3) } }),
-    'open pages are not f16 pages of 32 tokens',
-  );
-  assertRefused(stepOf([{}], { pages: { ...pages, sink: undefined } }), 'sink pages are not f16 pages of 4 tokens');
+test('formats that have not been added, and page memories of another layout', () => {
+  const refused = (change: Partial<StepPages>, message: string): void => {
+    const other = { ...SEGMENT, firstRow: 10, openPage: 0, sinkPage: 0, pages: { ...PAGES, ...change } };
+    assertRefused(stepOf([{}, other]), `segment 1${message}`);
+  };
+  const q8: KvFormat = { ...parseKvFormat('q8', 16), pageSize: 32 };
+  refused({ format: q8 }, ' is in the format q8, which has not been added (addFormat)');
+  refused({ format: { ...CONFIG.format } }, ' is in the format q4, which has not been added (addFormat)');
+  refused({ sealed: memory(sealedPageLayout(q8, SHAPE), 5) }, ': sealed pages have another layout than q4');
+  refused({ open: memory(f16PageLayout(64, SHAPE), 3) }, ': open pages are not f16 pages of 32 tokens');
+  refused({ sink: undefined }, ': sink pages are not f16 pages of 4 tokens');
 });
 
 test('token ids that are not rows of the table', () => {

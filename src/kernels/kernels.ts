@@ -23,8 +23,24 @@ export interface Kernels {
   createActivation(width: number, rows: RowSet): Activation;
   /** A matmul's input: what norm, attention and SwiGLU write and `matmul` reads (for instance as int8 with scales). */
   createOperand(width: number, rows: RowSet): Operand;
+  /**
+   * Prepares a further format, in which segments of later steps may be; nothing if it has been added. The format of `config` needs none.
+   * Between steps.
+   *
+   * @throws RangeError if its pages have another length than those of `config.format`; KvantError OUT_OF_MEMORY
+   */
+  addFormat(format: KvFormat): void;
   /** Allocates `numPages` pages of one layout; pages are told apart by their index in [0, numPages). */
   createPages(layout: PageLayout, numPages: number): PageMemory;
+  /** Allocates zeroed memory for pages of several layouts. @throws RangeError if it is not whole units; KvantError OUT_OF_MEMORY */
+  createPageArena(numBytes: number): PageArena;
+  /**
+   * Pages of one layout anywhere in an arena: a page's index is the unit at which it starts. That pages in use don't overlap is for the
+   * caller to see to.
+   */
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory;
+  /** Copies units within an arena, as if by way of another place where the two overlap. Between steps. @throws RangeError outside of it */
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void;
 
   // ---- a step, in this order: beginStep, operations (and flush, any number of times), finishStep ----
 
@@ -67,7 +83,7 @@ export interface Kernels {
   /** A copy of a page's bytes, for tests, files and other tiers. */
   readPage(pages: PageMemory, page: number): Uint8Array;
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void;
-  /** Bytes that weights, pages and scratch take in this backend. */
+  /** Bytes that weights, pages (an arena counts once) and scratch take in this backend. */
   memoryUsage(): MemoryUsage;
   /** Ends threads and lets memory go. The object is dead afterwards. */
   close(): Promise<void>;
@@ -77,6 +93,7 @@ export interface Kernels {
 export interface KernelsConfig {
   readonly shape: KvShape;
   readonly numHeads: number;
+  /** The format that is there from the start; `addFormat` adds others. */
   readonly format: KvFormat;
   /** ropeDim / 2 inverse frequencies: the angle of pair i at position p is p * ropeFrequencies[i]. */
   readonly ropeFrequencies: readonly number[];
@@ -149,7 +166,15 @@ export interface Operand {
 export interface PageMemory {
   readonly [brand]: 'PageMemory';
   readonly layout: PageLayout;
+  /** Indices are in [0, numPages). In an arena: units at which a whole page can start. */
   readonly numPages: number;
+  /** In which the pages lie; undefined for pages of `createPages`. */
+  readonly arena: PageArena | undefined;
+}
+export interface PageArena {
+  readonly [brand]: 'PageArena';
+  /** Of PAGE_UNIT_BYTES each (cache/page-layout.ts). */
+  readonly numUnits: number;
 }
 
 export interface MatmulOutput {
@@ -169,11 +194,11 @@ export interface Step {
   readonly segments: readonly Segment[];
   /** Rows whose output is wanted, ascending. */
   readonly outputRows: readonly number[];
-  /** Where each kind of page lies; the same in every step. */
-  readonly pages: StepPages;
 }
 
+/** A format, and where each kind of its pages lies. */
 export interface StepPages {
+  readonly format: KvFormat;
   /** Of the format's sealed layout. */
   readonly sealed: PageMemory;
   /** f16, pageSize tokens. */
@@ -183,13 +208,14 @@ export interface StepPages {
 }
 
 /**
- * Consecutive tokens of one sequence. A segment never goes beyond the end of its open page; one that starts at position 0 may hold
+ * Consecutive tokens of one sequence, in its format. A segment never goes beyond the end of its open page; one that starts at position 0 may hold
  * the sink tokens and the start of page 0.
  */
 export interface Segment {
   readonly firstRow: number;
   readonly numRows: number;
   readonly firstPosition: number;
+  readonly pages: StepPages;
   /** Page indices in `pages.sealed`, in order of position; all the pages before the open one. */
   readonly sealedPages: readonly number[];
   /** Page index in `pages.open`. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import type { Step } from '../kernels/kernels.ts';
 import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
+import { createStepPages } from '../kernels/step-pages.ts';
 import { PAGE_SIZE, parseKvFormat } from '../quant/kv-format.ts';
 import { normalStream, uniformStream } from '../../test/random-data.ts';
 import { writeGguf } from '../../test/support/gguf-writer.ts';
@@ -26,8 +26,7 @@ async function logitsOf(model: ModelFile, tokenIds: readonly number[]): Promise<
   const limits = { maxRows: PAGE_SIZE, maxContext: NUM_TOKENS, numThreads: 1 };
   const kernels = new ReferenceKernels({ shape, numHeads, format, ropeFrequencies, ...limits });
   const transformer = new Transformer(kernels, await loadWeights(kernels, model), model.hyperparameters);
-  const sealed = kernels.createPages(sealedPageLayout(format, shape), 1);
-  const open = kernels.createPages(f16PageLayout(PAGE_SIZE, shape), 1);
+  const pages = createStepPages(kernels, 1, 1);
   const logits: number[][] = [];
   for (const first of [0, PAGE_SIZE]) {
     const stepIds = tokenIds.slice(first, first + PAGE_SIZE);
@@ -35,13 +34,14 @@ async function logitsOf(model: ModelFile, tokenIds: readonly number[]): Promise<
       firstRow: 0,
       numRows: stepIds.length,
       firstPosition: first,
+      pages,
       sealedPages: first === 0 ? [] : [0],
       openPage: 0,
       sinkPage: undefined,
       sealInto: first === 0 ? 0 : undefined,
     };
     const outputRows = stepIds.map((_, row) => row);
-    const step: Step = { tokenIds: stepIds, segments: [segment], outputRows, pages: { sealed, open, sink: undefined } };
+    const step: Step = { tokenIds: stepIds, segments: [segment], outputRows };
     await transformer.forward(step);
     for (const row of outputRows) logits.push([...kernels.readRow(transformer.logits, row)]);
   }

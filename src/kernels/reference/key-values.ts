@@ -1,6 +1,6 @@
 import { hadamardFloat32, hadamardFloat64 } from '../../quant/hadamard.ts';
 import { multiplyHead } from '../../quant/head-transform.ts';
-import type { TileFormat } from '../../quant/kv-format.ts';
+import type { KvFormat, TileFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig, Segment } from '../kernels.ts';
 import { attendHead } from './attention.ts';
 import type { KeyValueBlock } from './attention.ts';
@@ -9,7 +9,7 @@ import { rope } from './rope.ts';
 import type { RowBuffer } from './row-buffer.ts';
 import type { TileCache } from './tile-cache.ts';
 
-/** The page memories of a step. */
+/** The page memories of a segment. */
 export interface StepMemory {
   readonly sealed: Pages;
   readonly sealedTiles: TileCache;
@@ -42,15 +42,17 @@ export class KeyValues {
    * Rotates and scales the segment's rows of q in place, and stores its keys and values. See `Kernels.storeKeysValues`.
    */
   store(memory: StepMemory, segment: Segment, layer: number, q: RowBuffer, k: RowBuffer, v: RowBuffer): void {
+    const { format } = segment.pages;
     for (let i = 0; i < segment.numRows; i++) {
       const row = segment.firstRow + i;
       const position = segment.firstPosition + i;
-      this.#prepareQueries(layer, q.row(row), position);
+      this.#prepareQueries(format, layer, q.row(row), position);
       const { pages, page, token } = this.#placeOf(memory, segment, position);
       for (let head = 0; head < this.#config.shape.numKvHeads; head++) {
-        const key = this.#storedKey(k.row(row), layer, head, position);
+        const key = this.#storedKey(format, k.row(row), layer, head, position);
         pages.writeToken({ page, layer, head, kind: 'k' }, token, key);
-        pages.writeToken({ page, layer, head, kind: 'v' }, token, this.#storedValue(v.row(row), layer, head));
+        const value = this.#transformed(this.#headOf(v.row(row), head), format.v, layer, head);
+        pages.writeToken({ page, layer, head, kind: 'v' }, token, value);
       }
     }
   }
@@ -66,7 +68,7 @@ export class KeyValues {
         for (let h = kvHead * headsPerKvHead; h < (kvHead + 1) * headsPerKvHead; h++) {
           const output = this.#headOf(out.row(row), h);
           attendHead(this.#headOf(q.row(row), h), segment.firstPosition + i, blocks, this.#scores, output);
-          this.#restoreOutput(output, layer * shape.numKvHeads + kvHead);
+          this.#restoreOutput(segment.pages.format, output, layer * shape.numKvHeads + kvHead);
         }
       }
     }
@@ -74,26 +76,26 @@ export class KeyValues {
 
   /** Seals the layer's tiles of the segment's open page into page `target`. */
   seal(memory: StepMemory, segment: Segment, layer: number, target: number): void {
-    const { shape, format } = this.#config;
+    const { shape } = this.#config;
+    const { format } = segment.pages;
     for (let head = 0; head < shape.numKvHeads; head++) {
       for (const kind of ['k', 'v'] as const) {
         const values = memory.open.readTile({ page: segment.openPage, layer, head, kind }, format.pageSize);
-        const feedback = kind === 'k' ? this.#feedbackOf(layer, head) : undefined;
+        const feedback = kind === 'k' ? this.#feedbackOf(format, layer, head) : undefined;
         memory.sealed.writeTile({ page: target, layer, head, kind }, Float32Array.from(values), feedback);
       }
     }
-    memory.sealedTiles.forgetPage(target);
   }
 
-  #feedbackOf(layer: number, head: number): Float32Array | undefined {
-    const { shape, format } = this.#config;
+  #feedbackOf(format: KvFormat, layer: number, head: number): Float32Array | undefined {
+    const { shape } = this.#config;
     const size = shape.headDim ** 2;
     const index = layer * shape.numKvHeads + head;
     return format.k.feedback?.subarray(index * size, (index + 1) * size);
   }
 
-  #prepareQueries(layer: number, queries: Float64Array, position: number): void {
-    const { shape, numHeads, format, ropeFrequencies } = this.#config;
+  #prepareQueries(format: KvFormat, layer: number, queries: Float64Array, position: number): void {
+    const { shape, numHeads, ropeFrequencies } = this.#config;
     const headsPerKvHead = numHeads / shape.numKvHeads;
     for (let h = 0; h < numHeads; h++) {
       const head = this.#headOf(queries, h);
@@ -105,14 +107,10 @@ export class KeyValues {
     }
   }
 
-  #storedKey(keys: Float64Array, layer: number, head: number, position: number): Float32Array {
+  #storedKey(format: KvFormat, keys: Float64Array, layer: number, head: number, position: number): Float32Array {
     this.#head.set(this.#headOf(keys, head));
     rope(this.#head, position, this.#config.ropeFrequencies);
-    return this.#transformed(this.#head, this.#config.format.k, layer, head);
-  }
-
-  #storedValue(values: Float64Array, layer: number, head: number): Float32Array {
-    return this.#transformed(this.#headOf(values, head), this.#config.format.v, layer, head);
+    return this.#transformed(this.#head, format.k, layer, head);
   }
 
   #transformed(x: Float64Array, { rotate, transforms }: TileFormat, layer: number, head: number): Float32Array {
@@ -123,8 +121,8 @@ export class KeyValues {
   }
 
   /** Undoes V's transform. */
-  #restoreOutput(output: Float64Array, index: number): void {
-    const { rotate, transforms } = this.#config.format.v;
+  #restoreOutput(format: KvFormat, output: Float64Array, index: number): void {
+    const { rotate, transforms } = format.v;
     if (transforms) output.set(multiplyHead(transforms.inverse, index, output, false));
     else if (rotate) hadamardFloat64(output, 0, output.length);
   }
@@ -135,7 +133,7 @@ export class KeyValues {
   }
 
   #placeOf(memory: StepMemory, segment: Segment, position: number): { pages: Pages; page: number; token: number } {
-    const { numSinkTokens, pageSize } = this.#config.format;
+    const { numSinkTokens, pageSize } = segment.pages.format;
     if (memory.sink && segment.sinkPage !== undefined && position < numSinkTokens) {
       return { pages: memory.sink, page: segment.sinkPage, token: position };
     }
@@ -144,7 +142,7 @@ export class KeyValues {
 
   /** Everything that a row of the segment may see, and what lies after it within the segment. */
   #visibleBlocks(memory: StepMemory, segment: Segment, layer: number, head: number): KeyValueBlock[] {
-    const { numSinkTokens, pageSize } = this.#config.format;
+    const { numSinkTokens, pageSize } = segment.pages.format;
     const end = segment.firstPosition + segment.numRows;
     const blocks: KeyValueBlock[] = [];
     const add = (

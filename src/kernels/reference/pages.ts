@@ -1,5 +1,5 @@
 import { KvantError } from '../../errors.ts';
-import { layoutBits, metaOffsetBytes, planeOffsetBytes } from '../../cache/page-layout.ts';
+import { layoutBits, metaOffsetBytes, PAGE_UNIT_BYTES, planeOffsetBytes } from '../../cache/page-layout.ts';
 import type { PageLayout, TileKind } from '../../cache/page-layout.ts';
 import { f16BitsClamped, f16Value } from '../../quant/f16.ts';
 import { tileMetaBytes, tilePlanesBytes } from '../../quant/tile-spec.ts';
@@ -14,28 +14,72 @@ export interface TilePlace {
   readonly kind: TileKind;
 }
 
+/** Memory that pages of several layouts lie in. */
+export class ArenaBytes {
+  readonly bytes: Uint8Array;
+  readonly #onWrite: ((startBytes: number, endBytes: number) => void)[] = [];
+
+  /** @throws KvantError OUT_OF_MEMORY */
+  constructor(numBytes: number) {
+    this.bytes = allocate(numBytes, `${numBytes} bytes of pages`);
+  }
+
+  /** Calls with every range of bytes that is about to change. */
+  watch(onWrite: (startBytes: number, endBytes: number) => void): void {
+    this.#onWrite.push(onWrite);
+  }
+
+  changes(startBytes: number, endBytes: number): void {
+    for (const onWrite of this.#onWrite) onWrite(startBytes, endBytes);
+  }
+}
+
+function allocate(numBytes: number, what: string): Uint8Array {
+  try {
+    return new Uint8Array(numBytes);
+  } catch (cause) {
+    throw new KvantError('OUT_OF_MEMORY', `no memory for ${what}: lower the context`, { cause });
+  }
+}
+
 /** Pages of one layout, as the bytes that docs/page-format.md defines. */
 export class Pages {
   readonly layout: PageLayout;
   readonly numPages: number;
+  readonly #arena: ArenaBytes | undefined;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** From the place of an index to that of the next. */
+  readonly #strideBytes: number;
 
-  /** @throws KvantError OUT_OF_MEMORY */
-  constructor(layout: PageLayout, numPages: number) {
+  /**
+   * @param arena in which the pages lie, each where its index says in units; default: one after the other in memory of their own
+   * @throws KvantError OUT_OF_MEMORY
+   */
+  constructor(layout: PageLayout, numPages: number, arena?: ArenaBytes) {
+    const { pageBytes } = layout;
     this.layout = layout;
     this.numPages = numPages;
-    try {
-      this.#bytes = new Uint8Array(layout.pageBytes * numPages);
-    } catch (cause) {
-      const message = `no memory for ${numPages} pages of ${layout.pageBytes} bytes: lower the context`;
-      throw new KvantError('OUT_OF_MEMORY', message, { cause });
-    }
+    this.#arena = arena;
+    this.#bytes = arena?.bytes ?? allocate(pageBytes * numPages, `${numPages} pages of ${pageBytes} bytes`);
     this.#view = new DataView(this.#bytes.buffer);
+    this.#strideBytes = arena ? PAGE_UNIT_BYTES : pageBytes;
   }
 
+  /** Of memory of their own: none in an arena. */
   get sizeBytes(): number {
-    return this.#bytes.length;
+    return this.#arena ? 0 : this.#bytes.length;
+  }
+
+  /** Where a page starts in its memory. */
+  startBytes(page: number): number {
+    return page * this.#strideBytes;
+  }
+
+  /** Says that a page is about to change, to whoever keeps something of its memory. */
+  changes(page: number): void {
+    const start = this.startBytes(page);
+    this.#arena?.changes(start, start + this.layout.pageBytes);
   }
 
   /** The bytes of a page, not copied. @throws RangeError if there is no such page */
@@ -43,7 +87,7 @@ export class Pages {
     if (!Number.isInteger(page) || page < 0 || page >= this.numPages) {
       throw new RangeError(`page ${page} is not in [0, ${this.numPages})`);
     }
-    const start = page * this.layout.pageBytes;
+    const start = this.startBytes(page);
     return this.#bytes.subarray(start, start + this.layout.pageBytes);
   }
 
@@ -91,7 +135,7 @@ export class Pages {
 
   #f16Offset({ page, layer, head, kind }: TilePlace, token: number): number {
     const tileStart = planeOffsetBytes(this.layout, 0, layer, head, kind);
-    return page * this.layout.pageBytes + tileStart + 2 * token * this.layout.shape.headDim;
+    return this.startBytes(page) + tileStart + 2 * token * this.layout.shape.headDim;
   }
 
   #metaBytes({ page, layer, head, kind }: TilePlace, spec: TileSpec): Uint8Array {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
+import { f16PageLayout } from '../../cache/page-layout.ts';
 import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Activation, KernelsConfig, Matrix, Step } from '../kernels.ts';
+import { createStepPages } from '../step-pages.ts';
 import { f32Tensor } from '../testing/tensor-source.ts';
 import { ReferenceKernels } from './reference-kernels.ts';
 
@@ -17,16 +18,11 @@ const CONFIG: KernelsConfig = {
   numThreads: 1,
 };
 
-function createPages(kernels: ReferenceKernels): Step['pages'] {
-  const { format, shape } = kernels.config;
-  const open = kernels.createPages(f16PageLayout(format.pageSize, shape), 1);
-  return { sealed: kernels.createPages(sealedPageLayout(format, shape), 2), open, sink: undefined };
-}
-
 function stepOf(kernels: ReferenceKernels, tokenIds: readonly number[], outputRows: readonly number[] = []): Step {
   const place = { firstPosition: 0, sealedPages: [], openPage: 0, sinkPage: undefined, sealInto: undefined };
-  const segments = [{ ...place, firstRow: 0, numRows: tokenIds.length }];
-  return { tokenIds, segments, outputRows, pages: createPages(kernels) };
+  const pages = createStepPages(kernels, 2, 1);
+  const segments = [{ ...place, firstRow: 0, numRows: tokenIds.length, pages }];
+  return { tokenIds, segments, outputRows };
 }
 
 async function loadTable(kernels: ReferenceKernels, numRows: number, numCols: number): Promise<Matrix> {

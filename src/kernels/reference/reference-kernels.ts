@@ -1,9 +1,11 @@
-import type { PageLayout } from '../../cache/page-layout.ts';
+import { PAGE_UNIT_BYTES, type PageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import {
   checkAttend,
   checkConfig,
   checkEmbed,
+  checkFormat,
   checkKeysValues,
   checkLayer,
   checkMatmul,
@@ -14,6 +16,7 @@ import {
   checkSwiGlu,
 } from '../check-operands.ts';
 import { checkRow, checkStep, checkTokenIds, numRowsOf } from '../check-step.ts';
+import { arenaPageMemory, checkCopy, unitsOf } from '../page-units.ts';
 import type {
   Activation,
   Kernels,
@@ -22,10 +25,13 @@ import type {
   Matrix,
   MemoryUsage,
   Operand,
+  PageArena,
   PageMemory,
   RowOrder,
   RowSet,
+  Segment,
   Step,
+  StepPages,
   TensorSource,
   Vector,
 } from '../kernels.ts';
@@ -34,7 +40,7 @@ import { HandleTable } from '../handles.ts';
 import { KeyValues } from './key-values.ts';
 import type { StepMemory } from './key-values.ts';
 import { matmul } from './matmul.ts';
-import { Pages } from './pages.ts';
+import { ArenaBytes, Pages } from './pages.ts';
 import { RowBuffer } from './row-buffer.ts';
 import { TileCache } from './tile-cache.ts';
 import { readMatrix, readVector } from './weights.ts';
@@ -46,7 +52,8 @@ const TILE_CACHE_BYTES = 256 * 2 ** 20;
 /** A step that has begun, its memories looked up. */
 interface RunningStep {
   readonly step: Step;
-  readonly memory: StepMemory;
+  /** Of each segment. */
+  readonly memories: readonly StepMemory[];
 }
 
 /**
@@ -63,9 +70,11 @@ export class ReferenceKernels implements Kernels {
   readonly #activations = new HandleTable<Activation, RowBuffer>('activation');
   readonly #operands = new HandleTable<Operand, RowBuffer>('operand');
   readonly #pages = new HandleTable<PageMemory, { pages: Pages; tiles: TileCache }>('page memory');
+  readonly #arenas = new HandleTable<PageArena, ArenaBytes>('page arena');
   readonly #keyValues: KeyValues;
   readonly #buffers: RowBuffer[] = [];
   readonly #tileCaches: TileCache[] = [];
+  readonly #formats = new Set<KvFormat>();
   #weightBytes = 0;
   #pageBytes = 0;
   #closed = false;
@@ -78,6 +87,14 @@ export class ReferenceKernels implements Kernels {
     checkConfig(config);
     this.config = config;
     this.#keyValues = new KeyValues(config);
+    this.#formats.add(config.format);
+  }
+
+  addFormat(format: KvFormat): void {
+    if (this.#formats.has(format)) return;
+    if (this.#running) throw new Error('a step has begun: formats are added between steps');
+    checkFormat(format, this.config);
+    this.#formats.add(format);
   }
 
   async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
@@ -102,26 +119,43 @@ export class ReferenceKernels implements Kernels {
   }
 
   createPages(layout: PageLayout, numPages: number): PageMemory {
-    const pages = new Pages(layout, numPages);
-    const tiles = new TileCache(pages, TILE_CACHE_BYTES);
-    this.#pageBytes += pages.sizeBytes;
-    this.#tileCaches.push(tiles);
-    return this.#pages.add({ layout, numPages } as PageMemory, { pages, tiles });
+    unitsOf(layout.pageBytes * numPages, `${numPages} pages`);
+    const handle = { layout, numPages, arena: undefined } as PageMemory;
+    return this.#addPages(handle, new Pages(layout, numPages)).handle;
+  }
+
+  createPageArena(numBytes: number): PageArena {
+    const numUnits = unitsOf(numBytes, 'an arena of pages');
+    const arena = new ArenaBytes(numBytes);
+    this.#pageBytes += numBytes;
+    return this.#arenas.add({ numUnits } as PageArena, arena);
+  }
+
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory {
+    const bytes = this.#arenas.get(arena);
+    const memory = arenaPageMemory(arena, layout);
+    const { handle, tiles } = this.#addPages(memory, new Pages(layout, memory.numPages, bytes));
+    bytes.watch((startBytes, endBytes) => tiles.forgetBytes(startBytes, endBytes));
+    return handle;
+  }
+
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
+    if (this.#running) throw new Error('a step has begun: units are copied between steps');
+    const memory = this.#arenas.get(arena);
+    checkCopy(arena, fromUnit, toUnit, numUnits);
+    const [from, to, length] = [fromUnit, toUnit, numUnits].map((units) => units * PAGE_UNIT_BYTES);
+    memory.changes(to, to + length);
+    memory.bytes.copyWithin(to, from, from + length);
   }
 
   beginStep(step: Step): void {
     if (this.#closed) throw new KvantError('ENGINE_CLOSED', 'the reference kernels have been closed');
     if (this.#running) throw new Error('a step has begun already: finish it first');
-    checkStep(step, this.config);
-    const sealed = this.#pages.get(step.pages.sealed);
-    const memory = {
-      sealed: sealed.pages,
-      sealedTiles: sealed.tiles,
-      open: this.#pages.get(step.pages.open).pages,
-      sink: step.pages.sink && this.#pages.get(step.pages.sink).pages,
-    };
+    checkStep(step, this.config, this.#formats);
+    const memories = step.segments.map(({ pages }) => this.#memoryOf(pages));
+    step.segments.forEach((segment, index) => announceWrites(segment, memories[index]));
     for (const buffer of this.#buffers) buffer.ensureRows(numRowsOf(step, buffer.rows));
-    this.#running = { step, memory };
+    this.#running = { step, memories };
     this.#lastStep = step;
   }
 
@@ -171,28 +205,32 @@ export class ReferenceKernels implements Kernels {
   }
 
   storeKeysValues(layer: number, q: Activation, k: Activation, v: Activation): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
     checkQueries(q, this.config);
     checkKeysValues(k, v, this.config);
     const [queries, keys, values] = [q, k, v].map((handle) => this.#activations.get(handle));
-    for (const segment of step.segments) this.#keyValues.store(memory, segment, layer, queries, keys, values);
+    step.segments.forEach((segment, index) => {
+      this.#keyValues.store(memories[index], segment, layer, queries, keys, values);
+    });
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
     checkAttend(q, out, this.config);
     const [queries, target] = [this.#activations.get(q), this.#operands.get(out)];
-    for (const segment of step.segments) this.#keyValues.attend(memory, segment, layer, queries, target);
+    step.segments.forEach((segment, index) => {
+      this.#keyValues.attend(memories[index], segment, layer, queries, target);
+    });
   }
 
   sealTiles(layer: number): void {
-    const { step, memory } = this.#current();
+    const { step, memories } = this.#current();
     checkLayer(layer, this.config);
-    for (const segment of step.segments) {
-      if (segment.sealInto !== undefined) this.#keyValues.seal(memory, segment, layer, segment.sealInto);
-    }
+    step.segments.forEach((segment, index) => {
+      if (segment.sealInto !== undefined) this.#keyValues.seal(memories[index], segment, layer, segment.sealInto);
+    });
   }
 
   swiGlu(gate: Activation, up: Activation, out: Operand): void {
@@ -235,8 +273,9 @@ export class ReferenceKernels implements Kernels {
     if (bytes.length !== target.length) {
       throw new RangeError(`${bytes.length} bytes for a page of ${target.length}`);
     }
-    target.set(bytes);
+    memory.pages.changes(page);
     memory.tiles.forgetPage(page);
+    target.set(bytes);
   }
 
   memoryUsage(): MemoryUsage {
@@ -254,6 +293,23 @@ export class ReferenceKernels implements Kernels {
     this.#tileCaches.length = 0;
   }
 
+  #addPages(handle: PageMemory, pages: Pages): { handle: PageMemory; tiles: TileCache } {
+    const tiles = new TileCache(pages, TILE_CACHE_BYTES);
+    this.#pageBytes += pages.sizeBytes;
+    this.#tileCaches.push(tiles);
+    return { handle: this.#pages.add(handle, { pages, tiles }), tiles };
+  }
+
+  #memoryOf({ sealed, open, sink }: StepPages): StepMemory {
+    const { pages, tiles } = this.#pages.get(sealed);
+    return {
+      sealed: pages,
+      sealedTiles: tiles,
+      open: this.#pages.get(open).pages,
+      sink: sink && this.#pages.get(sink).pages,
+    };
+  }
+
   #createBuffer(width: number, rows: RowSet): RowBuffer {
     // Few rows are outputs, and theirs are the widest: they get room when a step wants them.
     const buffer = new RowBuffer(width, rows, rows === 'step' ? this.config.maxRows : 1);
@@ -265,4 +321,14 @@ export class ReferenceKernels implements Kernels {
     if (!this.#running) throw new Error('no step has begun');
     return this.#running;
   }
+}
+
+/** That pages of a segment are about to change, so that nobody keeps what lay there before. */
+function announceWrites({ openPage, sinkPage, sealInto }: Segment, memory: StepMemory): void {
+  const { open, sink, sealed, sealedTiles } = memory;
+  open.changes(openPage);
+  if (sink && sinkPage !== undefined) sink.changes(sinkPage);
+  if (sealInto === undefined) return;
+  sealed.changes(sealInto);
+  sealedTiles.forgetPage(sealInto);
 }

@@ -34,6 +34,15 @@ export class TileCache {
     return tile;
   }
 
+  /** Forgets the tiles of pages that have bytes in a range. */
+  forgetBytes(startBytes: number, endBytes: number): void {
+    const { pageBytes } = this.#pages.layout;
+    for (const page of this.#tiles.keys()) {
+      const start = this.#pages.startBytes(page);
+      if (start < endBytes && startBytes < start + pageBytes) this.forgetPage(page);
+    }
+  }
+
   /** Forgets the tiles of a page whose bytes change. */
   forgetPage(page: number): void {
     for (const tile of this.#tiles.get(page)?.values() ?? []) this.#sizeBytes -= tile.byteLength;

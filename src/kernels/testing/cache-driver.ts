@@ -1,6 +1,6 @@
 import { normalStream } from '../../../test/random-data.ts';
-import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import type { Activation, Kernels, Matrix, Operand, Segment, StepPages } from '../kernels.ts';
+import { createStepPages } from '../step-pages.ts';
 import { f32Tensor } from './tensor-source.ts';
 
 /** Which tokens a step takes: the next `numTokens` of each sequence named. */
@@ -64,7 +64,6 @@ export class CacheDriver {
     tables: CacheDriver['tables'],
     matrices: { q: Matrix; k: Matrix; v: Matrix; identity: Matrix },
   ) {
-    const { shape, format } = kernels.config;
     this.#kernels = kernels;
     this.#numTokens = numTokens;
     this.tables = tables;
@@ -78,15 +77,8 @@ export class CacheDriver {
       attended: kernels.createOperand(matrices.q.numCols, 'step'),
       out: kernels.createActivation(matrices.q.numCols, 'step'),
     };
-    const numSealed = numSequences * Math.ceil(numTokens / format.pageSize);
-    this.pages = {
-      sealed: kernels.createPages(sealedPageLayout(format, shape), numSealed),
-      open: kernels.createPages(f16PageLayout(format.pageSize, shape), numSequences),
-      sink:
-        format.numSinkTokens === 0
-          ? undefined
-          : kernels.createPages(f16PageLayout(format.numSinkTokens, shape), numSequences),
-    };
+    const numSealed = numSequences * Math.ceil(numTokens / kernels.config.format.pageSize);
+    this.pages = createStepPages(kernels, numSealed, numSequences);
   }
 
   /** Pages that the sequence's sealed tokens lie in, in order. */
@@ -126,7 +118,7 @@ export class CacheDriver {
     });
     const { q, k, v, attended, out } = this.#buffers;
     const kernels = this.#kernels;
-    kernels.beginStep({ tokenIds, segments, outputRows: [], pages: this.pages });
+    kernels.beginStep({ tokenIds, segments, outputRows: [] });
     kernels.embed(this.#matrices.q, q);
     kernels.embed(this.#matrices.k, k);
     kernels.embed(this.#matrices.v, v);
@@ -158,6 +150,7 @@ export class CacheDriver {
       firstRow,
       numRows: numTokens,
       firstPosition,
+      pages: this.pages,
       sealedPages: this.sealedPages(sequence, pageNumber),
       openPage: this.#slots[sequence],
       sinkPage: numSinkTokens === 0 ? undefined : this.#slots[sequence],

@@ -45,11 +45,11 @@ export class PageBench {
     const { kernels, pages } = this;
     let firstRow = 0;
     const segments = placements.map(({ sealInto, ...place }): Segment => {
-      const segment = { ...place, firstRow, sinkPage: pages.sink && place.openPage, sealInto };
+      const segment = { ...place, firstRow, pages, sinkPage: pages.sink && place.openPage, sealInto };
       firstRow += place.numRows;
       return segment;
     });
-    kernels.beginStep({ tokenIds: rowIds, segments, outputRows: [], pages });
+    kernels.beginStep({ tokenIds: rowIds, segments, outputRows: [] });
     for (const { table, activation } of inputs) kernels.embed(table, activation);
     record();
     await kernels.finishStep();

@@ -1,5 +1,5 @@
-import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import type { Activation, Kernels, Matrix, Operand, StepPages, Vector } from '../kernels.ts';
+import { createStepPages } from '../step-pages.ts';
 import { f32Tensor } from './tensor-source.ts';
 
 const FILE = { kind: 'file' } as const;
@@ -29,14 +29,8 @@ export class RowBench {
   readonly #identities = new Map<number, Promise<Matrix>>();
 
   constructor(kernels: Kernels) {
-    const { format, shape } = kernels.config;
-    const sink = format.numSinkTokens === 0 ? undefined : f16PageLayout(format.numSinkTokens, shape);
     this.kernels = kernels;
-    this.#pages = {
-      sealed: kernels.createPages(sealedPageLayout(format, shape), 1),
-      open: kernels.createPages(f16PageLayout(format.pageSize, shape), 1),
-      sink: sink && kernels.createPages(sink, 1),
-    };
+    this.#pages = createStepPages(kernels, 1, 1);
   }
 
   async input(rows: readonly Float32Array[]): Promise<Input> {
@@ -71,10 +65,17 @@ export class RowBench {
     outputRows: readonly number[] = [],
   ): Promise<void> {
     const { kernels } = this;
-    const sinkPage = this.#pages.sink && 0;
-    const place = { firstPosition: 0, sealedPages: [], openPage: 0, sinkPage, sealInto: undefined };
+    const pages = this.#pages;
+    const place = {
+      pages,
+      sinkPage: pages.sink && 0,
+      firstPosition: 0,
+      sealedPages: [],
+      openPage: 0,
+      sealInto: undefined,
+    };
     const segments = [{ ...place, firstRow: 0, numRows: rowIds.length }];
-    kernels.beginStep({ tokenIds: rowIds, segments, outputRows, pages: this.#pages });
+    kernels.beginStep({ tokenIds: rowIds, segments, outputRows });
     for (const input of inputs) {
       const parts = 'operand' in input ? [input.gate, input.up] : [input];
       for (const { table, activation } of parts) kernels.embed(table, activation);

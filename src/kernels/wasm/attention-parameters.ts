@@ -1,4 +1,4 @@
-import type { PageLayout, TileParts } from '../../cache/page-layout.ts';
+import { sealedPageLayout, type TileParts } from '../../cache/page-layout.ts';
 import {
   ATTN_BYTES,
   ATTN_HEAD_DIM,
@@ -26,84 +26,113 @@ import {
   PART_STRIDE,
   PART_V,
 } from './assembly/commands.ts';
-import type { HeadTransforms } from '../../quant/head-transform.ts';
 import type { KvFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
+import { HeadMatrices, headMatricesOf, type HeadMatrixList } from './head-matrices.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
-/** Writes what attention needs to know of the format and the page layout. Returns the block's address. */
-export function writeAttentionParameters(
-  memory: SharedMemory,
-  { shape, numHeads, format, ropeFrequencies }: KernelsConfig,
-  layout: PageLayout,
-  splitPages: number,
-): number {
-  const address = memory.allocate(ATTN_BYTES, 'the parameters of attention');
-  writeFields(memory, address, ATTN_BYTES, [
-    [ATTN_HEAD_DIM, shape.headDim],
-    [ATTN_NUM_HEADS, numHeads],
-    [ATTN_NUM_KV_HEADS, shape.numKvHeads],
-    [ATTN_PAGE_TOKENS, format.pageSize],
-    [ATTN_SINK_TOKENS, format.numSinkTokens],
-    [ATTN_LAYERS, writeLayers(memory, layout, format)],
-    [ATTN_ROPE_DIM, 2 * ropeFrequencies.length],
-    [ATTN_ROTATE_K, format.k.rotate ? 1 : 0],
-    [ATTN_ROTATE_V, format.v.rotate ? 1 : 0],
-    [ATTN_SPLIT_PAGES, splitPages],
-  ]);
-  return address;
-}
+const PURPOSE = 'the parameters of attention';
 
-function writeLayers(memory: SharedMemory, { layers, shape }: PageLayout, { k, v }: KvFormat): number {
-  const address = memory.allocate(layers.length * LAYER_BYTES, 'the parameters of attention');
-  const matrices: readonly Field[] = [
-    [LAYER_TRANSFORM_K, writeByColumns(memory, k.transforms, 'forward')],
-    [LAYER_TRANSFORM_Q, writeMatrices(memory, k.transforms?.inverse)],
-    [LAYER_TRANSFORM_V, writeByColumns(memory, v.transforms, 'forward')],
-    [LAYER_TRANSFORM_OUT, writeByColumns(memory, v.transforms, 'inverse')],
-    [LAYER_FEEDBACK, writeMatrices(memory, k.feedback)],
-  ];
-  const layerBytes = shape.numKvHeads * shape.headDim ** 2 * 4;
-  layers.forEach(({ kBits, vBits, meta, planes }, layer) => {
-    writeFields(memory, address + layer * LAYER_BYTES, LAYER_BYTES, [
-      [LAYER_K_BITS, kBits],
-      [LAYER_V_BITS, vBits],
-      ...partFields(LAYER_META, meta),
-      ...partFields(LAYER_PLANE0, planes[0]),
-      ...partFields(LAYER_PLANE1, planes[1]),
-      ...matrices.map(([field, first]): Field => [field, first && first + layer * layerBytes]),
+/** What attention needs to know of each format: a block of parameters, and matrices, of which equal ones are there once. */
+export class AttentionParameters {
+  readonly #memory: SharedMemory;
+  readonly #config: KernelsConfig;
+  readonly #splitPages: number;
+  readonly #blocks = new Map<KvFormat, number>();
+  readonly #formats = new Set<KvFormat>();
+  readonly #matrices = new HeadMatrices<number>();
+
+  /** Adds the format of `config`. @throws KvantError OUT_OF_MEMORY */
+  constructor(memory: SharedMemory, config: KernelsConfig, splitPages: number) {
+    this.#memory = memory;
+    this.#config = config;
+    this.#splitPages = splitPages;
+    this.add(config.format);
+  }
+
+  get formats(): ReadonlySet<KvFormat> {
+    return this.#formats;
+  }
+
+  /** Nothing if the format is there. @throws KvantError OUT_OF_MEMORY */
+  add(format: KvFormat): void {
+    if (this.#formats.has(format)) return;
+    const { shape, numHeads, ropeFrequencies } = this.#config;
+    const address = this.#memory.allocate(ATTN_BYTES, PURPOSE);
+    this.#writeFields(address, ATTN_BYTES, [
+      [ATTN_HEAD_DIM, shape.headDim],
+      [ATTN_NUM_HEADS, numHeads],
+      [ATTN_NUM_KV_HEADS, shape.numKvHeads],
+      [ATTN_PAGE_TOKENS, format.pageSize],
+      [ATTN_SINK_TOKENS, format.numSinkTokens],
+      [ATTN_LAYERS, this.#writeLayers(format)],
+      [ATTN_ROPE_DIM, 2 * ropeFrequencies.length],
+      [ATTN_ROTATE_K, format.k.rotate ? 1 : 0],
+      [ATTN_ROTATE_V, format.v.rotate ? 1 : 0],
+      [ATTN_SPLIT_PAGES, this.#splitPages],
     ]);
-  });
-  return address;
+    this.#blocks.set(format, address);
+    this.#formats.add(format);
+  }
+
+  /** Of the format's block. @throws RangeError if it has not been added */
+  addressOf(format: KvFormat): number {
+    const address = this.#blocks.get(format);
+    if (address === undefined) throw new RangeError(`the format ${format.name} has not been added`);
+    return address;
+  }
+
+  #writeLayers(format: KvFormat): number {
+    const { layers, shape } = sealedPageLayout(format, this.#config.shape);
+    const address = this.#memory.allocate(layers.length * LAYER_BYTES, PURPOSE);
+    const { k, q, v, out, feedback } = headMatricesOf(format);
+    const matrices: readonly Field[] = [
+      [LAYER_TRANSFORM_K, this.#writeMatrices(k)],
+      [LAYER_TRANSFORM_Q, this.#writeMatrices(q)],
+      [LAYER_TRANSFORM_V, this.#writeMatrices(v)],
+      [LAYER_TRANSFORM_OUT, this.#writeMatrices(out)],
+      [LAYER_FEEDBACK, this.#writeMatrices(feedback)],
+    ];
+    const layerBytes = shape.numKvHeads * shape.headDim ** 2 * 4;
+    layers.forEach(({ kBits, vBits, meta, planes }, layer) => {
+      this.#writeFields(address + layer * LAYER_BYTES, LAYER_BYTES, [
+        [LAYER_K_BITS, kBits],
+        [LAYER_V_BITS, vBits],
+        ...partFields(LAYER_META, meta),
+        ...partFields(LAYER_PLANE0, planes[0]),
+        ...partFields(LAYER_PLANE1, planes[1]),
+        ...matrices.map(([field, first]): Field => [field, first && first + layer * layerBytes]),
+      ]);
+    });
+    return address;
+  }
+
+  /** Where they are; 0 where there are none. */
+  #writeMatrices(matrices: HeadMatrixList | undefined): number {
+    if (!matrices) return 0;
+    return this.#matrices.find(matrices) ?? this.#matrices.add(matrices, this.#writeNewMatrices(matrices));
+  }
+
+  #writeNewMatrices({ values, byColumns }: HeadMatrixList): number {
+    const address = this.#memory.allocate(values.byteLength, 'the transforms of heads');
+    const floats = this.#memory.floats(address, values.length);
+    if (byColumns) transposeEach(values, this.#config.shape.headDim, floats);
+    else floats.set(values);
+    return address;
+  }
+
+  #writeFields(address: number, numBytes: number, fields: readonly Field[]): void {
+    const words = this.#memory.words(address, numBytes / 4);
+    for (const [offsetBytes, value] of fields) words[offsetBytes / 4] = value;
+  }
 }
 
-/** Matrices by columns; 0 where there are none. */
-function writeByColumns(
-  memory: SharedMemory,
-  transforms: HeadTransforms | undefined,
-  which: 'forward' | 'inverse',
-): number {
-  if (!transforms) return 0;
-  const { headDim, [which]: matrices } = transforms;
-  const address = memory.allocate(matrices.byteLength, 'the transforms of heads');
-  const floats = memory.floats(address, matrices.length);
+function transposeEach(matrices: Float32Array, headDim: number, into: Float32Array): void {
   matrices.forEach((value, i) => {
     const inMatrix = i % headDim ** 2;
     const [row, col] = [Math.floor(inMatrix / headDim), inMatrix % headDim];
-    floats[i - inMatrix + col * headDim + row] = value;
+    into[i - inMatrix + col * headDim + row] = value;
   });
-  return address;
-}
-
-/**
- * Matrices as they are; 0 where there are none. (Queries take the transposed inverses of K's transforms, whose columns are the rows of the
- * inverses.)
- */
-function writeMatrices(memory: SharedMemory, matrices: Float32Array | undefined): number {
-  if (!matrices) return 0;
-  const address = memory.allocate(matrices.byteLength, 'the transforms of heads');
-  memory.floats(address, matrices.length).set(matrices);
-  return address;
 }
 
 type Field = readonly [offsetBytes: number, value: number];
@@ -114,9 +143,4 @@ function partFields(part: number, { offsetBytes, strideBytes, vOffsetBytes }: Ti
     [part + PART_STRIDE, strideBytes],
     [part + PART_V, vOffsetBytes],
   ];
-}
-
-function writeFields(memory: SharedMemory, address: number, numBytes: number, fields: readonly Field[]): void {
-  const words = memory.words(address, numBytes / 4);
-  for (const [offsetBytes, value] of fields) words[offsetBytes / 4] = value;
 }

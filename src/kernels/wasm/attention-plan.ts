@@ -15,6 +15,7 @@ import {
   SEGMENT_NUM_ROWS,
   SEGMENT_NUM_SEALED,
   SEGMENT_OPEN_PAGE,
+  SEGMENT_PARAMETERS,
   SEGMENT_SEAL_INTO,
   SEGMENT_SEALED_LIST,
   SEGMENT_SINK_PAGE,
@@ -28,7 +29,7 @@ import {
   UNIT_PART,
   UNIT_SEGMENT,
 } from './assembly/commands.ts';
-import type { KernelsConfig, Segment, Step } from '../kernels.ts';
+import type { KernelsConfig, Segment, Step, StepPages } from '../kernels.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 const WORD = 4;
@@ -41,8 +42,9 @@ const PREFILL_QUERIES = 48;
 /** Rows that can be cut by pages in one step; the rest of a larger batch is cut by rows. */
 const MAX_SPLIT_ROWS = 32;
 
-/** Addresses of the pages of a step, by kind and index. */
+/** Where a segment's pages are, by kind and index, and its format's parameters. */
 export interface PageAddresses {
+  readonly parameters: number;
   sealed(page: number): number;
   open(page: number): number;
   sink(page: number): number;
@@ -83,13 +85,14 @@ export class AttentionPlan {
   }
 
   /** Writes a step that has been checked. */
-  write(step: Step, pages: PageAddresses): void {
+  write(step: Step, addressesOf: (pages: StepPages) => PageAddresses): void {
     this.numUnits = 0;
     this.numToSeal = 0;
     let pageList = this.#pageListAddress;
     let firstPart = 0;
     let splitRows = 0;
     step.segments.forEach((segment, index) => {
+      const pages = addressesOf(segment.pages);
       const address = this.#segmentsAddress + index * SEGMENT_BYTES;
       const numSplits = Math.ceil(segment.sealedPages.length / this.splitPages);
       const byPages = segment.numRows <= MAX_DECODE_ROWS && splitRows + segment.numRows <= MAX_SPLIT_ROWS;
@@ -125,12 +128,13 @@ export class AttentionPlan {
     words[SEGMENT_SEAL_INTO / WORD] = segment.sealInto === undefined ? 0 : pages.sealed(segment.sealInto);
     words[SEGMENT_NUM_PARTS / WORD] = numParts;
     words[SEGMENT_FIRST_PART / WORD] = firstPart;
+    words[SEGMENT_PARAMETERS / WORD] = pages.parameters;
     const list = this.#memory.words(pageList, segment.sealedPages.length);
     segment.sealedPages.forEach((page, i) => (list[i] = pages.sealed(page)));
   }
 
   #writeRows(step: Step, segment: Segment, segmentAddress: number, pages: PageAddresses): void {
-    const { numSinkTokens, pageSize } = this.#config.format;
+    const { numSinkTokens, pageSize } = segment.pages.format;
     const pageStart = numSinkTokens + segment.sealedPages.length * pageSize;
     for (let i = 0; i < segment.numRows; i++) {
       const row = segment.firstRow + i;

@@ -1,3 +1,5 @@
+import type { KvShape } from '../../cache/page-layout.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import { rowBytes, type WeightType } from '../weight-types.ts';
 import {
@@ -11,6 +13,7 @@ import {
   UNIT_BYTES,
 } from './assembly/commands.ts';
 import { stateBytes, threadScratchBytes } from './attention-plan.ts';
+import { HeadMatrices, headMatricesOf } from './head-matrices.ts';
 
 /**
  * What the wasm backend is going to take, told before it is made. `planned-memory.test.ts` holds these sums against what the
@@ -57,7 +60,12 @@ export function operandRowBytes(width: number): number {
   return width * WORD_BYTES + quantized;
 }
 
-/** All that the backend allocates beside weights, pages, activations and operands. @param numSequences that run at a time */
+/**
+ * All that the backend allocates beside weights, pages, activations and operands, for the format of `config`. Every other one that is
+ * added takes `addedFormatBytes`.
+ *
+ * @param numSequences that run at a time
+ */
 export function wasmScratchBytes(config: KernelsConfig, numSequences: number): PlannedBytes {
   const { maxRows, maxContext, shape, numHeads, format, numThreads } = config;
   const maxPages = Math.ceil(maxContext / format.pageSize);
@@ -69,8 +77,7 @@ export function wasmScratchBytes(config: KernelsConfig, numSequences: number): P
     MODULE_BYTES +
     CONTROL_BYTES +
     STAGING_BYTES +
-    ATTN_BYTES +
-    attentionMatrixBytes(config) +
+    addedFormatBytes(format, shape, []) +
     numThreads * threadScratchBytes(config) +
     maxRows * (ROW_BYTES + SEGMENT_BYTES + 2 * WORD_BYTES + 2 * WORD_BYTES * config.ropeFrequencies.length + partBytes);
   return {
@@ -80,16 +87,23 @@ export function wasmScratchBytes(config: KernelsConfig, numSequences: number): P
   };
 }
 
-/** Where layers have their tiles, and what a calibration multiplies heads with. */
-function attentionMatrixBytes({ shape, format }: KernelsConfig): number {
-  const { k, v } = format;
-  const matrices = [
-    k.transforms?.forward,
-    k.transforms?.inverse,
-    v.transforms?.forward,
-    v.transforms?.inverse,
-    k.feedback,
-  ];
-  const matrixBytes = matrices.reduce((total, each) => total + (each?.byteLength ?? 0), 0);
-  return shape.numLayers * LAYER_BYTES + matrixBytes;
+/**
+ * What `addFormat` allocates: the parameters of attention, where layers have their tiles, and what a calibration multiplies heads with, but
+ * for matrices that the formats before have too.
+ */
+export function addedFormatBytes(format: KvFormat, shape: KvShape, alreadyAdded: readonly KvFormat[]): number {
+  if (alreadyAdded.includes(format)) return 0;
+  const written = new HeadMatrices<true>();
+  alreadyAdded.forEach((each) => newMatrixBytes(each, written));
+  return ATTN_BYTES + shape.numLayers * LAYER_BYTES + newMatrixBytes(format, written);
+}
+
+function newMatrixBytes(format: KvFormat, written: HeadMatrices<true>): number {
+  let numBytes = 0;
+  for (const list of Object.values(headMatricesOf(format))) {
+    if (!list || written.find(list)) continue;
+    written.add(list, true);
+    numBytes += list.values.byteLength;
+  }
+  return numBytes;
 }

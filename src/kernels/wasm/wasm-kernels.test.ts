@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
 import { parseKvFormat } from '../../quant/kv-format.ts';
-import type { Activation, KernelsConfig, Matrix, Operand, Segment, Step } from '../kernels.ts';
+import type { Activation, KernelsConfig, Matrix, Operand, Segment, Step, StepPages } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
 import { PageBench } from '../testing/page-bench.ts';
 import { f32Tensor, tensorSource } from '../testing/tensor-source.ts';
@@ -23,7 +23,7 @@ const CONFIG: KernelsConfig = {
 };
 
 let kernels: WasmKernels;
-let pages: Step['pages'];
+let pages: StepPages;
 let table: Matrix;
 let x: Activation;
 let operand: Operand;
@@ -44,7 +44,7 @@ before(async () => {
 });
 after(async () => kernels.close());
 
-const SEGMENT: Segment = {
+const SEGMENT: Omit<Segment, 'pages'> = {
   firstRow: 0,
   numRows: 2,
   firstPosition: 0,
@@ -55,7 +55,7 @@ const SEGMENT: Segment = {
 };
 
 function stepOf(change: Partial<Segment> = {}, tokenIds: readonly number[] = [3, 1]): Step {
-  return { tokenIds, segments: [{ ...SEGMENT, ...change }], outputRows: [], pages };
+  return { tokenIds, segments: [{ ...SEGMENT, pages, ...change }], outputRows: [] };
 }
 
 /** That an operation is refused within a step, and that the step can be finished all the same. */
@@ -186,6 +186,6 @@ test('closed kernels refuse to begin a step or to load', async () => {
   const bench = new PageBench(closed, 1, 1);
   await closed.close();
   const error = new KvantError('ENGINE_CLOSED', 'the wasm kernels have been closed');
-  assert.throws(() => closed.beginStep({ ...stepOf(), pages: bench.pages }), error);
+  assert.throws(() => closed.beginStep(stepOf({ pages: bench.pages })), error);
   await assert.rejects(closed.loadMatrix(f32Tensor(1, 4, [1, 2, 3, 4]), FILE), error);
 });

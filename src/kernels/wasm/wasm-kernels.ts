@@ -1,9 +1,11 @@
-import { sealedPageLayout, type PageLayout } from '../../cache/page-layout.ts';
+import type { PageLayout } from '../../cache/page-layout.ts';
 import { KvantError } from '../../errors.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import {
   checkAttend,
   checkConfig,
   checkEmbed,
+  checkFormat,
   checkKeysValues,
   checkLayer,
   checkMatmul,
@@ -24,10 +26,12 @@ import type {
   Matrix,
   MemoryUsage,
   Operand,
+  PageArena,
   PageMemory,
   RowOrder,
   RowSet,
   Step,
+  StepPages,
   TensorSource,
   Vector,
 } from '../kernels.ts';
@@ -44,21 +48,17 @@ import {
   OP_SWIGLU,
   STRIP_ROWS,
 } from './assembly/commands.ts';
-import { writeAttentionParameters } from './attention-parameters.ts';
-import { AttentionPlan, stateBytes } from './attention-plan.ts';
+import { AttentionParameters } from './attention-parameters.ts';
+import { AttentionPlan, stateBytes, type PageAddresses } from './attention-plan.ts';
 import type { KernelRuntime } from './kernel-runtime-node.ts';
 import { RopeTable } from './rope-table.ts';
+import { WasmPages } from './wasm-pages.ts';
 import { type PackedMatrix, WasmWeights } from './wasm-weights.ts';
 
 interface OperandBuffer {
   readonly floats: number;
   /** 0 where activations stay float32, or the width is not whole groups of 32: then weights are multiplied as float32. */
   readonly quantized: number;
-}
-
-interface PageBuffer {
-  readonly address: number;
-  readonly pageBytes: number;
 }
 
 /** Batches of this many rows wait for weights, not for arithmetic. */
@@ -84,16 +84,15 @@ export class WasmKernels implements Kernels {
   readonly #weights: WasmWeights;
   readonly #plan: AttentionPlan;
   readonly #rope: RopeTable;
-  readonly #parameters: number;
+  readonly #parameters: AttentionParameters;
   readonly #partials: number;
   readonly #outputRows: number;
   readonly #matrices = new HandleTable<Matrix, PackedMatrix>('matrix');
   readonly #vectors = new HandleTable<Vector, number>('vector');
   readonly #activations = new HandleTable<Activation, number>('activation');
   readonly #operands = new HandleTable<Operand, OperandBuffer>('operand');
-  readonly #pages = new HandleTable<PageMemory, PageBuffer>('page memory');
+  readonly #pages: WasmPages;
   #weightBytes = 0;
-  #pageBytes = 0;
   #step: Step | undefined;
   #recording = false;
 
@@ -105,9 +104,9 @@ export class WasmKernels implements Kernels {
     this.#runtime = runtime;
     this.#weights = new WasmWeights(memory, program, () => runtime.run(), exports.stripBytes);
     this.#plan = new AttentionPlan(memory, config);
+    this.#pages = new WasmPages(memory);
     this.#rope = new RopeTable(memory, config.ropeFrequencies, config.maxRows);
-    const layout = sealedPageLayout(config.format, config.shape);
-    this.#parameters = writeAttentionParameters(memory, config, layout, this.#plan.splitPages);
+    this.#parameters = new AttentionParameters(memory, config, this.#plan.splitPages);
     const partialBytes = this.#plan.maxParts * config.numHeads * stateBytes(config.shape.headDim);
     this.#partials = memory.allocate(partialBytes, 'partial results of attention');
     this.#outputRows = memory.allocate(config.maxRows * 4, 'the list of output rows');
@@ -140,23 +139,35 @@ export class WasmKernels implements Kernels {
     return this.#operands.add({ width, rows } as Operand, { floats, quantized });
   }
 
+  addFormat(format: KvFormat): void {
+    if (this.#parameters.formats.has(format)) return;
+    if (this.#recording) throw new Error('a step has begun: formats are added between steps');
+    checkFormat(format, this.config);
+    this.#parameters.add(format);
+  }
+
   createPages(layout: PageLayout, numPages: number): PageMemory {
-    const { pageBytes } = layout;
-    const address = this.#runtime.memory.allocate(numPages * pageBytes, `${numPages} pages of the KV cache`);
-    this.#pageBytes += numPages * pageBytes;
-    return this.#pages.add({ layout, numPages } as PageMemory, { address, pageBytes });
+    return this.#pages.create(layout, numPages);
+  }
+
+  createPageArena(numBytes: number): PageArena {
+    return this.#pages.createArena(numBytes);
+  }
+
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory {
+    return this.#pages.inArena(arena, layout);
+  }
+
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
+    if (this.#recording) throw new Error('a step has begun: units are copied between steps');
+    this.#pages.copyUnits(arena, fromUnit, toUnit, numUnits);
   }
 
   beginStep(step: Step): void {
     this.#runtime.checkOpen();
     if (this.#recording) throw new Error('a step has begun already: finish it first');
-    checkStep(step, this.config);
-    const addressOf = (pages: PageMemory | undefined): ((page: number) => number) => {
-      const buffer = pages && this.#pages.get(pages);
-      return (page) => (buffer ? buffer.address + page * buffer.pageBytes : 0);
-    };
-    const { sealed, open, sink } = step.pages;
-    this.#plan.write(step, { sealed: addressOf(sealed), open: addressOf(open), sink: addressOf(sink) });
+    checkStep(step, this.config, this.#parameters.formats);
+    this.#plan.write(step, (pages) => this.#addressesOf(pages));
     this.#rope.write(step);
     this.#runtime.memory.words(this.#outputRows, step.outputRows.length).set(step.outputRows);
     this.#runtime.program.clear();
@@ -217,8 +228,9 @@ export class WasmKernels implements Kernels {
     checkKeysValues(k, v, this.config);
     const buffers = [q, k, v].map((handle) => this.#activations.get(handle));
     const { cosinesAddress, sinesAddress } = this.#rope;
-    const args = [this.#parameters, layer, this.#plan.rowsAddress, cosinesAddress, sinesAddress, ...buffers];
-    this.#record(OP_STORE_KEYS_VALUES, tokenIds.length * this.config.shape.numKvHeads, args);
+    const { numKvHeads } = this.config.shape;
+    const args = [layer, this.#plan.rowsAddress, cosinesAddress, sinesAddress, ...buffers, numKvHeads];
+    this.#record(OP_STORE_KEYS_VALUES, tokenIds.length * numKvHeads, args);
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
@@ -228,8 +240,8 @@ export class WasmKernels implements Kernels {
     const { floats, quantized } = this.#operands.get(out);
     const { rowsAddress, unitsAddress, numUnits } = this.#plan;
     const query = this.#activations.get(q);
-    this.#record(OP_ATTEND, numUnits, [this.#parameters, layer, unitsAddress, query, this.#partials]);
-    const args = [this.#parameters, rowsAddress, this.#partials, floats, quantized, layer];
+    this.#record(OP_ATTEND, numUnits, [layer, unitsAddress, query, this.#partials]);
+    const args = [layer, rowsAddress, this.#partials, floats, quantized];
     this.#record(OP_MERGE_PARTS, tokenIds.length, args);
   }
 
@@ -238,13 +250,14 @@ export class WasmKernels implements Kernels {
     checkLayer(layer, this.config);
     const { numToSeal, sealListAddress } = this.#plan;
     if (numToSeal === 0) return;
+    const { numKvHeads } = this.config.shape;
     this.#runtime.program.add({
       operation: OP_SEAL,
-      numItems: numToSeal * this.config.shape.numKvHeads,
+      numItems: numToSeal * numKvHeads,
       chunk: 1,
       // Nothing in this step reads a page that it seals.
       barrier: false,
-      args: [this.#parameters, layer, sealListAddress],
+      args: [layer, sealListAddress, numKvHeads],
     });
   }
 
@@ -281,17 +294,17 @@ export class WasmKernels implements Kernels {
   }
 
   readPage(pages: PageMemory, page: number): Uint8Array {
-    return Uint8Array.from(this.#pageView(pages, page));
+    return Uint8Array.from(this.#pages.bytesOf(pages, page));
   }
 
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void {
-    const target = this.#pageView(pages, page);
+    const target = this.#pages.bytesOf(pages, page);
     if (bytes.length !== target.length) throw new RangeError(`${bytes.length} bytes for a page of ${target.length}`);
     target.set(bytes);
   }
 
   memoryUsage(): MemoryUsage {
-    const [weightBytes, pageBytes] = [this.#weightBytes, this.#pageBytes];
+    const [weightBytes, pageBytes] = [this.#weightBytes, this.#pages.numBytes];
     return { weightBytes, pageBytes, scratchBytes: this.#runtime.memory.allocatedBytes - weightBytes - pageBytes };
   }
 
@@ -301,12 +314,13 @@ export class WasmKernels implements Kernels {
     await this.#runtime.close();
   }
 
-  #pageView(pages: PageMemory, page: number): Uint8Array {
-    const { address, pageBytes } = this.#pages.get(pages);
-    if (!Number.isInteger(page) || page < 0 || page >= pages.numPages) {
-      throw new RangeError(`page ${page} is not in [0, ${pages.numPages})`);
-    }
-    return this.#runtime.memory.bytes(address + page * pageBytes, pageBytes);
+  #addressesOf({ format, sealed, open, sink }: StepPages): PageAddresses {
+    return {
+      parameters: this.#parameters.addressOf(format),
+      sealed: this.#pages.addressOf(sealed),
+      open: this.#pages.addressOf(open),
+      sink: sink ? this.#pages.addressOf(sink) : () => 0,
+    };
   }
 
   /** An operation whose items are claimed one at a time, and that everything after it waits for. */

@@ -6,6 +6,7 @@ import type {
   Matrix,
   MatmulOutput,
   Operand,
+  PageArena,
   PageMemory,
   RowOrder,
   RowSet,
@@ -116,8 +117,24 @@ export class RecordingKernels implements Kernels {
     this.calls.push('finishStep');
   }
 
+  addFormat(): void {
+    throw new Error('a model adds no formats');
+  }
+
   createPages(): PageMemory {
     throw new Error('a model allocates no pages');
+  }
+
+  createPageArena(): PageArena {
+    throw new Error('a model allocates no arena');
+  }
+
+  arenaPages(): PageMemory {
+    throw new Error('a model takes no pages of an arena');
+  }
+
+  copyUnits(): void {
+    throw new Error('a model copies no pages');
   }
 
   readRow(): Float32Array {

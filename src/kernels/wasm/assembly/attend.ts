@@ -20,6 +20,7 @@ import {
   SEGMENT_NUM_PARTS,
   SEGMENT_NUM_SEALED,
   SEGMENT_OPEN_PAGE,
+  SEGMENT_PARAMETERS,
   SEGMENT_SEALED_LIST,
   SEGMENT_SINK_PAGE,
   UNIT_BYTES,
@@ -55,22 +56,16 @@ import {
  * page and the own page the last one. Within a part pages follow in order, and parts are merged in order, wherever they were
  * computed; so the bits of a row depend on its position alone, and not on how the work was cut into units.
  *
- * The work item is a unit: some rows, one KV head with its query heads, some parts. Arguments: parameters, layer, units, q, partial
- * results.
+ * The work item is a unit: some rows, one KV head with its query heads, some parts. Arguments: layer, units, q, partial results.
  */
 export function attendUnits(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
-  const params = <usize>load<u32>(args);
-  const layer = load<i32>(args, 4);
-  layScratch(scratch, params);
+  const layer = load<i32>(args);
   for (let i = begin; i < end; i++) {
-    attendUnit(
-      params,
-      layer,
-      <usize>load<u32>(args, 8) + <usize>(i * UNIT_BYTES),
-      <usize>load<u32>(args, 12),
-      <usize>load<u32>(args, 16),
-    );
+    const unit = <usize>load<u32>(args, 4) + <usize>(i * UNIT_BYTES);
+    const params = <usize>load<u32>(<usize>load<u32>(unit, UNIT_SEGMENT), SEGMENT_PARAMETERS);
+    layScratch(scratch, params);
+    attendUnit(params, layer, unit, <usize>load<u32>(args, 8), <usize>load<u32>(args, 12));
   }
 }
 
@@ -246,21 +241,22 @@ function storePartials(
 
 /**
  * Merges a row's partial results, divides by the softmax sum and undoes V's rotation or transform. The work item is a row.
- * Arguments: parameters, rows, partial results, out as float32, out quantized (0: none), layer.
+ * Arguments: layer, rows, partial results, out as float32, out quantized (0: none).
  */
 export function mergeRows(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
-  const params = <usize>load<u32>(args);
-  layScratch(scratch, params);
-  const d = load<i32>(params, ATTN_HEAD_DIM);
-  const numHeads = load<i32>(params, ATTN_NUM_HEADS);
-  const group = numHeads / load<i32>(params, ATTN_NUM_KV_HEADS);
-  const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
-  const matrices = <usize>load<u32>(layerRecord(params, load<i32>(args, 20)), LAYER_TRANSFORM_OUT);
-  const width = numHeads * d;
+  const layer = load<i32>(args);
   const quantized = <usize>load<u32>(args, 16);
   for (let row = begin; row < end; row++) {
     const segment = <usize>load<u32>(<usize>load<u32>(args, 4) + <usize>(row * ROW_BYTES), ROW_SEGMENT);
+    const params = <usize>load<u32>(segment, SEGMENT_PARAMETERS);
+    layScratch(scratch, params);
+    const d = load<i32>(params, ATTN_HEAD_DIM);
+    const numHeads = load<i32>(params, ATTN_NUM_HEADS);
+    const group = numHeads / load<i32>(params, ATTN_NUM_KV_HEADS);
+    const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
+    const matrices = <usize>load<u32>(layerRecord(params, layer), LAYER_TRANSFORM_OUT);
+    const width = numHeads * d;
     const numParts = load<i32>(segment, SEGMENT_NUM_PARTS);
     const first = load<i32>(segment, SEGMENT_FIRST_PART) + (row - load<i32>(segment, SEGMENT_FIRST_ROW)) * numParts;
     const out = <usize>load<u32>(args, 12) + (<usize>(row * width) << 2);

@@ -60,7 +60,7 @@ export const FLOAT_STRIP_ROWS = 64;
 /** Scratch of a thread for such a product: the weights of a block of columns, and the sums. */
 export const FLOAT_SCRATCH_BYTES = 4 * STRIP_ROWS * (FLOAT_BLOCK_COLUMNS + FLOAT_STRIP_ROWS);
 
-/** What attention needs to know once for all steps: byte offsets in the parameter block. */
+/** What attention needs to know of a format: byte offsets in its parameter block. Sizes of heads and pages are the same in all. */
 export const ATTN_HEAD_DIM = 0;
 export const ATTN_NUM_HEADS = 4;
 export const ATTN_NUM_KV_HEADS = 8;
@@ -112,6 +112,8 @@ export const SEGMENT_SEAL_INTO = 28;
 export const SEGMENT_NUM_PARTS = 32;
 /** Index of the segment's first partial result. */
 export const SEGMENT_FIRST_PART = 36;
+/** Address of the parameter block of the segment's format. */
+export const SEGMENT_PARAMETERS = 40;
 export const SEGMENT_BYTES = 64;
 
 /** A row of the step. */

@@ -7,6 +7,7 @@ import {
   LAYER_K_BITS,
   LAYER_V_BITS,
   SEGMENT_OPEN_PAGE,
+  SEGMENT_PARAMETERS,
   SEGMENT_SEAL_INTO,
 } from './commands';
 import { encodeMeta, quantizeRows, UP } from './seal-rows';
@@ -35,15 +36,15 @@ import {
 export const K_META_HEADER: usize = 32;
 export const V_META_HEADER: usize = 16;
 
-/** The work item is (index in the list of segments to seal) * numKvHeads + head. Arguments: parameters, layer, list of segments. */
+/** The work item is (index in the list of segments to seal) * numKvHeads + head. Arguments: layer, list of segments, numKvHeads. */
 export function sealTiles(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
-  const params = <usize>load<u32>(args);
-  const layer = load<i32>(args, 4);
-  const numKvHeads = load<i32>(params, ATTN_NUM_KV_HEADS);
-  layScratch(scratch, params);
+  const layer = load<i32>(args);
+  const numKvHeads = load<i32>(args, 8);
   for (let item = begin; item < end; item++) {
-    const segment = <usize>load<u32>(<usize>load<u32>(args, 8) + (<usize>(item / numKvHeads) << 2));
+    const segment = <usize>load<u32>(<usize>load<u32>(args, 4) + (<usize>(item / numKvHeads) << 2));
+    const params = <usize>load<u32>(segment, SEGMENT_PARAMETERS);
+    layScratch(scratch, params);
     sealTile(
       params,
       <usize>load<u32>(segment, SEGMENT_OPEN_PAGE),

@@ -1,7 +1,6 @@
 import {
   ATTN_HEAD_DIM,
   ATTN_NUM_HEADS,
-  ATTN_NUM_KV_HEADS,
   ATTN_ROPE_DIM,
   ATTN_ROTATE_K,
   ATTN_ROTATE_V,
@@ -13,6 +12,8 @@ import {
   ROW_INDEX_IN_PAGE,
   ROW_PAGE,
   ROW_PAGE_TOKENS,
+  ROW_SEGMENT,
+  SEGMENT_PARAMETERS,
 } from './commands';
 import { storeF16x4 } from './simd';
 import { layerRecord } from './tile-address';
@@ -20,42 +21,39 @@ import { transformHead } from './transform-head';
 
 /**
  * RoPE, rotation (or a matrix of the head's own) and storing, for a row and a KV head with its query heads: the work item is row * numKvHeads + head.
- * Arguments: attention parameters, layer, rows, cosines [row, ropeDim / 2], sines, q, k, v.
+ * Arguments: layer, rows, cosines [row, ropeDim / 2], sines, q, k, v, numKvHeads.
  */
 export function storeKeysValues(command: usize, begin: i32, end: i32, scratch: usize): void {
   const args = command + COMMAND_ARGUMENTS;
-  const params = <usize>load<u32>(args);
-  const layer = load<i32>(args, 4);
-  const d = load<i32>(params, ATTN_HEAD_DIM);
-  const numHeads = load<i32>(params, ATTN_NUM_HEADS);
-  const numKvHeads = load<i32>(params, ATTN_NUM_KV_HEADS);
-  const ropeDim = load<i32>(params, ATTN_ROPE_DIM);
-  const record = layerRecord(params, layer);
-  const matricesK = <usize>load<u32>(record, LAYER_TRANSFORM_K);
-  const matricesQ = <usize>load<u32>(record, LAYER_TRANSFORM_Q);
-  const matricesV = <usize>load<u32>(record, LAYER_TRANSFORM_V);
-  const rotateK = load<i32>(params, ATTN_ROTATE_K) != 0;
-  const rotateV = load<i32>(params, ATTN_ROTATE_V) != 0;
-  const group = numHeads / numKvHeads;
-  const headBytes = <usize>d << 2;
+  const layer = load<i32>(args);
+  const numKvHeads = load<i32>(args, 28);
   for (let item = begin; item < end; item++) {
     const row = item / numKvHeads;
     const head = item % numKvHeads;
+    const r = <usize>load<u32>(args, 4) + <usize>(row * ROW_BYTES);
+    const params = <usize>load<u32>(<usize>load<u32>(r, ROW_SEGMENT), SEGMENT_PARAMETERS);
+    const d = load<i32>(params, ATTN_HEAD_DIM);
+    const numHeads = load<i32>(params, ATTN_NUM_HEADS);
+    const ropeDim = load<i32>(params, ATTN_ROPE_DIM);
+    const record = layerRecord(params, layer);
+    const rotateK = load<i32>(params, ATTN_ROTATE_K) != 0;
+    const matricesQ = <usize>load<u32>(record, LAYER_TRANSFORM_Q);
+    const group = numHeads / numKvHeads;
+    const headBytes = <usize>d << 2;
     const angles = (<usize>row * <usize>ropeDim) << 1;
-    const cosines = <usize>load<u32>(args, 12) + angles;
-    const sines = <usize>load<u32>(args, 16) + angles;
+    const cosines = <usize>load<u32>(args, 8) + angles;
+    const sines = <usize>load<u32>(args, 12) + angles;
     for (let i = 0; i < group; i++) {
-      const q = <usize>load<u32>(args, 20) + <usize>(row * numHeads + head * group + i) * headBytes;
+      const q = <usize>load<u32>(args, 16) + <usize>(row * numHeads + head * group + i) * headBytes;
       applyRope(q, cosines, sines, ropeDim);
       transformHead(q, d, matricesQ, head, rotateK, scratch);
       scaleHead(q, d);
     }
-    const k = <usize>load<u32>(args, 24) + <usize>(row * numKvHeads + head) * headBytes;
-    const v = <usize>load<u32>(args, 28) + <usize>(row * numKvHeads + head) * headBytes;
+    const k = <usize>load<u32>(args, 20) + <usize>(row * numKvHeads + head) * headBytes;
+    const v = <usize>load<u32>(args, 24) + <usize>(row * numKvHeads + head) * headBytes;
     applyRope(k, cosines, sines, ropeDim);
-    transformHead(k, d, matricesK, head, rotateK, scratch);
-    transformHead(v, d, matricesV, head, rotateV, scratch);
-    const r = <usize>load<u32>(args, 8) + <usize>(row * ROW_BYTES);
+    transformHead(k, d, <usize>load<u32>(record, LAYER_TRANSFORM_K), head, rotateK, scratch);
+    transformHead(v, d, <usize>load<u32>(record, LAYER_TRANSFORM_V), head, load<i32>(params, ATTN_ROTATE_V) != 0, scratch);
     const tileBytes = <usize>(load<i32>(r, ROW_PAGE_TOKENS) * d * 2);
     const tile = <usize>load<u32>(r, ROW_PAGE) + <usize>((layer * numKvHeads + head) * 2) * tileBytes;
     const offset = <usize>(load<i32>(r, ROW_INDEX_IN_PAGE) * d * 2);
