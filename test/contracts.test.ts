@@ -184,10 +184,12 @@ function contractsOf(setup: Setup, model: Uint8Array, prompt: number[], title: s
         [...prompt.slice(0, numSecond), ...randomTokens(3, 6)],
       ];
       for (const promptTokens of turns) await submit(engine, lastRow, { promptTokens, conversation: 1 });
-      const outcome = await submit(engine, lastRow, { promptTokens: prompt, conversation: 1 });
+      // What is asked for is computed, cached or not: here only what the turns before have not.
+      const logProbsAt = prompt.map((_, position) => position).slice(numSecond);
+      const outcome = await submit(engine, lastRow, { promptTokens: prompt, conversation: 1, logProbsAt });
       assertSame(outcome, expected, 'the last turn');
       assert.ok(outcome.cachedTokens > numFirst && outcome.cachedTokens <= numSecond, `${outcome.cachedTokens} cached`);
-      assert.equal(outcome.logits.size, prompt.length - outcome.cachedTokens);
+      assert.equal(outcome.logits.size, prompt.length - numSecond);
     });
   });
 }

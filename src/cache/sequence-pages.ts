@@ -61,7 +61,9 @@ export class SequencePages {
   /** @param prefix pages that others have filled with the same tokens; the sequence becomes one more owner of each */
   constructor(pool: PagePool, shape: PageShape, prefix?: FullPages) {
     if ((shape.sinkUnits === 0) !== (shape.numSinkTokens === 0)) {
-      throw new RangeError(`sink pages of ${shape.sinkUnits} units and ${shape.numSinkTokens} tokens do not go together`);
+      throw new RangeError(
+        `sink pages of ${shape.sinkUnits} units and ${shape.numSinkTokens} tokens do not go together`,
+      );
     }
     this.#pool = pool;
     this.shape = shape;
@@ -203,7 +205,8 @@ export class SequencePages {
     };
     const fork = new SequencePages(this.#pool, shape);
     try {
-      if (this.#openPage !== undefined && this.#isOpenPageUsed()) fork.#openPage = copy(this.#openPage, shape.openUnits);
+      if (this.#openPage !== undefined && this.#isOpenPageUsed())
+        fork.#openPage = copy(this.#openPage, shape.openUnits);
       if (this.#sinkPage !== undefined) {
         fork.#sinkPage = isSinkFull ? this.#retained(this.#sinkPage) : copy(this.#sinkPage, shape.sinkUnits);
       }

@@ -4,7 +4,6 @@ import { KvMemory } from '../engine/kv-memory.ts';
 import { logSoftmax } from '../engine/log-softmax.ts';
 import { klDivergence } from '../eval/kld.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { openPageNumber } from '../kernels/step-pages.ts';
 import type { Transformer } from '../model/transformer.ts';
 import type { KvFormat, TileBits, TileKind } from '../quant/kv-format.ts';
 import type { TileLoss } from './learn-upgrades.ts';
@@ -87,8 +86,8 @@ async function runRows(
   onRow: (logits: Float32Array, index: number) => void,
 ): Promise<void> {
   try {
-    const memory = new KvMemory(kernels, { sealed: openPageNumber(tokens.length, kernels.config.format) + 1, open: 1 });
-    const sequence = memory.createSequencePages();
+    const memory = KvMemory.forSequence(kernels, tokens.length);
+    const sequence = memory.createSequence();
     let next = 0;
     while (sequence.numTokens < tokens.length) {
       const first = sequence.numTokens;
@@ -97,7 +96,7 @@ async function runRows(
       for (let i = next; i < positions.length && positions[i] < first + numRows; i++)
         outputRows.push(positions[i] - first);
       sequence.reserve(numRows);
-      const segments = [{ ...sequence.segment(numRows), firstRow: 0, numRows, pages: memory.pages }];
+      const segments = [{ ...sequence.segment(numRows), firstRow: 0, numRows, pages: memory.defaultCache.pages }];
       await transformer.forward({
         tokenIds: tokens.slice(first, first + numRows),
         segments,

@@ -19,7 +19,7 @@ export interface AdmissionOptions {
 
 /** What of a sequence need not be computed: the pages of its conversation, or pages that others have filled. */
 type Found =
-  { readonly kind: 'conversation'; readonly kv: KvSequence; readonly numTokens: number }
+  | { readonly kind: 'conversation'; readonly kv: KvSequence; readonly numTokens: number }
   | { readonly kind: 'tree'; readonly match: PrefixMatch; readonly numTokens: number };
 
 /** Starts waiting sequences, as far as there is room. */

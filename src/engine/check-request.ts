@@ -1,14 +1,26 @@
 import { KvantError } from '../errors.ts';
 import type { EngineRequest } from './request.ts';
 
+export interface RequestLimits {
+  /** Most tokens of a sequence. */
+  readonly ctx: number;
+  /** Most tokens that the page memory holds if a sequence has it to itself. */
+  readonly longest: number;
+  readonly vocabularySize: number;
+}
+
 /**
  * Refuses a request that cannot be computed.
  *
- * @param ctx most tokens that a sequence may have
- * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for an empty prompt, a token outside the vocabulary or a position
+ * @param formatName of the KV format that it is to run in
+ * @throws KvantError PROMPT_TOO_LONG, OUT_OF_MEMORY if the KV cache cannot hold the prompt, INVALID_OPTION for an empty prompt, a token outside the vocabulary or a position
  *   outside the prompt
  */
-export function checkRequest({ promptTokens, logProbsAt }: EngineRequest, ctx: number, vocabularySize: number): void {
+export function checkRequest(
+  { promptTokens, logProbsAt }: EngineRequest,
+  { ctx, longest, vocabularySize }: RequestLimits,
+  formatName: string,
+): void {
   const numTokens = promptTokens.length;
   if (numTokens === 0) {
     throw new KvantError('INVALID_OPTION', 'the prompt has no tokens: give at least one character');
@@ -18,6 +30,12 @@ export function checkRequest({ promptTokens, logProbsAt }: EngineRequest, ctx: n
       `the prompt has ${count(numTokens)} tokens, but the context holds ${count(ctx)}: ` +
       'shorten the prompt, or load the model with a larger ctx (--ctx)';
     throw new KvantError('PROMPT_TOO_LONG', message);
+  }
+  if (numTokens > longest) {
+    const message =
+      `the prompt has ${count(numTokens)} tokens, but the KV cache holds ${count(longest)} in ${formatName}: ` +
+      'shorten the prompt, choose a format of fewer bits, or load the model with a larger kvMemory (--kv-memory)';
+    throw new KvantError('OUT_OF_MEMORY', message);
   }
   const unknown = promptTokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
   if (unknown !== undefined) {

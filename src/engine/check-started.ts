@@ -54,7 +54,7 @@ export async function checkStarted<Started extends StartedEngine>(
       raised: asked.filter(({ kBits, vBits }, i) => kBits !== layers[i].kBits || vBits !== layers[i].vBits),
       ...(suffers && { suggestedKv: formatName(suggestBits(observed, layers), shape.headDim) }),
       bitsPerElementBefore: bitsPerElement(sealedPageLayout(format, shape)),
-      bitsPerElement: bitsPerElement(started.memory.sealedLayout),
+      bitsPerElement: bitsPerElement(started.memory.defaultCache.sealedLayout),
       checkMs: performance.now() - startMs,
     };
     return { started, check };

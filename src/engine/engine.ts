@@ -3,17 +3,23 @@ import type { Activation, Kernels, Step } from '../kernels/kernels.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import { Admission } from './admission.ts';
 import { AnswerText } from './answer-text.ts';
-import { createBatch, type BatchEntry } from './batch.ts';
+import { createBatch, type Batch, type BatchEntry } from './batch.ts';
 import { checkRequest } from './check-request.ts';
 import { ConversationCache } from './conversation-cache.ts';
 import { EngineRun } from './engine-run.ts';
+import { chargeAll, forget, lift, type TenantCounters } from './fairness.ts';
 import type { KvMemory } from './kv-memory.ts';
+import type { KvSequence } from './kv-sequence.ts';
 import { logSoftmax } from './log-softmax.ts';
+import { PageSupply } from './page-supply.ts';
+import { PublicPrefixes } from './public-prefixes.ts';
+import type { QueuePolicy } from './queue-order.ts';
 import type { EngineRequest, RequestEvents } from './request.ts';
 import { RequestTimer } from './request-timer.ts';
 import { sampleToken } from './sampler.ts';
-import { planStep, type StepLimits } from './scheduler.ts';
-import { createSequence, pagesOf, toRunningSequence } from './sequence.ts';
+import { planStep, type PlannedSegment } from './scheduler.ts';
+import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
+import { StepRoom } from './step-room.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 
 /** A model that can compute steps (model/transformer.ts). */
@@ -23,14 +29,27 @@ export interface ForwardModel {
   forward(step: Step): Promise<void>;
 }
 
+/** How an engine shares its steps and pages out. Answers do not depend on any of it. */
+export interface EngineSharing {
+  /** Most sequences that run at a time. */
+  readonly maxSequences: number;
+  /** Most prompt tokens of one sequence in a step; as many as fit where absent. */
+  readonly prefillChunk?: number | undefined;
+  /** Most prompt tokens of a step in which somebody decodes; no limit where absent. */
+  readonly maxPrefillRows?: number | undefined;
+  /** Default `fcfs`. */
+  readonly policy?: QueuePolicy | undefined;
+  /** Most units of page memory that one tenant may have; no limit where absent. */
+  readonly tenantQuotaUnits?: number | undefined;
+}
+
 export interface EngineParts {
   readonly kernels: Kernels;
   readonly model: ForwardModel;
   readonly tokenizer: Tokenizer;
   readonly memory: KvMemory;
   readonly loadMs: number;
-  /** Most prompt tokens of one sequence in a step; the default is as many as fit. The answers do not depend on it. */
-  readonly prefillChunk?: number;
+  readonly sharing: EngineSharing;
   /** Lets other events of the thread happen; awaited between steps, so that an abort arrives within one. */
   readonly yieldToEvents: () => Promise<void>;
 }
@@ -49,40 +68,53 @@ export interface SubmittedRequest {
  */
 export class Engine {
   readonly #parts: EngineParts;
-  readonly #limits: StepLimits;
   readonly #conversations = new ConversationCache();
+  readonly #publicPrefixes = new PublicPrefixes();
+  readonly #supply: PageSupply;
   readonly #admission: Admission;
-  /** In the order in which they came. */
+  readonly #stepRoom: StepRoom;
   readonly #waiting: EngineRun[] = [];
   /** By id, in the order in which they started. */
   readonly #running = new Map<number, EngineRun>();
+  #counters: TenantCounters = new Map();
   #nextId = 0;
   #loop: Promise<void> | undefined;
+  /** The step under way. */
+  #step: Promise<void> | undefined;
   /** Why the engine takes no more requests. */
   #end: KvantError | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { maxRows } = parts.kernels.config;
-    this.#admission = new Admission(parts.memory, this.#conversations);
-    this.#limits = { maxRows, prefillChunk: parts.prefillChunk ?? maxRows, maxPrefillRows: Infinity };
+    const { memory, sharing } = parts;
+    const { maxSequences, policy = 'fcfs', tenantQuotaUnits } = sharing;
+    this.#supply = new PageSupply(memory, this.#conversations);
+    const supply = this.#supply;
+    this.#admission = new Admission(memory, this.#conversations, supply, { maxSequences, policy, tenantQuotaUnits });
+    this.#stepRoom = new StepRoom({ supply, policy, tenantQuotaUnits, preempt: (run) => this.#preempt(run) });
   }
 
   /**
    * Queues a request; it starts as soon as there is room.
    *
    * @throws KvantError PROMPT_TOO_LONG, INVALID_OPTION for a token outside the vocabulary or a position outside the
-   *   prompt, ENGINE_FAILED or ENGINE_CLOSED if the engine has ended
+   *   prompt, OUT_OF_MEMORY for a prompt that the KV cache cannot hold, ENGINE_FAILED or ENGINE_CLOSED if the engine has ended
    */
   submit(request: EngineRequest, events: RequestEvents): SubmittedRequest {
     if (this.#end) throw this.#end;
-    const { tokenizer, loadMs, memory, kernels } = this.#parts;
-    checkRequest(request, kernels.config.maxContext, tokenizer.vocabularySize);
-    const sequence = createSequence(this.#nextId++, request, kernels.config.maxContext);
+    const { tokenizer, loadMs, memory, kernels, sharing } = this.#parts;
+    const cache = request.format ? memory.cacheOf(request.format) : memory.defaultCache;
+    const longest = memory.longestSequence(cache, sharing.tenantQuotaUnits);
+    const limits = { ctx: kernels.config.maxContext, longest, vocabularySize: tokenizer.vocabularySize };
+    checkRequest(request, limits, cache.format.name);
+    const numPublicTokens = this.#publicPrefixes.lengthIn(request.promptTokens);
+    const maxTokens = Math.min(limits.ctx, longest);
+    const sequence = createSequence(this.#nextId++, request, { cache, numPublicTokens, maxTokens });
     const answer = new AnswerText(tokenizer, request.stop);
     const timer = new RequestTimer(() => performance.now());
-    const { sealedLayout, format } = memory;
-    const run = new EngineRun({ sequence, answer, timer, events, loadMs, sealedLayout, kvFormatName: format.name });
+    const run = new EngineRun({ sequence, answer, timer, events, loadMs });
+    const waitingTenants = this.#waiting.map(({ tenant }) => tenant);
+    if (!waitingTenants.includes(run.tenant)) this.#counters = lift(this.#counters, run.tenant, waitingTenants);
     this.#waiting.push(run);
     this.#wake();
     return { id: sequence.id, result: run.result };
@@ -94,9 +126,33 @@ export class Engine {
     if (run) run.sequence.status = 'aborted';
   }
 
-  /** Lets the pages of a conversation go. Its next request computes everything anew. */
+  /** Lets the pages of a conversation go, but for those that the prefix tree keeps. */
   releaseConversation(conversation: number): void {
     this.#conversations.release(conversation);
+  }
+
+  /**
+   * Makes a conversation begin as another one: sealed pages are shared, the open page is copied if there is room. Nothing happens
+   * if the other one has no pages.
+   */
+  forkConversation(from: number, to: number): void {
+    const cached = this.#conversations.get(from);
+    if (!cached || !this.#supply.makeRoom(cached.kv.cache.shape.openUnits + cached.kv.cache.shape.sinkUnits)) return;
+    // Making room may have let go what was to be forked.
+    if (this.#conversations.get(from) !== cached) return;
+    const { memory } = this.#parts;
+    this.#conversations.keep(to, cached.tokens, memory.fork(cached.kv), memory.tree.tick());
+  }
+
+  /** Lets all tenants share pages of sequences that begin with these tokens, as far as the tokens go. */
+  declarePublicPrefix(tokens: readonly number[]): void {
+    this.#publicPrefixes.add(tokens);
+  }
+
+  /** Does something to the page memory while no step runs. @param task is given what frees pages */
+  async betweenSteps<T>(task: (memory: KvMemory, makeRoom: PageSupply['makeRoom']) => T): Promise<T> {
+    while (this.#step) await this.#step.catch(() => undefined);
+    return task(this.#parts.memory, this.#supply.makeRoom);
   }
 
   /**
@@ -105,6 +161,7 @@ export class Engine {
   async close(): Promise<void> {
     this.#endAll(new KvantError('ENGINE_CLOSED', 'the model was closed: load it again to generate more'));
     await this.#loop;
+    this.#parts.memory.store?.close();
   }
 
   /**
@@ -113,39 +170,75 @@ export class Engine {
    * @throws PageIntegrityError with the sum that fails
    */
   checkPages(): void {
-    const running = [...this.#running.values()].map(({ sequence }) => pagesOf(sequence));
-    this.#parts.memory.check([...running, ...this.#conversations.allPages()]);
+    const owners: KvSequence[] = [...this.#running.values()].map(({ sequence }) => kvOf(sequence));
+    this.#parts.memory.check([...owners, ...this.#conversations.all()].map(({ pages }) => pages));
   }
 
   #wake(): void {
-    this.#loop ??= this.#runSteps().finally(() => {
-      this.#loop = undefined;
-      if (this.#waiting.length > 0) this.#wake();
-    });
+    // Begins in a turn of its own, when `#loop` is set: whoever submits during it starts no second loop.
+    this.#loop ??= Promise.resolve()
+      .then(() => this.#runSteps())
+      .finally(() => {
+        this.#loop = undefined;
+        if (this.#waiting.length > 0) this.#wake();
+      });
   }
 
   async #runSteps(): Promise<void> {
     try {
       while (this.#waiting.length > 0 || this.#running.size > 0) {
         await this.#parts.yieldToEvents();
-        if (!this.#end) await this.#step();
+        if (this.#end) continue;
+        this.#step = this.#runStep();
+        await this.#step;
+        this.#step = undefined;
       }
+      this.#counters = forget(this.#counters, []);
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause);
       this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
+    } finally {
+      this.#step = undefined;
     }
   }
 
   /** Scheduler -> batch -> forward -> sample -> commit. */
-  async #step(): Promise<void> {
+  async #runStep(): Promise<void> {
     this.#endAborted();
-    this.#admission.admit(this.#waiting, this.#running);
-    const sequences = [...this.#running.values()].map(({ sequence }) => sequence);
-    const plan = planStep(sequences.map(toRunningSequence), this.#limits);
+    this.#admit();
+    const plan = this.#plan();
     if (plan.length === 0) return;
-    const batch = createBatch(plan, sequences, this.#parts.memory.pages);
+    const sequences = [...this.#running.values()].map(({ sequence }) => sequence);
+    const batch = createBatch(plan, sequences);
     await this.#parts.model.forward(batch.step);
+    this.#charge(batch);
     for (const entry of batch.entries) this.#commit(entry);
+  }
+
+  #admit(): void {
+    for (;;) {
+      const run = this.#admission.admitNext(this.#waiting, this.#running, this.#counters);
+      if (!run) return;
+      const { request, numPreemptions } = run.sequence;
+      if (numPreemptions > 0) continue;
+      const served = { inputTokens: request.promptTokens.length, outputTokens: 0 };
+      this.#counters = chargeAll(this.#counters, [{ tenant: run.tenant, ...served }]);
+    }
+  }
+
+  /** The segments of the next step; they have their pages. */
+  #plan(): PlannedSegment[] {
+    const { maxRows } = this.#parts.kernels.config;
+    const { prefillChunk = maxRows, maxPrefillRows = Infinity } = this.#parts.sharing;
+    const sequences = [...this.#running.values()].map(({ sequence }) => toRunningSequence(sequence));
+    const plan = planStep(sequences, { maxRows, prefillChunk, maxPrefillRows });
+    return this.#stepRoom.reserve(plan, this.#running, this.#counters);
+  }
+
+  #preempt(run: EngineRun): void {
+    run.preempt();
+    this.#running.delete(run.sequence.id);
+    this.#waiting.push(run);
   }
 
   #endAll(reason: KvantError): void {
@@ -165,12 +258,22 @@ export class Engine {
     }
   }
 
+  /** Counts a token for each sequence that gets one; more where drafts are accepted, which cost no step. */
+  #charge({ entries }: Batch): void {
+    const served = entries.filter(({ outputs, sequence }) => outputs.at(-1)?.position === sequence.tokens.length - 1);
+    const charges = served.flatMap(({ sequence }) => {
+      const run = this.#running.get(sequence.id);
+      return run ? [{ tenant: run.tenant, inputTokens: 0, outputTokens: 1 }] : [];
+    });
+    if (charges.length > 0) this.#counters = chargeAll(this.#counters, charges);
+  }
+
   /** Takes in what a step has computed for a sequence, which may end it. */
   #commit({ sequence, numTokens, outputs }: BatchEntry): void {
     const run = this.#running.get(sequence.id);
     // Closing may have ended it while the step ran.
     if (!run) return;
-    run.committed(numTokens);
+    run.committed(numTokens, this.#parts.memory.tree);
     if (sequence.status === 'aborted') return this.#finish(run, 'aborted');
     try {
       for (const { position, outputRow } of outputs) this.#useLogits(run, position, outputRow);
@@ -185,7 +288,10 @@ export class Engine {
     const { kernels, model } = this.#parts;
     const { request, tokens, maxLength } = run.sequence;
     const logits = kernels.readRow(model.logits, outputRow);
-    if (request.logProbsAt.includes(position)) run.events.onLogProbs(position, logSoftmax(logits));
+    if (request.logProbsAt[run.sequence.numLogProbsGiven] === position) {
+      run.sequence.numLogProbsGiven++;
+      run.events.onLogProbs(position, logSoftmax(logits));
+    }
     if (position === tokens.length - 1 && tokens.length < maxLength) {
       run.addToken(sampleToken(logits, tokens, tokens.length, request.sampling));
     }
@@ -195,9 +301,9 @@ export class Engine {
     run.finish(reason);
     this.#running.delete(run.sequence.id);
     const { request, tokens } = run.sequence;
-    const pages = pagesOf(run.sequence);
-    if (request.conversation === undefined) pages.release();
-    else this.#conversations.keep(request.conversation, tokens, pages);
+    const kv = kvOf(run.sequence);
+    if (request.conversation === undefined) kv.release();
+    else this.#conversations.keep(request.conversation, tokens, kv, this.#parts.memory.tree.tick());
   }
 
   #drop(run: EngineRun, error: unknown): void {

@@ -1,12 +1,19 @@
-import { sealedPageLayout, type PageLayout } from '../cache/page-layout.ts';
+import {
+  f16PageLayout,
+  PAGE_UNIT_BYTES,
+  sealedPageLayout,
+  type KvShape,
+  type PageLayout,
+} from '../cache/page-layout.ts';
 import { PagePool } from '../cache/page-pool.ts';
 import type { PageStore, StoredPage } from '../cache/page-store.ts';
-import { isFirstPage, TokenChain, type ChainPage } from '../cache/prefix-chain.ts';
+import type { TokenChain} from '../cache/prefix-chain.ts';
+import { isFirstPage, type ChainPage } from '../cache/prefix-chain.ts';
 import { rootKey, type PrefixKey } from '../cache/prefix-key.ts';
 import { PrefixTree, type PrefixNode } from '../cache/prefix-tree.ts';
 import { numSealedPages, numTokensIn, SequencePages, type PageShape } from '../cache/sequence-pages.ts';
 import type { Kernels, PageArena, StepPages } from '../kernels/kernels.ts';
-import { arenaStepPages, PAGE_UNIT_BYTES } from '../kernels/step-pages.ts';
+import { arenaStepPages } from '../kernels/step-pages.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
 import { KvSequence } from './kv-sequence.ts';
 
@@ -21,8 +28,10 @@ export interface KvCache {
 }
 
 export interface KvMemoryOptions {
-  /** Everything that pages of a format depend on beside their tokens, see `rootKey`. */
-  readonly identityOf: (format: KvFormat) => Readonly<Record<string, unknown>>;
+  /** Size of the arena. */
+  readonly numBytes: number;
+  /** Key that chains of the kernels' own format start with, see cache-identity.ts. */
+  readonly root: PrefixKey;
   /** Where pages go that are evicted; nowhere if absent. */
   readonly store?: PageStore | undefined;
 }
@@ -36,38 +45,46 @@ export class KvMemory {
   readonly defaultCache: KvCache;
   readonly #kernels: Kernels;
   readonly #arena: PageArena;
-  readonly #options: KvMemoryOptions;
   readonly #caches = new Map<KvFormat, KvCache>();
 
-  /**
-   * @param numBytes of the arena
-   * @throws KvantError OUT_OF_MEMORY if the backend cannot take them
-   */
-  constructor(kernels: Kernels, numBytes: number, options: KvMemoryOptions) {
+  /** @throws KvantError OUT_OF_MEMORY if the backend cannot take the arena */
+  constructor(kernels: Kernels, { numBytes, root, store }: KvMemoryOptions) {
     this.#kernels = kernels;
     this.#arena = kernels.createPageArena(Math.floor(numBytes / PAGE_UNIT_BYTES) * PAGE_UNIT_BYTES);
-    this.#options = options;
     this.pool = new PagePool(this.#arena.numUnits, (from, to, numUnits) => {
       kernels.copyUnits(this.#arena, from, to, numUnits);
     });
     this.tree = new PrefixTree(this.pool);
-    this.store = options.store;
-    this.defaultCache = this.cacheOf(kernels.config.format);
+    this.store = store;
+    this.defaultCache = this.addFormat(kernels.config.format, root);
   }
 
-  /** A format's view of the arena. @throws KvantError OUT_OF_MEMORY where the backend has no room for the format's own data */
-  cacheOf(format: KvFormat): KvCache {
+  /** Memory for one sequence in the kernels' own format, none of whose pages anybody shares. @throws KvantError OUT_OF_MEMORY */
+  static forSequence(kernels: Kernels, numTokens: number): KvMemory {
+    const { format, shape } = kernels.config;
+    return new KvMemory(kernels, { numBytes: sequenceBytes(format, shape, numTokens), root: rootKey({}) });
+  }
+
+  /**
+   * Makes another format known; nothing happens if it is.
+   *
+   * @param root key that its chains start with
+   * @throws KvantError OUT_OF_MEMORY where the backend has no room for the format's own data
+   */
+  addFormat(format: KvFormat, root: PrefixKey): KvCache {
     const known = this.#caches.get(format);
     if (known) return known;
     const pages = arenaStepPages(this.#kernels, this.#arena, format);
-    const cache = {
-      format,
-      pages,
-      sealedLayout: sealedPageLayout(format, this.#kernels.config.shape),
-      shape: pageShapeOf(pages),
-      root: rootKey(this.#options.identityOf(format)),
-    };
+    const sealedLayout = sealedPageLayout(format, this.#kernels.config.shape);
+    const cache = { format, pages, sealedLayout, shape: pageShapeOf(pages), root };
     this.#caches.set(format, cache);
+    return cache;
+  }
+
+  /** A format's view of the arena. @throws RangeError if it was not added */
+  cacheOf(format: KvFormat): KvCache {
+    const cache = this.#caches.get(format);
+    if (!cache) throw new RangeError(`the format ${format.name} was not added`);
     return cache;
   }
 
@@ -181,6 +198,14 @@ export class KvMemory {
     const cache = [...this.#caches.values()].find(({ root }) => root === node.root);
     if (cache) this.store.put(this.readNode(cache, node));
   }
+}
+
+/** Bytes of the pages of a sequence of `numTokens` tokens, none of them shared. */
+export function sequenceBytes(format: KvFormat, shape: KvShape, numTokens: number): number {
+  const { pageSize, numSinkTokens } = format;
+  const openBytes = f16PageLayout(pageSize, shape).pageBytes;
+  const sinkBytes = numSinkTokens > 0 ? f16PageLayout(numSinkTokens, shape).pageBytes : 0;
+  return numSealedPages(format, numTokens) * sealedPageLayout(format, shape).pageBytes + openBytes + sinkBytes;
 }
 
 /** Frees units by letting go what nobody uses; false if it cannot free so many. */

@@ -17,6 +17,7 @@ export interface TextFiles {
  * `.kvant.json` instead of `.gguf`. Formats that gain nothing by one read none.
  *
  * @param option a path, `none`, or undefined for what lies beside the model
+ * @param fingerprint of the model, where it is known; its file has to be open otherwise
  * @throws KvantError FILE_ERROR, CALIBRATION_INVALID, CALIBRATION_MISMATCH
  */
 export async function loadCalibration(
@@ -24,6 +25,7 @@ export async function loadCalibration(
   option: string | undefined,
   kv: string,
   files: TextFiles,
+  fingerprint?: string,
 ): Promise<Calibration | undefined> {
   if (option === NO_CALIBRATION || !gainsByCalibration(kv)) return undefined;
   const path = option ?? pathBeside(model.file.name);
@@ -35,7 +37,7 @@ export async function loadCalibration(
   // Loaded when it is wanted: most models have none.
   const { parseCalibration } = await import('../calibration/calibration-file.ts');
   const calibration = parseCalibration(path, text);
-  checkCalibration(calibration, await modelFingerprint(model.file), model.hyperparameters);
+  checkCalibration(calibration, fingerprint ?? (await modelFingerprint(model.file)), model.hyperparameters);
   return calibration;
 }
 

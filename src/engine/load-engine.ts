@@ -1,13 +1,17 @@
-import { isCalibrated } from '../calibration/calibration.ts';
+import { PAGE_UNIT_BYTES } from '../cache/page-layout.ts';
+import type { PageStore } from '../cache/page-store.ts';
+import { gainsByCalibration, isCalibrated, type Calibration } from '../calibration/calibration.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
+import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
+import { KvFormats } from './kv-formats.ts';
 import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
 import { planLoad, withFormat, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
@@ -19,6 +23,8 @@ import { wallClockMs } from './wall-clock.ts';
 export interface EnginePlatform extends MemoryPlatform, TextFiles {
   createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
   readonly yieldToEvents: () => Promise<void>;
+  /** Where pages go that the KV cache has no room for. @throws KvantError FILE_ERROR */
+  createPageStore(swap: NonNullable<EngineLoadOptions['swap']>): PageStore;
 }
 
 export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> {
@@ -32,6 +38,8 @@ export interface LoadedEngine extends PromptEncoder {
   readonly kernels: Kernels;
   readonly tokenizer: Tokenizer;
   readonly info: ModelInfo;
+  /** The format of a name, ready for requests. @throws KvantError INVALID_OPTION, OUT_OF_MEMORY, and what reading a calibration throws */
+  readonly formats: KvFormats;
 }
 
 /**
@@ -59,10 +67,16 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
   try {
     const loadMs = wallClockMs() - options.requestedAtMs;
     const { yieldToEvents } = platform;
-    const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
-    const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
+    const { maxSequences, policy, maxPrefillRows, tenantQuota } = options;
+    const tenantQuotaUnits = tenantQuota === undefined ? undefined : Math.floor(tenantQuota / PAGE_UNIT_BYTES);
+    const sharing = { maxSequences, prefillChunk, maxPrefillRows, policy, tenantQuotaUnits };
+    const engine = new Engine({ kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents, sharing });
     const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
-    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
+    const formats = new KvFormats({
+      ...{ memory, identity: started.identity, shape: kernels.config.shape },
+      calibrationFor: calibrationReader(model, options, platform, started),
+    });
+    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
   } catch (error) {
     await kernels.close();
     throw error;
@@ -72,6 +86,7 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
 /** A model on kernels. */
 interface Started extends StartedEngine {
   readonly plan: LoadPlan;
+  readonly identity: EngineIdentity;
 }
 
 /** @param known the tokenizer, where the model was started before */
@@ -84,7 +99,7 @@ async function start(
 ): Promise<Started> {
   const { hyperparameters } = model;
   const { backend, onProgress } = options;
-  const { maxRows, pageCounts } = plan.memory;
+  const { maxRows, arenaBytes } = plan.memory;
   const config: KernelsConfig = {
     shape: hyperparameters,
     numHeads: hyperparameters.numHeads,
@@ -101,8 +116,18 @@ async function start(
     const weights = await loadWeights(kernels, model, {
       onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
     });
-    const memory = new KvMemory(kernels, pageCounts);
-    return { kernels, transformer: new Transformer(kernels, weights, hyperparameters), memory, tokenizer, plan };
+    const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
+    const root = await cacheIdentity(identity, config.format);
+    const store = options.swap && platform.createPageStore(options.swap);
+    const memory = new KvMemory(kernels, { numBytes: arenaBytes, root, store });
+    return {
+      kernels,
+      transformer: new Transformer(kernels, weights, hyperparameters),
+      memory,
+      tokenizer,
+      plan,
+      identity,
+    };
   } catch (error) {
     await kernels.close();
     throw error;
@@ -122,6 +147,21 @@ async function startChecked(
   return checkStarted(options.checkKv, plan.demand.format, (format, tokenizer) => {
     return start(model, withFormat(plan, format), options, platform, tokenizer);
   });
+}
+
+/** Reads the model's calibration when a format first asks for it. */
+function calibrationReader(
+  model: ModelFile,
+  { calibration: option }: LoadEngineOptions,
+  platform: EnginePlatform,
+  { plan, identity }: Started,
+): (kv: string) => Promise<Calibration | undefined> {
+  let reading: Promise<Calibration | undefined> | undefined;
+  return async (kv) => {
+    if (!gainsByCalibration(kv)) return undefined;
+    if (plan.demand.calibration) return plan.demand.calibration;
+    return (reading ??= loadCalibration(model, option, kv, platform, identity.modelFingerprint));
+  };
 }
 
 /** Makes the tokenizer while the kernels start on other threads. If that fails, they are closed. */

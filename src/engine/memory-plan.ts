@@ -1,5 +1,3 @@
-import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
-import { numSealedPages } from '../cache/sequence-pages.ts';
 import { isCalibrated, type Calibration } from '../calibration/calibration.ts';
 import { KvantError } from '../errors.ts';
 import type { MemoryUsage } from '../kernels/kernels.ts';
@@ -7,7 +5,7 @@ import type { Hyperparameters } from '../model/hyperparameters.ts';
 import { ropeFrequencies } from '../model/rope.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
 import { DEFAULT_MAX_CTX, MAX_SEQUENCES } from './defaults.ts';
-import type { PageCounts } from './kv-memory.ts';
+import { sequenceBytes } from './kv-memory.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { scratchBytes } from './scratch-memory.ts';
 
@@ -26,6 +24,8 @@ export interface MemoryDemand {
   readonly calibrationBytes: number;
   readonly ctx: number;
   readonly maxSequences: number;
+  /** Size of the arena of pages; undefined: room for a whole context of every sequence. */
+  readonly kvMemoryBytes?: number | undefined;
   readonly backend: EngineLoadOptions['backend'];
   readonly numThreads: number;
   /** Bytes of the weights as the backend keeps them. */
@@ -55,7 +55,8 @@ export interface MemoryLimit {
 export interface MemoryPlan {
   /** Most rows (tokens) of a step. */
   readonly maxRows: number;
-  readonly pageCounts: PageCounts;
+  /** Size of the arena of pages; the same as `memory.pageBytes`. */
+  readonly arenaBytes: number;
   /** Resident once every sequence's context is full. */
   readonly memory: MemoryUsage;
   readonly runtimeBytes: number;
@@ -86,15 +87,7 @@ export function addUpMemory(demand: MemoryDemand): MemoryPlan {
   const runtimeBytes = demand.runtimeBytes + (isCalibrated(format) ? demand.calibrationBytes : 0);
   const { pageSize, numSinkTokens } = format;
   const maxRows = Math.max(maxSequences, Math.min(MAX_STEP_ROWS, maxSequences * (pageSize + numSinkTokens)));
-  const pageCounts = {
-    // One page even where the context never fills one: a kind of page that does not exist would need a case of its own.
-    sealed: Math.max(1, maxSequences * numSealedPages(format, ctx)),
-    open: maxSequences,
-  };
-  const openBytes = f16PageLayout(pageSize, hyperparameters).pageBytes;
-  const sinkBytes = numSinkTokens > 0 ? f16PageLayout(numSinkTokens, hyperparameters).pageBytes : 0;
-  const sealedBytes = sealedPageLayout(format, hyperparameters).pageBytes;
-  const pageBytes = pageCounts.sealed * sealedBytes + pageCounts.open * (openBytes + sinkBytes);
+  const arenaBytes = demand.kvMemoryBytes ?? maxSequences * sequenceBytes(format, hyperparameters, ctx);
   const config = {
     shape: hyperparameters,
     numHeads: hyperparameters.numHeads,
@@ -107,11 +100,11 @@ export function addUpMemory(demand: MemoryDemand): MemoryPlan {
   const scratch = scratchBytes(config, hyperparameters, backend, maxSequences);
   return {
     maxRows,
-    pageCounts,
-    memory: { weightBytes, pageBytes, scratchBytes: scratch.resident },
+    arenaBytes,
+    memory: { weightBytes, pageBytes: arenaBytes, scratchBytes: scratch.resident },
     runtimeBytes,
-    totalBytes: weightBytes + pageBytes + scratch.resident + runtimeBytes,
-    reservedBytes: weightBytes + pageBytes + scratch.reserved,
+    totalBytes: weightBytes + arenaBytes + scratch.resident + runtimeBytes,
+    reservedBytes: weightBytes + arenaBytes + scratch.reserved,
   };
 }
 

@@ -24,8 +24,8 @@ const QUERY_STRIDE = 8;
 export async function observeCache(engine: ProbedEngine, tokens: readonly number[]): Promise<ObservedCache> {
   const { kernels, transformer, memory } = engine;
   const { config } = kernels;
-  const { pages } = memory;
-  const sequence = memory.createSequencePages();
+  const { pages, sealedLayout } = memory.defaultCache;
+  const sequence = memory.createSequence();
   const [open, sealed]: Uint8Array[][] = [[], []];
   const queries: ObservedQuery[] = [];
   let sink: Uint8Array | undefined;
@@ -53,7 +53,7 @@ export async function observeCache(engine: ProbedEngine, tokens: readonly number
   } finally {
     sequence.release();
   }
-  return new ObservedCache(config, tokens.length, { open, sealed, sealedLayout: memory.sealedLayout, sink }, queries);
+  return new ObservedCache(config, tokens.length, { open, sealed, sealedLayout, sink }, queries);
 }
 
 interface GrowingQuery extends ObservedQuery {

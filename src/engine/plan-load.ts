@@ -17,7 +17,10 @@ export interface MemoryPlatform {
   calibrationBytes(matrixBytes: number): number;
 }
 
-type PlannedOptions = Pick<EngineLoadOptions, 'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'> & {
+type PlannedOptions = Pick<
+  EngineLoadOptions,
+  'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory'
+> & {
   readonly calibration?: Calibration | undefined;
 };
 
@@ -60,7 +63,7 @@ export function withFormat(plan: LoadPlan, format: KvFormat): LoadPlan {
 export function demandOf(
   model: ModelFile,
   kv: string,
-  { ctx, threads, backend, maxSequences, calibration }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  { ctx, threads, backend, maxSequences, calibration, kvMemory }: Omit<PlannedOptions, 'kv' | 'memory'>,
   platform: MemoryPlatform,
 ): MemoryDemand {
   const { hyperparameters, tokenizerMetadata } = model;
@@ -73,6 +76,7 @@ export function demandOf(
     calibrationBytes: calibration ? platform.calibrationBytes(matrixBytes(calibration)) : 0,
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
+    kvMemoryBytes: kvMemory,
     backend,
     numThreads: threads,
     weightBytes: keptWeightBytes(model, backend),

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MemoryPageStore } from '../cache/page-store.ts';
 import { KvantError } from '../errors.ts';
 import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
+import { DiskPageStore } from './disk-page-store-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
 import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
@@ -40,6 +42,9 @@ export const nodePlatform: EnginePlatform = {
   runtimeBytes,
   calibrationBytes,
   readTextFile: readTextFileIfThere,
+  createPageStore({ kind, folder, maxBytes }) {
+    return kind === 'memory' ? new MemoryPageStore(maxBytes) : new DiskPageStore(maxBytes, folder);
+  },
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),
 };

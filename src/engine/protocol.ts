@@ -1,4 +1,5 @@
 import { KvantError, type ErrorCode } from '../errors.ts';
+import type { QueuePolicy } from './queue-order.ts';
 import type {
   BackendName,
   GenerateOptions,
@@ -28,6 +29,22 @@ export interface EngineLoadOptions {
   /** Most bytes that the process may take. */
   readonly memory?: number | undefined;
   readonly checkKv?: KvCheckMode | undefined;
+  /** Bytes of all pages. */
+  readonly kvMemory?: number | undefined;
+  /** Where pages go that are evicted. */
+  readonly swap?: SwapPlace | undefined;
+  readonly policy?: QueuePolicy | undefined;
+  readonly maxPrefillRows?: number | undefined;
+  /** Most bytes of one tenant's pages. */
+  readonly tenantQuota?: number | undefined;
+}
+
+/** A second tier of pages: in memory outside of the arena, or in a folder of the disk. */
+export interface SwapPlace {
+  readonly kind: 'memory' | 'disk';
+  /** For `disk`; a folder of the system for temporary files where absent. */
+  readonly folder?: string | undefined;
+  readonly maxBytes: number;
 }
 
 /** `GenerateOptions` without its callbacks, and with a seed. */

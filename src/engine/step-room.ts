@@ -59,7 +59,11 @@ export class StepRoom {
       const isOverQuota = !this.#keepsQuota(run, numUnits, running);
       if (!isOverQuota && supply.makeRoom(numUnits)) return true;
       const rivals = [...running.values()].filter((other) => !isOverQuota || other.tenant === run.tenant);
-      const victim = chooseVictim(rivals.map((other) => this.#pages(other)), this.#rank(run), counters);
+      const victim = chooseVictim(
+        rivals.map((other) => this.#pages(other)),
+        this.#rank(run),
+        counters,
+      );
       if (victim === undefined) return false;
       this.#options.preempt(running.get(victim) as EngineRun);
       if (victim === run.sequence.id) return false;

@@ -31,6 +31,7 @@ const RESULT: GenerateResult = {
   tokenIds: [7, 8],
   promptTokens: 3,
   cachedTokens: 1,
+  preemptions: 0,
   completionTokens: 2,
   finishReason: 'stop',
   seed: 5,
