@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
 import { parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
 import { checkStep, checkTokenIds } from './check-step.ts';
-import type { KernelsConfig, PageMemory, Segment, Step, StepPages } from './kernels.ts';
+import type { KernelsConfig, PageArena, PageMemory, Segment, Step, StepPages } from './kernels.ts';
 
 const SHAPE = { numLayers: 1, numKvHeads: 1, headDim: 16 };
 const CONFIG: KernelsConfig = {
@@ -149,4 +149,30 @@ test('token ids that are not rows of the table', () => {
   for (const id of [10, -1, 0.5, NaN]) {
     assert.throws(() => checkTokenIds([0, id], 10), new RangeError(`token id ${id} at row 1 is not in [0, 10)`));
   }
+});
+
+test('pages of an arena: no two are written at the same unit, in whatever format', () => {
+  const arena = { numUnits: 900 } as PageArena;
+  const inArena = (pages: StepPages): StepPages => {
+    const view = ({ layout }: PageMemory): PageMemory => ({ layout, numPages: 800, arena }) as PageMemory;
+    return { ...pages, sealed: view(pages.sealed), open: view(pages.open), sink: pages.sink && view(pages.sink) };
+  };
+  const quantized = { pages: inArena(PAGES), sealedPages: [300], openPage: 10, sinkPage: 0 };
+  const f16 = { pages: inArena(F16_PAGES), sealedPages: [400], openPage: 100, sinkPage: undefined, firstRow: 10 };
+  checkIt(stepOf([quantized, f16]));
+  assertRefused(stepOf([quantized, { ...f16, openPage: 10 }]), 'two segments write to page 10 (openPage)');
+  const full = { firstPosition: 54, sealInto: 10 };
+  assertRefused(stepOf([quantized, { ...f16, ...full }]), 'page 10 of an arena is both openPage and sealInto');
+  assertRefused(
+    stepOf([quantized, { ...f16, ...full, sealInto: 400 }]),
+    'segment 1 would seal into page 400, which it reads',
+  );
+  const both = [
+    { ...quantized, firstPosition: 58, sealInto: 500 },
+    { ...f16, ...full, sealInto: 500 },
+  ];
+  assertRefused(stepOf(both), 'two segments write to page 500 (sealInto)');
+  // The same numbers in memories of their own are other places.
+  checkIt(stepOf([quantized, { ...f16, pages: F16_PAGES, openPage: 2, sealedPages: [4] }]));
+  checkIt(stepOf([{}, { ...f16, pages: F16_PAGES, openPage: 2, sealedPages: [4] }]));
 });

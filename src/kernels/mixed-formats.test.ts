@@ -166,6 +166,23 @@ function arenaPlaces(kernels: Kernels): { places: Place[]; arena: PageArena } {
   return { places, arena };
 }
 
+/** Two sequences of one format change places, with what lies there. */
+function swapPages(kernels: Kernels, arena: PageArena, places: Place[], a: number, b: number): void {
+  const spare = arena.numUnits - 1024;
+  const swap = (from: number, to: number, { layout }: StepPages['open']): void => {
+    const numUnits = layout.pageBytes / 64;
+    kernels.copyUnits(arena, from, spare, numUnits);
+    kernels.copyUnits(arena, to, from, numUnits);
+    kernels.copyUnits(arena, spare, to, numUnits);
+  };
+  const [first, second] = [places[a], places[b]];
+  const { sealed, open, sink } = first.pages;
+  first.sealed.forEach((page, i) => swap(page, second.sealed[i], sealed));
+  swap(first.open, second.open, open);
+  if (sink && first.sink !== undefined && second.sink !== undefined) swap(first.sink, second.sink, sink);
+  [places[a], places[b]] = [second, first];
+}
+
 /** What a sequence goes through: prefill to the end of each page or up to a chunk, decodes, tokens beside drafts, a page filled by decode. */
 const CHUNKS = [30, 64, 1, 1, 3, 17, 64, 1, 1, 1, 9];
 
@@ -250,6 +267,25 @@ for (const { name, create } of BACKENDS) {
       await kernels.close();
     });
   }
+
+  test(`${name}: pages that change places in an arena between steps leave the bits (===) as they are`, async () => {
+    const kernels = await create(configFor(FORMATS[2]));
+    const { places, arena } = arenaPlaces(kernels);
+    const bench = await MixedBench.create(kernels, places);
+    const rows = SEQUENCES.map((): Float32Array[] => []);
+    const numTwice = SEQUENCES.length - FORMATS.length;
+    for (const [index, spans] of mixedSteps().entries()) {
+      const found = await bench.step(spans);
+      spans.forEach(({ sequence }, i) => rows[sequence].push(...found[i]));
+      const sequence = index % numTwice;
+      swapPages(kernels, arena, places, sequence, sequence + FORMATS.length);
+    }
+    for (const [sequence, format] of SEQUENCES.entries()) {
+      const pages = bench.pageBytes(sequence, endOf(spansOf(sequence)));
+      assertSame({ rows: rows[sequence], pages }, await expected(sequence), `sequence ${sequence}, ${format.name}`);
+    }
+    await kernels.close();
+  });
 
   test(`${name}: outcomes of the formats differ, or the comparisons above would show nothing`, async () => {
     const outcomes = await Promise.all(FORMATS.map((_, sequence) => expected(sequence)));

@@ -15,7 +15,8 @@ export function identitySource(shape: KvShape, changes: Partial<CalibrationSourc
     shape: { numLayers, numKvHeads, headDim },
     source: 'a text',
     k: identity,
-    v: identity,
+    // Numbers of its own, as in a file: what is shared would be there once.
+    v: identity.slice(),
     keyFeedback: new Float32Array(identity.length),
     upgrades: everyUpgrade(numLayers),
     ...changes,

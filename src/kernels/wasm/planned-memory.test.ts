@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { HeadTransforms } from '../../quant/head-transform.ts';
+import { parseKvFormat, type KvFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import { WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+import { calibratedFormat } from '../testing/calibrated-format.ts';
 import { STRIP_ROWS } from './assembly/commands.ts';
 import { createWasmKernels } from './create-wasm-kernels-node.ts';
-import { operandRowBytes, packedMatrixBytes, wasmScratchBytes } from './planned-memory.ts';
+import { addedFormatBytes, operandRowBytes, packedMatrixBytes, wasmScratchBytes } from './planned-memory.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { compileWasmModule } from './wasm-module-node.ts';
 import { instantiate } from './wasm-module.ts';
@@ -58,4 +60,40 @@ test('scratch takes what was planned, within 2%, but for what reading weights ta
     assert.ok(Math.abs(error) < 0.02, `${JSON.stringify(change)}: ${reserved} planned, ${scratchBytes} taken`);
     assert.ok(resident <= reserved);
   }
+});
+
+test('formats that are added take exactly what was planned, and matrices that they share are there once', async () => {
+  const shape = { numLayers: 2, numKvHeads: 3, headDim: 64 };
+  const q4 = parseKvFormat('q4', 64);
+  const calibrated = calibratedFormat(q4, shape);
+  const { transforms } = calibrated.k;
+  assert.ok(transforms);
+  const views: HeadTransforms = {
+    ...transforms,
+    forward: transforms.forward.subarray(0),
+    inverse: transforms.inverse.slice(),
+  };
+  const rest = { numHeads: 9, ropeFrequencies: [1], maxRows: 8, maxContext: 512, numThreads: 1 };
+  const kernels = await createWasmKernels({ shape, format: q4, ...rest });
+  const added: KvFormat[] = [q4];
+  const sizes: number[] = [];
+  for (const format of [
+    parseKvFormat('f16', 64),
+    calibrated,
+    { ...calibrated, k: parseKvFormat('q8', 64).k },
+    { ...calibrated, k: { ...calibrated.k, transforms: views } },
+    q4,
+    calibratedFormat(q4, shape),
+  ]) {
+    const planned = addedFormatBytes(format, shape, added);
+    const before = kernels.memoryUsage().scratchBytes;
+    kernels.addFormat(format);
+    assert.equal(kernels.memoryUsage().scratchBytes - before, planned, format.name);
+    added.push(format);
+    sizes.push(planned);
+  }
+  await kernels.close();
+  const [block, matrices] = [64 + 2 * 64, 4 * 6 * 64 ** 2];
+  // K's forward and inverse, V's inverse by columns, feedback; then only inverses that were copied.
+  assert.deepEqual(sizes, [block, block + 4 * matrices, block, block + matrices, 0, block + 4 * matrices]);
 });
