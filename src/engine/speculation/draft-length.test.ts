@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseDraftLength, DraftCredit } from './draft-length.ts';
+import { chooseDraftLength, costOfDraft, DraftCredit } from './draft-length.ts';
 
 const COST = { fixedMs: 8, rowMs: 2 };
 const ALONE = { maxTokens: 64, numOtherRows: 0 };
@@ -50,17 +50,21 @@ test('keeps to the most that there is room for, and counts what making drafts ta
   );
 });
 
+test('a draft costs its share of a step, more tokens the more others share the step, and what making it takes', () => {
+  assert.equal(costOfDraft(COST, 0), 0.2);
+  assert.equal(costOfDraft(COST, 3), 0.5);
+  assert.equal(costOfDraft(COST, 0, 3), 0.5);
+});
+
 test('credit: wrong drafts use it up, tokens and right drafts bring it back', () => {
   const credit = new DraftCredit();
-  assert.equal(credit.mostDrafts(COST, 0), 5);
-  credit.count(5, 0, COST, 0);
-  assert.equal(credit.mostDrafts(COST, 0), 0);
-  credit.count(4, 4, COST, 0);
-  assert.ok(credit.mostDrafts(COST, 0) >= 15);
-  for (let i = 0; i < 100; i++) credit.count(8, 0, COST, 0);
-  assert.equal(credit.mostDrafts(COST, 0), 0);
-  credit.earn(100);
-  assert.equal(credit.mostDrafts(COST, 0), 0);
-  credit.earn(100);
-  assert.ok(credit.mostDrafts(COST, 0) > 0);
+  assert.equal(credit.mostDrafts(0.2), 5);
+  credit.count(5, 0, 0.2);
+  assert.equal(credit.mostDrafts(0.2), 0);
+  credit.count(4, 4, 0.2);
+  assert.ok(credit.mostDrafts(0.2) >= 15);
+  for (let i = 0; i < 100; i++) credit.count(8, 0, 0.2);
+  assert.equal(credit.mostDrafts(0.2), 0);
+  credit.earn(110);
+  assert.equal(credit.mostDrafts(0.2), 1);
 });

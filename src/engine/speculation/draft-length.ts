@@ -54,14 +54,14 @@ const LOSS_SHARE = 0.012;
 export class DraftCredit {
   #credit = FIRST_CREDIT;
 
-  /** Most drafts that can be paid for should all be wrong. */
-  mostDrafts(cost: StepCost, numOtherRows: number): number {
-    return Math.max(0, Math.floor(this.#credit / tokensOfRow(cost, numOtherRows)));
+  /** Most drafts that can be paid for should all be wrong. @param draftCost in tokens, see `costOfDraft` */
+  mostDrafts(draftCost: number): number {
+    return Math.max(0, Math.floor(this.#credit / draftCost));
   }
 
   /** Counts drafts, or what would have become of them. */
-  count(numDrafted: number, numAccepted: number, cost: StepCost, numOtherRows: number): void {
-    this.#add(numAccepted - numDrafted * tokensOfRow(cost, numOtherRows));
+  count(numDrafted: number, numAccepted: number, draftCost: number): void {
+    this.#add(numAccepted - numDrafted * draftCost);
   }
 
   /** Counts tokens of the sequence, drafted or not. */
@@ -74,7 +74,8 @@ export class DraftCredit {
   }
 }
 
-/** What a row costs, in tokens that a step without drafts gives for the time. */
-function tokensOfRow({ fixedMs, rowMs }: StepCost, numOtherRows: number): number {
-  return (rowMs * (1 + numOtherRows)) / (fixedMs + (1 + numOtherRows) * rowMs);
+/** What a draft costs, in tokens that steps without drafts give for the time. @param draftMs that making it takes */
+export function costOfDraft({ fixedMs, rowMs }: StepCost, numOtherRows: number, draftMs = 0): number {
+  const numPlain = 1 + numOtherRows;
+  return ((rowMs + draftMs) * numPlain) / (fixedMs + numPlain * rowMs);
 }

@@ -1,5 +1,5 @@
 import { MatchAcceptance } from './acceptance.ts';
-import { chooseDraftLength, DraftCredit, type LengthLimits } from './draft-length.ts';
+import { chooseDraftLength, costOfDraft, DraftCredit, type LengthLimits } from './draft-length.ts';
 import { PromptLookup } from './prompt-lookup.ts';
 import { SpeculationCounter, type DraftOutcome, type Speculator } from './speculator.ts';
 import type { StepCosts } from './step-costs.ts';
@@ -40,7 +40,7 @@ export class LookupSpeculator implements Speculator {
     const { cost } = this.#costs;
     const length = chooseDraftLength((index) => this.#acceptance.chance(evidence, index), cost, limits);
     if (length === 0) return [];
-    const affordable = this.#credit.mostDrafts(cost, limits.numOtherRows);
+    const affordable = this.#credit.mostDrafts(costOfDraft(cost, limits.numOtherRows));
     if (affordable > 0) {
       this.#uncomputed = undefined;
       return this.#lookup.guess(Math.min(length, affordable));
@@ -55,7 +55,7 @@ export class LookupSpeculator implements Speculator {
 
   observe(outcome: DraftOutcome): void {
     this.stats.add(outcome);
-    this.#credit.count(outcome.drafted, outcome.accepted, this.#costs.cost, this.#numOtherRows);
+    this.#credit.count(outcome.drafted, outcome.accepted, costOfDraft(this.#costs.cost, this.#numOtherRows));
   }
 
   release(): void {
@@ -71,7 +71,7 @@ export class LookupSpeculator implements Speculator {
     const wrong = guess.findIndex((token, i) => tokens[length + i] !== token);
     const numRight = wrong < 0 ? guess.length : wrong;
     if (length + numRight >= tokens.length && numRight < guess.length) return;
-    this.#credit.count(guess.length, numRight, this.#costs.cost, numOtherRows);
+    this.#credit.count(guess.length, numRight, costOfDraft(this.#costs.cost, numOtherRows));
     this.#uncomputed = undefined;
   }
 }
