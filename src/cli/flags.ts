@@ -72,6 +72,13 @@ export const MODEL_FLAGS = {
     description: 'most that the process may take, as in 2GB or 1.5GiB (default: what the machine has)',
     environmentVariable: 'KVANT_MEMORY',
   },
+  kvMemory: {
+    usage: '--kv-memory <size>',
+    kind: 'text',
+    schema: loadOptionShape.kvMemory,
+    description: 'size of the KV cache, as in 64MB (default: room for a whole context)',
+    environmentVariable: 'KVANT_KV_MEMORY',
+  },
   checkKv: {
     usage: '--check-kv [mode]',
     kind: 'text',

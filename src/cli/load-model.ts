@@ -9,10 +9,10 @@ import { ProgressLine } from './progress-line.ts';
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, threads, backend, checkKv } = options;
+  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend, checkKv }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

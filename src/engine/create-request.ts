@@ -1,6 +1,7 @@
 import type { ChatTemplate } from '../tokens/chat-template.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import { resolveSampling } from './defaults.ts';
+import type { KvFormats } from './kv-formats.ts';
 import type { EngineGenerateOptions } from './protocol.ts';
 import type { EngineRequest } from './request.ts';
 
@@ -11,6 +12,12 @@ export interface PromptEncoder {
   chatTemplate(): ChatTemplate;
 }
 
+/** What turns options into a request. */
+export interface RequestEncoder extends PromptEncoder {
+  /** @throws KvantError INVALID_OPTION for a format that the model cannot have, and what reading a calibration throws */
+  readonly formats: Pick<KvFormats, 'get'>;
+}
+
 /**
  * A request for the engine. Raw text gets the model's BOS token, if it wants one, and its special tokens stay text; ids
  * are taken as they are.
@@ -18,7 +25,11 @@ export interface PromptEncoder {
  * @param options checked already
  * @throws KvantError MODEL_UNSUPPORTED, MODEL_INVALID for messages that the model's template cannot take
  */
-export function createEngineRequest(options: EngineGenerateOptions, encoder: PromptEncoder): EngineRequest {
+export async function createEngineRequest(
+  options: EngineGenerateOptions,
+  encoder: RequestEncoder,
+): Promise<EngineRequest> {
+  const { kv, tenant, priority, speculate, reusePrefix } = options;
   return {
     promptTokens: encodePrompt(options, encoder),
     sampling: resolveSampling(options, options.seed),
@@ -26,10 +37,16 @@ export function createEngineRequest(options: EngineGenerateOptions, encoder: Pro
     stop: options.stop ?? [],
     logProbsAt: options.logProbsAt ?? [],
     conversation: options.conversation,
+    format: kv === undefined ? undefined : await encoder.formats.get(kv),
+    ...{ tenant, priority, speculate, reusePrefix },
   };
 }
 
-function encodePrompt({ prompt, messages, tokens }: EngineGenerateOptions, encoder: PromptEncoder): readonly number[] {
+/** @param prompt checked already */
+export function encodePrompt(
+  { prompt, messages, tokens }: Pick<EngineGenerateOptions, 'prompt' | 'messages' | 'tokens'>,
+  encoder: PromptEncoder,
+): readonly number[] {
   if (tokens) return tokens;
   if (messages) return encoder.chatTemplate().encode(messages);
   const { tokenizer } = encoder;

@@ -9,6 +9,10 @@ export const DEFAULT_MAX_THREADS = 16;
 export const DEFAULT_KV_FORMAT = 'q4';
 /** Most sequences that an engine can be loaded for. */
 export const MAX_SEQUENCES = 256;
+/** Most bytes of swapped pages. */
+export const DEFAULT_SWAP_BYTES = 1_000_000_000;
+/** Prompt tokens of a step in which others decode: as many as two open pages hold. */
+export const DEFAULT_MAX_PREFILL_TOKENS = 128;
 export const MAX_SEED = 0xffffffff;
 
 /** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */

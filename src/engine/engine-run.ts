@@ -4,6 +4,7 @@ import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
 import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
+import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
 import type { FinishReason, GenerateResult, KvReport, TextChunk } from './types.ts';
 
@@ -13,7 +14,11 @@ export interface EngineRunParts {
   readonly timer: RequestTimer;
   readonly events: RequestEvents;
   readonly loadMs: number;
+  readonly speculator?: Speculator | undefined;
 }
+
+/** Longer drafts are rarely right to the end, and hold up everybody else. */
+const MAX_DRAFT_TOKENS = 24;
 
 /** A request between its submission and its result: the sequence, the text that comes of it, and who hears of it. */
 export class EngineRun {
@@ -52,6 +57,31 @@ export class EngineRun {
     if (sequence.numCachedTokens !== undefined) return;
     sequence.numCachedTokens = kv.pages.numTokens;
     events.onStart?.({ promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens });
+  }
+
+  /** Whether it waits for its next token only. */
+  get isDecoding(): boolean {
+    return this.sequence.tokens.length - pagesOf(this.sequence).numTokens === 1;
+  }
+
+  /** Guesses what comes after the newest token, for the next step to check. @param numOtherRows rows of others in it */
+  async makeDraft(numOtherRows: number): Promise<void> {
+    const { speculator } = this.#parts;
+    if (!speculator) return;
+    const { tokens, maxLength } = this.sequence;
+    // A segment with drafts must not fill its page: sealing cannot be undone.
+    const maxTokens = Math.min(
+      pagesOf(this.sequence).numTokensToFull - 2,
+      maxLength - tokens.length - 1,
+      MAX_DRAFT_TOKENS,
+    );
+    this.sequence.draft = await speculator.draft(tokens, { maxTokens: Math.max(0, maxTokens), numOtherRows });
+  }
+
+  /** What became of the drafts of a step. */
+  drafted(outcome: DraftOutcome): void {
+    this.#parts.speculator?.observe(outcome);
+    this.sequence.draft = [];
   }
 
   /** Lets its pages go; it goes on as soon as there is room. */
@@ -98,7 +128,7 @@ export class EngineRun {
 
   /** Hands out the text that was held back, and resolves the result. The sequence still owns its pages. */
   finish(reason: FinishReason): void {
-    const { answer, timer, loadMs } = this.#parts;
+    const { answer, timer, loadMs, speculator } = this.#parts;
     const { sequence } = this;
     sequence.status = reason === 'aborted' ? 'aborted' : 'finished';
     this.#emit(answer.end());
@@ -106,12 +136,15 @@ export class EngineRun {
     const isCut = answer.hasStopped && reason !== 'aborted';
     const { promptTokens, sampling } = sequence.request;
     const completionTokens = numCompletionTokens(sequence);
+    const stats = speculator?.stats;
+    speculator?.release();
     this.#settle.resolve({
       text: answer.text,
       tokenIds: sequence.tokens.slice(promptTokens.length),
       promptTokens: promptTokens.length,
       cachedTokens: sequence.numCachedTokens ?? 0,
       preemptions: sequence.numPreemptions,
+      ...(stats && { speculation: { draftedTokens: stats.drafted, acceptedTokens: stats.accepted } }),
       completionTokens,
       finishReason: isCut ? 'stop' : reason,
       seed: sampling.seed,
@@ -122,6 +155,7 @@ export class EngineRun {
 
   fail(error: unknown): void {
     this.sequence.status = 'finished';
+    this.#parts.speculator?.release();
     this.#settle.reject(error);
   }
 

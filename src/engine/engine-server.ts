@@ -1,7 +1,6 @@
 import { KvantError } from '../errors.ts';
-import type { SubmittedRequest } from './engine.ts';
 import type { LoadedEngine } from './load-engine.ts';
-import { createEngineRequest } from './create-request.ts';
+import { createEngineRequest, encodePrompt } from './create-request.ts';
 import {
   toPlainError,
   type CallEvent,
@@ -10,6 +9,7 @@ import {
   type EngineLoadOptions,
 } from './protocol.ts';
 import type { FromEngine, ToEngine } from './protocol.ts';
+import type { RequestEvents } from './request.ts';
 import type { LoadProgress } from './types.ts';
 
 export interface EngineServerParts {
@@ -22,8 +22,8 @@ export interface EngineServerParts {
 export class EngineServer {
   readonly #parts: EngineServerParts;
   #loaded: LoadedEngine | undefined;
-  /** Generations under way: call id to the engine's request. */
-  readonly #generations = new Map<number, SubmittedRequest>();
+  /** Generations under way: call id to what aborts it. */
+  readonly #generations = new Map<number, () => void>();
 
   constructor(parts: EngineServerParts) {
     this.#parts = parts;
@@ -32,9 +32,7 @@ export class EngineServer {
   /** Handles a message. What goes wrong is told to the caller, never thrown. */
   async receive(message: ToEngine): Promise<void> {
     if (message.kind === 'abort') {
-      const generation = this.#generations.get(message.id);
-      if (generation) this.#loaded?.engine.abort(generation.id);
-      return;
+      return this.#generations.get(message.id)?.();
     }
     const { id } = message;
     try {
@@ -56,6 +54,10 @@ export class EngineServer {
         return tokenizer.decode(message.params.tokenIds);
       case 'releaseConversation':
         return engine.releaseConversation(message.params.conversation) as undefined;
+      case 'forkConversation':
+        return engine.forkConversation(message.params.from, message.params.to) as undefined;
+      case 'declarePublicPrefix':
+        return engine.declarePublicPrefix(encodePrompt(message.params, this.#requireLoaded())) as undefined;
     }
   }
 
@@ -67,20 +69,30 @@ export class EngineServer {
 
   async #generate(id: number, params: EngineCalls['generate']['params']): Promise<EngineCalls['generate']['result']> {
     const loaded = this.#requireLoaded();
-    const request = createEngineRequest(params, loaded);
-    const generation = loaded.engine.submit(request, {
+    // An abort may come while the request is still being made.
+    let isAborted = false;
+    this.#generations.set(id, () => (isAborted = true));
+    try {
+      const request = await createEngineRequest(params, loaded);
+      const generation = loaded.engine.submit(request, this.#eventsOf(id));
+      const abort = (): void => loaded.engine.abort(generation.id);
+      this.#generations.set(id, abort);
+      if (isAborted) abort();
+      return await generation.result;
+    } finally {
+      this.#generations.delete(id);
+    }
+  }
+
+  #eventsOf(id: number): RequestEvents {
+    return {
+      onStart: (usage) => this.#event(id, { type: 'start', ...usage }),
       onChunk: (chunk) => this.#event(id, { type: 'chunk', chunk }),
       onLogProbs: (position, logProbs) => {
         this.#event(id, { type: 'logProbs', position, logProbs }, [logProbs.buffer as ArrayBuffer]);
       },
       onPrefillProgress: (progress) => this.#event(id, { type: 'prefillProgress', ...progress }),
-    });
-    this.#generations.set(id, generation);
-    try {
-      return await generation.result;
-    } finally {
-      this.#generations.delete(id);
-    }
+    };
   }
 
   #event(id: number, event: CallEvent, transfer?: readonly ArrayBuffer[]): void {

@@ -19,6 +19,8 @@ import { RequestTimer } from './request-timer.ts';
 import { sampleToken } from './sampler.ts';
 import { planStep, type PlannedSegment } from './scheduler.ts';
 import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
+import { isDecodeOnly, useDrafts } from './drafts.ts';
+import type { Speculation } from './speculation/speculation.ts';
 import { StepRoom } from './step-room.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 
@@ -50,6 +52,8 @@ export interface EngineParts {
   readonly memory: KvMemory;
   readonly loadMs: number;
   readonly sharing: EngineSharing;
+  /** Makes drafts for requests that want them; nobody gets any where absent. */
+  readonly speculation?: Speculation | undefined;
   /** Lets other events of the thread happen; awaited between steps, so that an abort arrives within one. */
   readonly yieldToEvents: () => Promise<void>;
 }
@@ -102,7 +106,7 @@ export class Engine {
    */
   submit(request: EngineRequest, events: RequestEvents): SubmittedRequest {
     if (this.#end) throw this.#end;
-    const { tokenizer, loadMs, memory, kernels, sharing } = this.#parts;
+    const { tokenizer, loadMs, memory, kernels, sharing, speculation } = this.#parts;
     const cache = request.format ? memory.cacheOf(request.format) : memory.defaultCache;
     const longest = memory.longestSequence(cache, sharing.tenantQuotaUnits);
     const limits = { ctx: kernels.config.maxContext, longest, vocabularySize: tokenizer.vocabularySize };
@@ -112,7 +116,8 @@ export class Engine {
     const sequence = createSequence(this.#nextId++, request, { cache, numPublicTokens, maxTokens });
     const answer = new AnswerText(tokenizer, request.stop);
     const timer = new RequestTimer(() => performance.now());
-    const run = new EngineRun({ sequence, answer, timer, events, loadMs });
+    const speculator = speculation?.create(request);
+    const run = new EngineRun({ sequence, answer, timer, events, loadMs, speculator });
     const waitingTenants = this.#waiting.map(({ tenant }) => tenant);
     if (!waitingTenants.includes(run.tenant)) this.#counters = lift(this.#counters, run.tenant, waitingTenants);
     this.#waiting.push(run);
@@ -206,11 +211,17 @@ export class Engine {
   async #runStep(): Promise<void> {
     this.#endAborted();
     this.#admit();
+    await this.#makeDrafts();
     const plan = this.#plan();
     if (plan.length === 0) return;
     const sequences = [...this.#running.values()].map(({ sequence }) => sequence);
     const batch = createBatch(plan, sequences);
+    const startMs = performance.now();
     await this.#parts.model.forward(batch.step);
+    if (isDecodeOnly(batch)) {
+      const [numRows, numSequences] = [batch.step.tokenIds.length, batch.entries.length];
+      this.#parts.speculation?.costs.observe({ numRows, numSequences, ms: performance.now() - startMs });
+    }
     this.#charge(batch);
     for (const entry of batch.entries) this.#commit(entry);
   }
@@ -224,6 +235,11 @@ export class Engine {
       const served = { inputTokens: request.promptTokens.length, outputTokens: 0 };
       this.#counters = chargeAll(this.#counters, [{ tenant: run.tenant, ...served }]);
     }
+  }
+
+  async #makeDrafts(): Promise<void> {
+    const decoding = [...this.#running.values()].filter((run) => run.isDecoding);
+    for (const run of decoding) await run.makeDraft(decoding.length - 1);
   }
 
   /** The segments of the next step; they have their pages. */
@@ -269,14 +285,16 @@ export class Engine {
   }
 
   /** Takes in what a step has computed for a sequence, which may end it. */
-  #commit({ sequence, numTokens, outputs }: BatchEntry): void {
+  #commit(entry: BatchEntry): void {
+    const { sequence, numTokens, draft, outputs } = entry;
     const run = this.#running.get(sequence.id);
     // Closing may have ended it while the step ran.
     if (!run) return;
-    run.committed(numTokens, this.#parts.memory.tree);
+    run.committed(numTokens + draft.length, this.#parts.memory.tree);
     if (sequence.status === 'aborted') return this.#finish(run, 'aborted');
     try {
-      for (const { position, outputRow } of outputs) this.#useLogits(run, position, outputRow);
+      if (draft.length > 0) useDrafts(run, entry, (position, row) => this.#useLogits(run, position, row));
+      else for (const { position, outputRow } of outputs) this.#useLogits(run, position, outputRow);
     } catch (error) {
       return this.#drop(run, error);
     }

@@ -7,7 +7,7 @@ import {
 } from '../cache/page-layout.ts';
 import { PagePool } from '../cache/page-pool.ts';
 import type { PageStore, StoredPage } from '../cache/page-store.ts';
-import type { TokenChain} from '../cache/prefix-chain.ts';
+import type { TokenChain } from '../cache/prefix-chain.ts';
 import { isFirstPage, type ChainPage } from '../cache/prefix-chain.ts';
 import { rootKey, type PrefixKey } from '../cache/prefix-key.ts';
 import { PrefixTree, type PrefixNode } from '../cache/prefix-tree.ts';

@@ -8,8 +8,9 @@ import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
+import { Speculation } from './speculation/speculation.ts';
 import type { StartedEngine } from './check-started.ts';
-import type { PromptEncoder } from './create-request.ts';
+import type { RequestEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
 import { KvFormats } from './kv-formats.ts';
 import { KvMemory } from './kv-memory.ts';
@@ -33,12 +34,11 @@ export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> 
 }
 
 /** A model that is ready to generate. */
-export interface LoadedEngine extends PromptEncoder {
+export interface LoadedEngine extends RequestEncoder {
   readonly engine: Engine;
   readonly kernels: Kernels;
   readonly tokenizer: Tokenizer;
   readonly info: ModelInfo;
-  /** The format of a name, ready for requests. @throws KvantError INVALID_OPTION, OUT_OF_MEMORY, and what reading a calibration throws */
   readonly formats: KvFormats;
 }
 
@@ -69,8 +69,18 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const { yieldToEvents } = platform;
     const { maxSequences, policy, maxPrefillRows, tenantQuota } = options;
     const tenantQuotaUnits = tenantQuota === undefined ? undefined : Math.floor(tenantQuota / PAGE_UNIT_BYTES);
+    const speculation = new Speculation();
     const sharing = { maxSequences, prefillChunk, maxPrefillRows, policy, tenantQuotaUnits };
-    const engine = new Engine({ kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents, sharing });
+    const engine = new Engine({
+      kernels,
+      model: transformer,
+      tokenizer,
+      memory,
+      loadMs,
+      yieldToEvents,
+      sharing,
+      speculation,
+    });
     const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
     const formats = new KvFormats({
       ...{ memory, identity: started.identity, shape: kernels.config.shape },

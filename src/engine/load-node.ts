@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { DEFAULT_KV_FORMAT, DEFAULT_MAX_THREADS } from './defaults.ts';
+import { DEFAULT_KV_FORMAT, DEFAULT_MAX_PREFILL_TOKENS, DEFAULT_MAX_THREADS, DEFAULT_SWAP_BYTES } from './defaults.ts';
 import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
 import { parseLoadOptions, type ParsedLoadOptions } from './options.ts';
@@ -53,6 +53,7 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  */
 export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
   const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv } = options;
+  const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
@@ -64,5 +65,13 @@ export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
     maxSequences: maxSequences ?? 1,
     memory,
     checkKv,
+    kvMemory,
+    swap:
+      swap === undefined || swap === 'none'
+        ? undefined
+        : { kind: swap, folder: swapFolder, maxBytes: swapSize ?? DEFAULT_SWAP_BYTES },
+    policy: schedule,
+    maxPrefillRows: maxPrefillTokens ?? DEFAULT_MAX_PREFILL_TOKENS,
+    tenantQuota,
   };
 }

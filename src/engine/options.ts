@@ -39,6 +39,13 @@ export const loadOptionShape = {
   ),
   maxSequences: integerFrom(1, MAX_SEQUENCES),
   memory: memorySize(),
+  kvMemory: memorySize(),
+  swap: z.enum(['none', 'memory', 'disk'], 'must be none, memory or disk'),
+  swapSize: memorySize(),
+  swapFolder: nonEmptyString('must be the path of a folder'),
+  schedule: z.enum(['fcfs', 'priority'], 'must be fcfs or priority'),
+  maxPrefillTokens: integerFrom(1),
+  tenantQuota: memorySize(),
   checkKv: z.enum(['warn', 'raise'], 'must be warn or raise'),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),
@@ -57,6 +64,12 @@ export const chatSendOptionShape = {
   ...samplingOptionShape,
   maxTokens: integerFrom(0),
   stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
+  kv: kvFormatName,
+  tenant: nonEmptyString('must be a text of at least one character'),
+  priority: numberWhere('must be a number', (value) => Number.isFinite(value)),
+  speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
+  reusePrefix: z.boolean('must be true or false'),
+  onStart: functionOf<NonNullable<GenerateOptions['onStart']>>(),
   onPrefillProgress: functionOf<NonNullable<GenerateOptions['onPrefillProgress']>>(),
   signal: abortSignal(),
 } satisfies Record<keyof ChatSendOptions, z.ZodType>;
@@ -79,6 +92,13 @@ export const generateOptionShape = {
 
 const loadOptionsSchema = z.strictObject(loadOptionShape).partial();
 const generateOptionsSchema = z.strictObject(generateOptionShape).partial();
+const prefixSchema = z
+  .strictObject({
+    prompt: generateOptionShape.prompt,
+    messages: generateOptionShape.messages,
+    tokens: generateOptionShape.tokens,
+  })
+  .partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
 const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
 
@@ -92,11 +112,15 @@ const planOptionsSchema = z
     backend: loadOptionShape.backend,
     maxSequences: loadOptionShape.maxSequences,
     memory: loadOptionShape.memory,
+    kvMemory: loadOptionShape.kvMemory,
   } satisfies Record<keyof PlanOptions, z.ZodType>)
   .partial();
 
 /** Options of `load` after the check: sizes are bytes. */
-export type ParsedLoadOptions = Omit<LoadOptions, 'memory'> & { readonly memory?: number };
+export type ParsedLoadOptions = ParsedSizes<LoadOptions>;
+
+type SizeOption = 'memory' | 'kvMemory' | 'swapSize' | 'tenantQuota';
+type ParsedSizes<Options> = Omit<Options, SizeOption> & { readonly [Name in SizeOption & keyof Options]?: number };
 
 /**
  * Checks the options of `load`. An option that is `undefined` counts as absent.
@@ -108,7 +132,7 @@ export function parseLoadOptions(options: unknown): ParsedLoadOptions {
 }
 
 /** Checks the options of `plan`. @throws KvantError INVALID_OPTION */
-export function parsePlanOptions(options: unknown): Omit<PlanOptions, 'memory'> & { readonly memory?: number } {
+export function parsePlanOptions(options: unknown): ParsedSizes<PlanOptions> {
   return parse(planOptionsSchema, options);
 }
 
@@ -119,15 +143,25 @@ export function parsePlanOptions(options: unknown): Omit<PlanOptions, 'memory'> 
  */
 export function parseGenerateOptions(options: unknown): GenerateOptions {
   const parsed = parse(generateOptionsSchema, options) as GenerateOptions;
-  const given = (['prompt', 'messages', 'tokens'] as const).filter((name) => parsed[name] !== undefined);
-  if (given.length !== 1) {
-    const found = given.length === 0 ? 'got none' : `got ${given.join(' and ')}`;
-    throw new KvantError('INVALID_OPTION', `give exactly one of prompt, messages and tokens; ${found}`);
-  }
+  checkOnePrompt(parsed);
   if ((parsed.logProbsAt === undefined) !== (parsed.onLogProbs === undefined)) {
     throw new KvantError('INVALID_OPTION', 'logProbsAt and onLogProbs need each other: give both or neither');
   }
   return parsed;
+}
+
+/** Checks what `declarePublicPrefix` is given. @throws KvantError INVALID_OPTION */
+export function parsePrefix(prefix: unknown): Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'> {
+  const parsed: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'> = parse(prefixSchema, prefix);
+  checkOnePrompt(parsed);
+  return parsed;
+}
+
+function checkOnePrompt(options: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): void {
+  const given = (['prompt', 'messages', 'tokens'] as const).filter((name) => options[name] !== undefined);
+  if (given.length === 1) return;
+  const found = given.length === 0 ? 'got none' : `got ${given.join(' and ')}`;
+  throw new KvantError('INVALID_OPTION', `give exactly one of prompt, messages and tokens; ${found}`);
 }
 
 /** Checks the options of `chat.send`. @throws KvantError INVALID_OPTION */

@@ -7,6 +7,7 @@ import type {
   KvCheckMode,
   LoadProgress,
   ModelInfo,
+  PromptUsage,
   TextChunk,
 } from './types.ts';
 
@@ -48,7 +49,10 @@ export interface SwapPlace {
 }
 
 /** `GenerateOptions` without its callbacks, and with a seed. */
-export type EngineGenerateOptions = Omit<GenerateOptions, 'onLogProbs' | 'onPrefillProgress' | 'signal' | 'seed'> & {
+export type EngineGenerateOptions = Omit<
+  GenerateOptions,
+  'onLogProbs' | 'onStart' | 'onPrefillProgress' | 'signal' | 'seed'
+> & {
   readonly seed: number;
   /** The chat that goes on, if it is one. */
   readonly conversation?: number;
@@ -60,6 +64,11 @@ export interface EngineCalls {
   generate: { readonly params: EngineGenerateOptions; readonly result: GenerateResult };
   tokenize: { readonly params: { readonly text: string; readonly parseSpecial: boolean }; readonly result: number[] };
   detokenize: { readonly params: { readonly tokenIds: readonly number[] }; readonly result: string };
+  forkConversation: { readonly params: { readonly from: number; readonly to: number }; readonly result: undefined };
+  declarePublicPrefix: {
+    readonly params: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>;
+    readonly result: undefined;
+  };
   releaseConversation: { readonly params: { readonly conversation: number }; readonly result: undefined };
 }
 
@@ -82,6 +91,7 @@ export type CallEvent =
   | { readonly type: 'loadProgress'; readonly progress: LoadProgress }
   | { readonly type: 'chunk'; readonly chunk: TextChunk }
   | { readonly type: 'logProbs'; readonly position: number; readonly logProbs: Float32Array }
+  | ({ readonly type: 'start' } & PromptUsage)
   | { readonly type: 'prefillProgress'; readonly computedTokens: number; readonly totalTokens: number };
 
 /** A call ends with exactly one `result` or `error`. */

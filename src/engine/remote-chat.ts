@@ -8,6 +8,8 @@ export interface ChatEngine {
   generate(options: GenerateOptions): Generation;
   /** Lets the conversation's pages go. */
   release(): Promise<void>;
+  /** Another conversation that begins with this one's pages. */
+  fork(): Promise<ChatEngine>;
 }
 
 /** The messages of a conversation. The engine finds by itself what of them it has computed before. */
@@ -18,10 +20,10 @@ export class RemoteChat implements Chat {
   /** Settles when the answer under way is in `messages`; never rejects. */
   #answering: { readonly done: Promise<void>; abort(): void } | undefined;
 
-  constructor(system: string | undefined, engine: ChatEngine) {
+  constructor(system: string | undefined, engine: ChatEngine, messages: readonly ChatMessage[] = []) {
     this.#engine = engine;
     this.#system = system === undefined ? [] : [{ role: 'system', content: system }];
-    this.#messages = this.#system;
+    this.#messages = messages.length > 0 ? messages : this.#system;
   }
 
   get messages(): readonly ChatMessage[] {
@@ -31,10 +33,7 @@ export class RemoteChat implements Chat {
   /** @throws KvantError INVALID_OPTION, also while another answer is under way */
   send(content: string, options: ChatSendOptions = {}): Generation {
     const parsed = parseChatSendOptions(options);
-    if (this.#answering) {
-      const message = 'the chat is still answering: wait for its result or abort it before sending more';
-      throw new KvantError('INVALID_OPTION', message);
-    }
+    this.#checkIdle('sending more');
     const before = this.#messages;
     const controller = new AbortController();
     const signal = parsed.signal ? AbortSignal.any([parsed.signal, controller.signal]) : controller.signal;
@@ -50,11 +49,34 @@ export class RemoteChat implements Chat {
     return generation;
   }
 
+  rewind(numTurns = 1): void {
+    this.#checkIdle('taking turns back');
+    const turns = this.#messages.flatMap(({ role }, index) => (role === 'user' ? [index] : []));
+    if (!Number.isInteger(numTurns) || numTurns < 0 || numTurns > turns.length) {
+      const message = `cannot take back ${numTurns} turns: the chat has ${turns.length}`;
+      throw new KvantError('INVALID_OPTION', message);
+    }
+    if (numTurns > 0) this.#messages = this.#messages.slice(0, turns[turns.length - numTurns]);
+  }
+
+  async fork(): Promise<Chat> {
+    this.#checkIdle('forking it');
+    const messages = this.#messages;
+    return new RemoteChat(this.#system[0]?.content, await this.#engine.fork(), messages);
+  }
+
   async clear(): Promise<void> {
     this.#answering?.abort();
     await this.#answering?.done;
     this.#messages = this.#system;
     await this.#engine.release();
+  }
+
+  /** @param what cannot be done now, for the error */
+  #checkIdle(what: string): void {
+    if (!this.#answering) return;
+    const message = `the chat is still answering: wait for its result or abort it before ${what}`;
+    throw new KvantError('INVALID_OPTION', message);
   }
 
   #endAnswer(messages: readonly ChatMessage[]): void {

@@ -1,8 +1,8 @@
 import type { Call, EngineClient } from './engine-client.ts';
 import { MAX_SEED } from './defaults.ts';
-import { parseChatOptions, parseGenerateOptions } from './options.ts';
+import { parseChatOptions, parseGenerateOptions, parsePrefix } from './options.ts';
 import type { CallEvent } from './protocol.ts';
-import { RemoteChat } from './remote-chat.ts';
+import { RemoteChat, type ChatEngine } from './remote-chat.ts';
 import { RemoteGeneration } from './remote-generation.ts';
 import type { Chat, GenerateOptions, Generation, Model, ModelInfo } from './types.ts';
 
@@ -23,12 +23,23 @@ export class RemoteModel implements Model {
   }
 
   chat(options: { readonly system?: string } = {}): Chat {
-    const { system } = parseChatOptions(options);
-    const conversation = this.#nextConversation++;
-    return new RemoteChat(system, {
+    return new RemoteChat(parseChatOptions(options).system, this.#chatEngine(this.#nextConversation++));
+  }
+
+  #chatEngine(conversation: number): ChatEngine {
+    return {
       generate: (generateOptions) => startGeneration(this.#client, generateOptions, conversation),
       release: () => this.#client.call('releaseConversation', { conversation }).result,
-    });
+      fork: async () => {
+        const to = this.#nextConversation++;
+        await this.#client.call('forkConversation', { from: conversation, to }).result;
+        return this.#chatEngine(to);
+      },
+    };
+  }
+
+  async declarePublicPrefix(prefix: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): Promise<void> {
+    await this.#client.call('declarePublicPrefix', parsePrefix(prefix)).result;
   }
 
   tokenize(text: string, { parseSpecial = false }: { readonly parseSpecial?: boolean } = {}): Promise<number[]> {
@@ -50,13 +61,15 @@ export class RemoteModel implements Model {
 
 /** @param options checked already */
 function startGeneration(client: EngineClient, options: GenerateOptions, conversation?: number): Generation {
-  const { onLogProbs, onPrefillProgress, signal, seed = randomSeed(), ...plain } = options;
+  const { onLogProbs, onStart, onPrefillProgress, signal, seed = randomSeed(), ...plain } = options;
   const params = { ...plain, seed, ...(conversation !== undefined && { conversation }) };
   return new RemoteGeneration((onChunk) => {
     const call = client.call('generate', params, (event: CallEvent) => {
       if (event.type === 'chunk') onChunk(event.chunk);
       else if (event.type === 'logProbs') onLogProbs?.(event.position, event.logProbs);
-      else if (event.type === 'prefillProgress') {
+      else if (event.type === 'start') {
+        onStart?.({ promptTokens: event.promptTokens, cachedTokens: event.cachedTokens });
+      } else if (event.type === 'prefillProgress') {
         onPrefillProgress?.({ computedTokens: event.computedTokens, totalTokens: event.totalTokens });
       }
     });

@@ -1,6 +1,6 @@
 import type { KvFormat } from '../quant/kv-format.ts';
 import type { ResolvedSampling } from './defaults.ts';
-import type { TextChunk } from './types.ts';
+import type { PromptUsage, SpeculateMode, TextChunk } from './types.ts';
 
 /** A generation as the engine takes it: token ids and plain data, every default filled in. */
 export interface EngineRequest {
@@ -20,6 +20,8 @@ export interface EngineRequest {
   readonly tenant?: string | undefined;
   /** Higher goes first where the engine's policy is `priority`. Default 0. */
   readonly priority?: number | undefined;
+  /** How tokens are drafted that a step then checks. Default `off`. */
+  readonly speculate?: SpeculateMode | undefined;
   /** False: the whole prompt is computed, and its pages are not kept for others, as measurements need it. Default true. */
   readonly reusePrefix?: boolean | undefined;
 }
@@ -35,11 +37,4 @@ export interface RequestEvents {
   /** @param logProbs [vocabulary], the receiver's own */
   onLogProbs(position: number, logProbs: Float32Array): void;
   onPrefillProgress(progress: { readonly computedTokens: number; readonly totalTokens: number }): void;
-}
-
-/** How much of a prompt need not be computed. */
-export interface PromptUsage {
-  readonly promptTokens: number;
-  /** Found in the cache. */
-  readonly cachedTokens: number;
 }

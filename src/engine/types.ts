@@ -29,8 +29,28 @@ export interface LoadOptions {
   /** Kernel threads. Default: the cores that are available, at most 16. */
   readonly threads?: number;
   readonly backend?: BackendName;
-  /** Most sequences that are generated at the same time. Default 1. */
+  /** Most sequences that are generated at the same time; others wait for their turn. Default 1. */
   readonly maxSequences?: number;
+  /**
+   * Size of the KV cache: bytes, or a text such as `64MB`. Running sequences share it with what is kept of earlier ones. Default: room for a
+   * whole context of every sequence in the format `kv`.
+   */
+  readonly kvMemory?: number | string;
+  /**
+   * Where sealed pages go that the KV cache has no room for, so that they can be read instead of computed again: nowhere (`none`, the default), to
+   * `memory` beside it, or to files on `disk`.
+   */
+  readonly swap?: 'none' | 'memory' | 'disk';
+  /** Most bytes of swapped pages. Default `1GB`. */
+  readonly swapSize?: number | string;
+  /** Where the files of `swap: 'disk'` lie. Default: the system's folder for temporary files. */
+  readonly swapFolder?: string;
+  /** Whose request starts next: the one that came first (`fcfs`, the default), or the one of the highest `priority`. Among tenants, the one that got least. */
+  readonly schedule?: 'fcfs' | 'priority';
+  /** Most prompt tokens of a step in which somebody else gets an answer: few keep that answer flowing. Default 128. */
+  readonly maxPrefillTokens?: number;
+  /** Most of the KV cache that one tenant may hold: bytes, or a text such as `16MB`. Default: no limit. */
+  readonly tenantQuota?: number | string;
   /**
    * Most memory that a process may take which does nothing else, Node.js itself included: bytes, or a text such as `2GB` or `1.5GiB`.
    * What does not fit is refused before it is loaded. Default: what the machine has.
@@ -49,7 +69,7 @@ export interface LoadOptions {
 /** As those of `load`; `kv` lists the formats to compare, all where absent. `memory` may be another machine's. */
 export interface PlanOptions extends Pick<
   LoadOptions,
-  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'
+  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory'
 > {
   readonly kv?: readonly string[];
 }
@@ -88,15 +108,34 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
+  /** KV cache format of this request. Default: the one that the model was loaded with. */
+  readonly kv?: string;
+  /** Whose request it is: requests of one tenant share the cache of equal beginnings, and tenants are served fairly. Default `default`. */
+  readonly tenant?: string;
+  /** Higher goes first where the model was loaded with `schedule: 'priority'`. Default 0. */
+  readonly priority?: number;
+  /** How tokens are drafted, so that several can be checked at a time; the answer is the same. Default `off`. */
+  readonly speculate?: SpeculateMode;
+  /** False: computes the whole prompt and keeps nothing of it for others, as measurements need it. Default true. */
+  readonly reusePrefix?: boolean;
   /**
    * Prompt positions whose log-probabilities over the whole vocabulary are wanted, ascending; given by `onLogProbs` in
    * order.
    */
   readonly logProbsAt?: readonly number[];
   readonly onLogProbs?: (position: number, logProbs: Float32Array) => void;
+  /** Called when the request leaves the queue, with what need not be computed of its prompt. */
+  readonly onStart?: (usage: PromptUsage) => void;
   /** Called as the prompt is computed. */
   readonly onPrefillProgress?: (progress: { readonly computedTokens: number; readonly totalTokens: number }) => void;
   readonly signal?: AbortSignal;
+}
+
+/** How much of a prompt need not be computed. */
+export interface PromptUsage {
+  readonly promptTokens: number;
+  /** Found in the cache. */
+  readonly cachedTokens: number;
 }
 
 /**
@@ -121,12 +160,25 @@ export interface GenerateResult {
   readonly cachedTokens: number;
   /** How often its pages were given to others for a while, and computed or read again. */
   readonly preemptions: number;
+  /** Where tokens were drafted: how many, and how many of them the model would have chosen itself. */
+  readonly speculation?: SpeculationReport;
   readonly completionTokens: number;
   readonly finishReason: FinishReason;
   readonly seed: number;
   readonly kv: KvReport;
   readonly timings: Timings;
 }
+
+export interface SpeculationReport {
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+}
+
+/**
+ * How tokens are drafted that the model checks several at a time; the answer is the same. `lookup`: what followed the same words earlier in
+ * the text. `draft`: a smaller model with the same vocabulary.
+ */
+export type SpeculateMode = 'off' | 'lookup' | 'draft';
 
 /** What the sequence's cache holds when the generation ends. */
 export interface KvReport {
@@ -251,6 +303,10 @@ export interface Chat {
    * @throws KvantError INVALID_OPTION at once, also while another answer is under way
    */
   send(content: string, options?: ChatSendOptions): Generation;
+  /** Takes back the last turns, a message and its answer each. @throws KvantError INVALID_OPTION if there are fewer, or one is under way */
+  rewind(numTurns?: number): void;
+  /** Another chat with the same messages so far, which goes on by itself. What both have in common is stored once. */
+  fork(): Promise<Chat>;
   /** Aborts a running answer, forgets all messages but the system's, and lets the conversation's pages go. */
   clear(): Promise<void>;
 }
@@ -263,6 +319,13 @@ export interface Model {
   generate(options: GenerateOptions): Generation;
   /** Chats share `maxSequences` with generations. */
   chat(options?: { readonly system?: string }): Chat;
+  /**
+   * Lets all tenants share the cache of prompts that begin with these tokens, raw text or messages, such as an operator's system prompt. All else
+   * is kept apart by tenant.
+   *
+   * @throws KvantError INVALID_OPTION
+   */
+  declarePublicPrefix(prefix: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): Promise<void>;
   /** Text to ids; special tokens in the text stay text unless asked for. */
   tokenize(text: string, options?: { readonly parseSpecial?: boolean }): Promise<number[]>;
   detokenize(tokenIds: readonly number[]): Promise<string>;

@@ -80,7 +80,10 @@ export function fakeModel(options: FakeModelOptions = {}): {
         return fakeGeneration(content, options, request.signal);
       },
       clear: () => Promise.resolve(void (log.numClears += 1)),
+      rewind: () => undefined,
+      fork: () => Promise.reject(new Error('the fake does not fork')),
     }),
+    declarePublicPrefix: () => Promise.resolve(),
     tokenize: (text) => Promise.resolve(Array.from(text, (character) => character.charCodeAt(0))),
     detokenize: (tokenIds) => Promise.resolve(String.fromCharCode(...tokenIds)),
     close,

@@ -14,7 +14,7 @@ interface ForwardModel {
 export interface DraftModelParts {
   readonly kernels: Kernels;
   readonly model: ForwardModel;
-  readonly memory: Pick<KvMemory, 'pages' | 'createSequencePages'>;
+  readonly memory: Pick<KvMemory, 'defaultCache' | 'createSequence'>;
   /** Tokens that end an answer: nothing is drafted behind them. */
   readonly endIds: ReadonlySet<number>;
 }
@@ -59,7 +59,7 @@ class DraftSequence implements Drafter {
     this.#parts = parts;
     this.#sampling = sampling;
     this.#onRelease = onRelease;
-    this.pages = parts.memory.createSequencePages();
+    this.pages = parts.memory.createSequence();
   }
 
   /**
@@ -114,9 +114,10 @@ class DraftSequence implements Drafter {
   async #compute(tokenIds: readonly number[], wantsLogits: boolean): Promise<void> {
     const numRows = tokenIds.length;
     this.pages.reserve(numRows);
-    const segment = { firstRow: 0, numRows, ...this.pages.segment(numRows) };
+    const { pages } = this.#parts.memory.defaultCache;
+    const segment = { firstRow: 0, numRows, pages, ...this.pages.segment(numRows) };
     const outputRows = wantsLogits ? [numRows - 1] : [];
-    await this.#parts.model.forward({ tokenIds, segments: [segment], outputRows, pages: this.#parts.memory.pages });
+    await this.#parts.model.forward({ tokenIds, segments: [segment], outputRows });
     this.pages.commit(numRows);
     this.#computed.push(...tokenIds);
   }
