@@ -58,7 +58,7 @@ export class CacheFolder {
   async list(): Promise<CacheEntry[]> {
     const entries: CacheEntry[] = [];
     for (const file of await this.#files(SESSION_NAME)) {
-      const entry = await readEntry(file);
+      const entry = await readCacheEntry(file);
       if (entry) entries.push(entry);
     }
     return entries;
@@ -177,8 +177,8 @@ export class CacheFolder {
   }
 }
 
-/** Undefined for a file that is gone. */
-async function readEntry(file: StoredFile): Promise<CacheEntry | undefined> {
+/** Reads a file's header. Undefined for a file that is gone. */
+export async function readCacheEntry(file: StoredFile): Promise<CacheEntry | undefined> {
   try {
     const session = await KvpFile.open(file.path);
     await session.close();
