@@ -12,9 +12,10 @@ const LAYERS = {
   kernels: ['errors.ts', 'quant/', 'cache/'],
   model: ['errors.ts', 'quant/', 'cache/', 'kernels/'],
   calibration: ['errors.ts', 'quant/', 'cache/'],
-  engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/'],
+  sessions: ['errors.ts', 'cache/'],
+  engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'sessions/'],
   bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
-  cli: ['errors.ts', 'index.ts', 'engine/', 'bench/', 'eval/', 'calibrate/'],
+  cli: ['errors.ts', 'index.ts', 'sessions/', 'engine/', 'bench/', 'eval/', 'calibrate/'],
   eval: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/'],
   calibrate: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/', 'eval/'],
 };

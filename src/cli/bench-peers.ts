@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { KvantError } from '../errors.ts';
+import { errorCode, KvantError } from '../errors.ts';
 import type { PeerName } from './bench-flags.ts';
-import { errorCode } from './text-file.ts';
 
 /** Another engine, ready to be started. */
 export interface Peer {

@@ -3,13 +3,13 @@ import { basename, dirname } from 'node:path';
 import { calibrateOnText } from '../calibrate/calibrate-node.ts';
 import { pathBeside } from '../engine/load-calibration.ts';
 import { resolveOptions } from '../engine/load-node.ts';
-import { KvantError } from '../errors.ts';
+import { fileErrorReason, KvantError } from '../errors.ts';
 import type { BenchSession } from './bench-session.ts';
 import { CALIBRATE_DEFAULTS, type CALIBRATE_FLAGS } from './calibrate-flags.ts';
 import type { OptionsOf } from './cli-options.ts';
 import { formatBytes } from './format.ts';
 import { definedOnly } from './load-model.ts';
-import { fileErrorReason, readTextFile } from './text-file.ts';
+import { readTextFile } from './text-file.ts';
 
 /** What `--json` prints. */
 export interface CalibrateReport {

@@ -4,7 +4,7 @@ import { KvantError } from '../errors.ts';
 import type { GenerateResult } from '../engine/types.ts';
 import { parseCliOptions } from './cli-options.ts';
 import { errorReport, exitCodeOf } from './exit-code.ts';
-import { formatBytes, formatQuantity, formatRate } from './format.ts';
+import { formatAge, formatBytes, formatQuantity, formatRate } from './format.ts';
 import { positionRangeSchema, positionsOf } from './position-range.ts';
 import { summaryLine } from './summary-line.ts';
 
@@ -37,6 +37,14 @@ test('figures as people read them', () => {
     [1, 1024].map((count) => formatQuantity(count, 'token')),
     ['1 token', '1,024 tokens'],
   );
+  assert.deepEqual([-5, 59_999, 60_000, 86_399_999, 86_400_000, 800 * 86_400_000].map(formatAge), [
+    '0 s',
+    '59 s',
+    '1 min',
+    '23 h',
+    '1 d',
+    '2 y',
+  ]);
 });
 
 test('ranges of positions', () => {

@@ -31,3 +31,17 @@ export function formatFixed(value: number, decimals: number): string {
 export function formatQuantity(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+const AGES = [
+  [365 * 86_400, 'y'],
+  [86_400, 'd'],
+  [3600, 'h'],
+  [60, 'min'],
+] as const;
+
+/** `45 s`, `3 min`, `5 h`, `12 d`, `2 y`: rounded down. */
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds / 1000);
+  const [size, unit] = AGES.find(([size]) => seconds >= size) ?? [1, 's'];
+  return `${formatCount(Math.floor(seconds / size))} ${unit}`;
+}

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
-import { KvantError } from '../errors.ts';
-import { errorCode, fileErrorReason } from './text-file.ts';
+import { errorCode, fileErrorReason, KvantError } from '../errors.ts';
 
 /**
  * A file of log-probabilities: float32, little-endian, [positions, vocabulary], nothing else. Rows are written to a file beside it

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { KvantError } from '../errors.ts';
+import { errorCode, fileErrorReason, KvantError } from '../errors.ts';
 import type { OutputStream } from './cli-context.ts';
-import { errorCode, fileErrorReason } from './text-file.ts';
 
 /**
  * Standard output, which can be slow (writes wait for it) and whose reader may leave early, as `head` does: then `closed` aborts, and

@@ -1,8 +1,7 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type * as PlotModule from '@observablehq/plot';
-import { KvantError } from '../errors.ts';
-import { fileErrorReason } from './text-file.ts';
+import { fileErrorReason, KvantError } from '../errors.ts';
 
 export type Plot = typeof PlotModule;
 

@@ -1,8 +1,8 @@
 import { addAbortSignal } from 'node:stream';
 import timers from 'node:timers/promises';
-import { KvantError } from '../errors.ts';
+import { fileErrorReason, KvantError } from '../errors.ts';
 import type { InputStream } from './cli-context.ts';
-import { decodeText, fileErrorReason } from './text-file.ts';
+import { decodeText } from './text-file.ts';
 
 /** Whether the input sent something, ended without, or has not sent anything yet. */
 export type PipedInput =

@@ -3,6 +3,15 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
+import {
+  CACHE_EXAMPLES,
+  CACHE_LS_EXAMPLES,
+  CACHE_LS_FLAGS,
+  CACHE_RM_EXAMPLES,
+  CACHE_RM_FLAGS,
+  CACHE_VERIFY_EXAMPLES,
+  CACHE_VERIFY_FLAGS,
+} from './cache-flags.ts';
 import { CALIBRATE_EXAMPLES, CALIBRATE_FLAGS } from './calibrate-flags.ts';
 import { type CliContext, isInteractive } from './cli-context.ts';
 import {
@@ -127,6 +136,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addEval(program, context, exit);
   addPlan(program, context, exit);
   addCalibrate(program, context, exit);
+  addCache(program, context, exit);
   return program.addHelpText('after', ROOT_EXAMPLES);
 }
 
@@ -224,6 +234,40 @@ function addCalibrate(program: Command, context: CliContext, exit: (code: number
       exit(await inSession(options, context, (session) => calibrateCommand(options, session)));
     });
   addFlags(command, { 'Options:': CALIBRATE_FLAGS }).addHelpText('after', CALIBRATE_EXAMPLES);
+}
+
+function addCache(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const group = program
+    .command('cache')
+    .description('list, check and remove session files (.kvp), which hold conversations and documents with their cache')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', CACHE_EXAMPLES);
+  const add = (name: string, description: string, flags: FlagGroups[string], examples: string): Command =>
+    addFlags(group.command(name).description(description), { 'Options:': flags }).addHelpText('after', examples);
+
+  add('ls', 'tell what session files hold', CACHE_LS_FLAGS, CACHE_LS_EXAMPLES)
+    .argument('[path...]', 'session files, or folders of them (default: the cache folder)')
+    .action(async (paths: string[], _values: object, command: Command) => {
+      const { cacheLs } = await import('./cache-ls.ts');
+      exit(await cacheLs(paths, parseFlags(CACHE_LS_FLAGS, givenFlags(command)), context));
+    });
+  add(
+    'verify',
+    'read session files to their end, and tell whether they are whole',
+    CACHE_VERIFY_FLAGS,
+    CACHE_VERIFY_EXAMPLES,
+  )
+    .argument('[path...]', 'session files, or folders of them (default: the cache folder)')
+    .action(async (paths: string[], _values: object, command: Command) => {
+      const { cacheVerify } = await import('./cache-verify.ts');
+      exit(await cacheVerify(paths, parseFlags(CACHE_VERIFY_FLAGS, givenFlags(command)), context));
+    });
+  add('rm', 'remove session files', CACHE_RM_FLAGS, CACHE_RM_EXAMPLES)
+    .argument('[file...]', 'session files to remove')
+    .action(async (paths: string[], _values: object, command: Command) => {
+      const { cacheRm } = await import('./cache-rm.ts');
+      exit(await cacheRm(paths, parseFlags(CACHE_RM_FLAGS, givenFlags(command)), context));
+    });
 }
 
 function addFlags(command: Command, groups: FlagGroups): Command {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { KvantError } from '../errors.ts';
+import { fileErrorReason, KvantError } from '../errors.ts';
 
 /**
  * Reads a file of UTF-8 text; a byte order mark is dropped.
@@ -37,30 +37,4 @@ export function decodeText(bytes: Uint8Array, source: string): string {
       cause: error,
     });
   }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory',
-  ENOSPC: 'no space left on the device',
-  EDQUOT: 'the disk quota is exceeded',
-  EROFS: 'the file system is read-only',
-  EFBIG: 'the file would be too large',
-  EMFILE: 'too many open files',
-};
-
-/** Why a file operation failed, in words. */
-export function fileErrorReason(error: unknown): string {
-  const code = errorCode(error);
-  if (code !== undefined && Object.hasOwn(REASONS, code)) return REASONS[code];
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** The system's code of an error, such as `ENOENT`. */
-export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
 }
