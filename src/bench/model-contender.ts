@@ -16,8 +16,9 @@ export class ModelContender implements Contender {
   }
 
   async measure({ tokens, numNewTokens }: SpeedTask, signal: AbortSignal): Promise<Speed> {
-    const { kv, timings, completionTokens } = await this.model.generate({ tokens, maxTokens: numNewTokens, signal })
-      .result;
+    // A prompt that was measured before would be found in the cache.
+    const request = { tokens, maxTokens: numNewTokens, reusePrefix: false, signal };
+    const { kv, timings, completionTokens } = await this.model.generate(request).result;
     signal.throwIfAborted();
     const prefillTps = (tokens.length * MS_PER_SECOND) / timings.ttftMs;
     return { prefillTps, decodeTps: timings.decodeTps, numNewTokens: completionTokens, kv };

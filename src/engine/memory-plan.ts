@@ -26,6 +26,8 @@ export interface MemoryDemand {
   readonly maxSequences: number;
   /** Size of the arena of pages; undefined: room for a whole context of every sequence. */
   readonly kvMemoryBytes?: number | undefined;
+  /** Bytes of swapped pages that are kept in memory. */
+  readonly swapBytes?: number | undefined;
   readonly backend: EngineLoadOptions['backend'];
   readonly numThreads: number;
   /** Bytes of the weights as the backend keeps them. */
@@ -84,7 +86,8 @@ export function chooseCtx(ctx: number | undefined, contextLength: number): numbe
 /** Adds up what an engine needs. Every sequence is given room for a whole context. */
 export function addUpMemory(demand: MemoryDemand): MemoryPlan {
   const { hyperparameters, format, ctx, maxSequences, weightBytes, backend, numThreads } = demand;
-  const runtimeBytes = demand.runtimeBytes + (isCalibrated(format) ? demand.calibrationBytes : 0);
+  const calibrationBytes = isCalibrated(format) ? demand.calibrationBytes : 0;
+  const runtimeBytes = demand.runtimeBytes + calibrationBytes + (demand.swapBytes ?? 0);
   const { pageSize, numSinkTokens } = format;
   const maxRows = Math.max(maxSequences, Math.min(MAX_STEP_ROWS, maxSequences * (pageSize + numSinkTokens)));
   const arenaBytes = demand.kvMemoryBytes ?? maxSequences * sequenceBytes(format, hyperparameters, ctx);

@@ -19,7 +19,7 @@ export interface MemoryPlatform {
 
 type PlannedOptions = Pick<
   EngineLoadOptions,
-  'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory'
+  'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory' | 'swap'
 > & {
   readonly calibration?: Calibration | undefined;
 };
@@ -63,7 +63,7 @@ export function withFormat(plan: LoadPlan, format: KvFormat): LoadPlan {
 export function demandOf(
   model: ModelFile,
   kv: string,
-  { ctx, threads, backend, maxSequences, calibration, kvMemory }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  { ctx, threads, backend, maxSequences, calibration, kvMemory, swap }: Omit<PlannedOptions, 'kv' | 'memory'>,
   platform: MemoryPlatform,
 ): MemoryDemand {
   const { hyperparameters, tokenizerMetadata } = model;
@@ -77,6 +77,7 @@ export function demandOf(
     ctx: chooseCtx(ctx, hyperparameters.contextLength),
     maxSequences,
     kvMemoryBytes: kvMemory,
+    swapBytes: swap?.kind === 'memory' ? swap.maxBytes : 0,
     backend,
     numThreads: threads,
     weightBytes: keptWeightBytes(model, backend),
