@@ -14,6 +14,29 @@ interface Extent {
   numOwners: number;
 }
 
+/** Windows at the largest gaps are tried. */
+const MOST_GAPS_TRIED = 16;
+/** A window that is to be cleared starts at a gap or so many pages before one: others hold no gap, and cost more. */
+const STARTS_BEFORE_GAP: readonly number[] = [0, 1, 2, 3, 4];
+
+/** A free extent. */
+interface Gap {
+  readonly unit: number;
+  readonly numUnits: number;
+}
+
+/** Where a page goes. */
+interface Move {
+  readonly page: number;
+  readonly unit: number;
+}
+
+/** Where a new page goes, once others have made room for it, in this order. */
+interface Place {
+  readonly unit: number;
+  readonly moves: readonly Move[];
+}
+
 /**
  * Hands out extents of one arena as pages of any size, and counts how many owners each page has. A page is known by an id that is never
  * given twice; where it lies can change whenever another page is allocated, since pages of several sizes leave holes that only moving
@@ -59,12 +82,19 @@ export class PagePool {
       const sizes = `a page of ${numUnits} units does not fit into the ${this.#numFreeUnits} of ${this.numUnits}`;
       throw new KvantError('OUT_OF_MEMORY', `the KV cache is full: ${sizes} that are free; end a sequence first`);
     }
-    const { index, unit } = this.#smallestGap(numUnits) ?? this.#joinGaps(numUnits);
+    const place = this.#findPlace(numUnits);
+    for (const { page, unit } of place.moves) this.#move(page, unit);
     const page = this.#nextId++;
-    this.#extents.set(page, { unit, numUnits, numOwners: 1 });
-    this.#order.splice(index, 0, page);
+    this.#extents.set(page, { unit: place.unit, numUnits, numOwners: 1 });
+    this.#order.splice(this.#indexOf(place.unit), 0, page);
     this.#numFreeUnits -= numUnits;
     return page;
+  }
+
+  /** Units that would have to be moved for a page to find its place; infinite if too few are free. */
+  unitsToMove(numUnits: number): number {
+    if (numUnits > this.#numFreeUnits) return Infinity;
+    return this.#findPlace(numUnits).moves.reduce((total, { page }) => total + this.numUnitsOf(page), 0);
   }
 
   /** Adds an owner. @throws PageIntegrityError if nobody owns the page */
@@ -144,65 +174,115 @@ export class PagePool {
     return low;
   }
 
-  /** Where a page fits and leaves least behind; undefined if it fits nowhere as pages lie. */
-  #smallestGap(numUnits: number): { readonly index: number; readonly unit: number } | undefined {
-    let best: { index: number; unit: number; size: number } | undefined;
+  /** Where a page of a size can go, and what has to move first; enough units are free. */
+  #findPlace(numUnits: number): Place {
+    const gaps = this.#gaps();
+    const gap = smallestGap(gaps, numUnits);
+    if (gap) return { unit: gap.unit, moves: [] };
+    return this.#clearWindow(gaps, numUnits) ?? this.#pushTogether(gaps, numUnits);
+  }
+
+  /** Free extents by place; some may be empty: one before every page, and one behind the last. */
+  #gaps(): Gap[] {
     let end = 0;
-    for (let index = 0; index <= this.#order.length; index++) {
-      const next = this.#extentAt(index);
-      const size = next.unit - end;
-      if (size >= numUnits && (!best || size < best.size)) best = { index, unit: end, size };
-      if (size === numUnits) break;
-      end = next.unit + next.numUnits;
-    }
-    return best;
+    const gaps = this.#order.map((page): Gap => {
+      const { unit, numUnits } = this.#used(page, 'place');
+      const gap = { unit: end, numUnits: unit - end };
+      end = unit + numUnits;
+      return gap;
+    });
+    return [...gaps, { unit: end, numUnits: this.numUnits - end }];
   }
 
-  /** The page at a place in the order; behind the last one the end of the arena, as a page without units. */
-  #extentAt(index: number): Extent {
-    if (index === this.#order.length) return { unit: this.numUnits, numUnits: 0, numOwners: 0 };
-    return this.#used(this.#order[index], 'place');
+  /** Neighbouring pages that fit into gaps elsewhere, and leave room enough: the fewest units. Undefined if there are none. */
+  #clearWindow(gaps: readonly Gap[], numUnits: number): Place | undefined {
+    const filled = gaps.flatMap((gap, index) => (gap.numUnits > 0 ? [{ gap, index }] : []));
+    let best: { readonly place: Place; readonly cost: number } | undefined;
+    const largest = [...filled].sort((a, b) => b.gap.numUnits - a.gap.numUnits).slice(0, MOST_GAPS_TRIED);
+    const starts = new Set(
+      largest.flatMap(({ index }) => STARTS_BEFORE_GAP.map((before) => Math.max(0, index - before))),
+    );
+    for (const first of starts) {
+      const { unit } = gaps[first];
+      const pages: number[] = [];
+      let [last, cost] = [first, 0];
+      while (last + 1 < gaps.length && endOf(gaps[last]) - unit < numUnits) {
+        const page = this.#order[last++];
+        pages.push(page);
+        cost += this.numUnitsOf(page);
+        if (best && cost >= best.cost) break;
+      }
+      if (endOf(gaps[last]) - unit < numUnits || (best && cost >= best.cost)) continue;
+      const rest = filled.flatMap(({ gap, index }) => (index < first || index > last ? [gap] : []));
+      // What of the window the page itself does not need.
+      rest.push({ unit: unit + numUnits, numUnits: endOf(gaps[last]) - unit - numUnits });
+      const moves = this.#moveInto(rest, pages);
+      if (moves) best = { place: { unit, moves }, cost };
+    }
+    return best?.place;
   }
 
-  /** Moves as few units as possible to make a gap: a run of pages is pushed together towards the start. */
-  #joinGaps(numUnits: number): { readonly index: number; readonly unit: number } {
-    const { first, last } = this.#cheapestRun(numUnits);
-    let end = first === 0 ? 0 : endOf(this.#extentAt(first - 1));
-    for (let index = first; index < last; index++) {
-      const extent = this.#extentAt(index);
-      if (extent.unit !== end) this.#copyUnits(extent.unit, end, extent.numUnits);
-      extent.unit = end;
-      end += extent.numUnits;
+  /** A place in the gaps for each page, the largest first; undefined if they do not fit. */
+  #moveInto(gaps: Gap[], pages: readonly number[]): Move[] | undefined {
+    const moves: Move[] = [];
+    for (const page of [...pages].sort((a, b) => this.numUnitsOf(b) - this.numUnitsOf(a))) {
+      const numUnits = this.numUnitsOf(page);
+      const gap = smallestGap(gaps, numUnits);
+      if (!gap) return undefined;
+      moves.push({ page, unit: gap.unit });
+      gaps[gaps.indexOf(gap)] = { unit: gap.unit + numUnits, numUnits: gap.numUnits - numUnits };
     }
-    return { index: last, unit: end };
+    return moves;
   }
 
-  /** The pages [first, last) whose gaps, those before each and the one behind the last, add up to enough: the run of the fewest units. */
-  #cheapestRun(numUnits: number): { readonly first: number; readonly last: number } {
-    const gaps: number[] = [];
-    let end = 0;
-    for (let index = 0; index <= this.#order.length; index++) {
-      const next = this.#extentAt(index);
-      gaps.push(next.unit - end);
-      end = endOf(next);
-    }
+  /** Pushes a run of pages together towards the start: the run of the fewest units whose gaps add up to enough. */
+  #pushTogether(gaps: readonly Gap[], numUnits: number): Place {
+    const { first, last } = this.#cheapestRun(gaps, numUnits);
+    let { unit } = gaps[first];
+    const moves = this.#order.slice(first, last).map((page): Move => {
+      const move = { page, unit };
+      unit += this.numUnitsOf(page);
+      return move;
+    });
+    return { unit, moves };
+  }
+
+  /** The pages [first, last) whose gaps, those before each and the one behind the last, add up to enough. */
+  #cheapestRun(gaps: readonly Gap[], numUnits: number): { readonly first: number; readonly last: number } {
     let best: { first: number; last: number; moved: number } | undefined;
     let [first, gapUnits, moved] = [0, 0, 0];
     for (let last = 0; last < gaps.length; last++) {
-      gapUnits += gaps[last];
-      if (last > 0) moved += this.#extentAt(last - 1).numUnits;
-      while (gapUnits - gaps[first] >= numUnits) {
-        gapUnits -= gaps[first];
-        moved -= this.#extentAt(first).numUnits;
+      gapUnits += gaps[last].numUnits;
+      if (last > 0) moved += this.numUnitsOf(this.#order[last - 1]);
+      while (gapUnits - gaps[first].numUnits >= numUnits) {
+        gapUnits -= gaps[first].numUnits;
+        moved -= this.numUnitsOf(this.#order[first]);
         first++;
       }
       if (gapUnits >= numUnits && (!best || moved < best.moved)) best = { first, last, moved };
     }
     return best ?? fail(`no gaps add up to ${numUnits} units, though ${this.#numFreeUnits} are free`);
   }
+
+  #move(page: number, unit: number): void {
+    const extent = this.#used(page, 'move');
+    if (extent.unit === unit) return;
+    this.#copyUnits(extent.unit, unit, extent.numUnits);
+    this.#order.splice(this.#indexOf(extent.unit), 1);
+    extent.unit = unit;
+    this.#order.splice(this.#indexOf(unit), 0, page);
+  }
 }
 
-function endOf({ unit, numUnits }: Extent): number {
+function smallestGap(gaps: readonly Gap[], numUnits: number): Gap | undefined {
+  let best: Gap | undefined;
+  for (const gap of gaps) {
+    if (gap.numUnits >= numUnits && (!best || gap.numUnits < best.numUnits)) best = gap;
+  }
+  return best;
+}
+
+function endOf({ unit, numUnits }: Gap): number {
   return unit + numUnits;
 }
 

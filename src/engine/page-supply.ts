@@ -1,6 +1,10 @@
+import { PAGE_UNIT_BYTES } from '../cache/page-layout.ts';
 import type { SequencePages } from '../cache/sequence-pages.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { KvMemory } from './kv-memory.ts';
+
+/** Moving as much takes a few milliseconds; rather than more, another page goes that nobody uses. */
+const MOST_MOVED_UNITS = 16_000_000 / PAGE_UNIT_BYTES;
 
 /** Frees pages that nobody runs on: those of the prefix tree and of idle conversations, the least recently used first. */
 export class PageSupply {
@@ -12,10 +16,16 @@ export class PageSupply {
     this.#conversations = conversations;
   }
 
-  /** Makes sure that so many units are free. @returns false if it cannot; what could go is gone then */
+  /**
+   * Makes sure that so many units are free, and that few have to be moved for them.
+   *
+   * @returns false if it cannot; what could go is gone then
+   */
   readonly makeRoom = (numUnits: number): boolean => {
     const { pool } = this.#memory;
-    while (pool.numFreeUnits < numUnits) if (!this.#evictOne()) return false;
+    while (pool.unitsToMove(numUnits) > MOST_MOVED_UNITS) {
+      if (!this.#evictOne()) return pool.numFreeUnits >= numUnits;
+    }
     return true;
   };
 
