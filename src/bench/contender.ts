@@ -17,11 +17,14 @@ export interface Speed {
   readonly kv?: KvReport;
 }
 
-/** An engine with a model loaded and a format of the KV cache chosen. It computes nothing while it is not measured. */
-export interface Contender {
+/**
+ * An engine with a model loaded and a format of the KV cache chosen. It computes nothing while it is not measured. What it is given and
+ * what comes of it depends on what is measured.
+ */
+export interface Contender<Task = SpeedTask, Result = Speed> {
   /** For instance `kvant q4`. */
   readonly label: string;
   /** Starts from an empty cache. @throws the signal's reason if it aborts, KvantError ENGINE_FAILED */
-  measure(task: SpeedTask, signal: AbortSignal): Promise<Speed>;
+  measure(task: Task, signal: AbortSignal): Promise<Result>;
   close(): Promise<void>;
 }

@@ -7,8 +7,8 @@ test('everybody is measured once before anybody is measured again', async () => 
   const order: string[] = [];
   const contender = (label: string): Contender => ({
     label,
-    async measure() {
-      order.push(label);
+    async measure({ tokens: [run] }) {
+      order.push(`${label} ${run}`);
       return { prefillTps: order.length, decodeTps: undefined, numNewTokens: 1 };
     },
     async close() {},
@@ -16,15 +16,15 @@ test('everybody is measured once before anybody is measured again', async () => 
   const announced: string[] = [];
   const speeds = await measureInTurn(
     [contender('ours'), contender('peer')],
-    { tokens: [1], numNewTokens: 1 },
+    (run) => ({ tokens: [run], numNewTokens: 1 }),
     {
       runs: 2,
       signal: new AbortController().signal,
       onMeasure: ({ label }, run) => announced.push(`${label} ${run}`),
     },
   );
-  assert.deepEqual(order, ['ours', 'peer', 'ours', 'peer']);
-  assert.deepEqual(announced, ['ours 0', 'peer 0', 'ours 1', 'peer 1']);
+  assert.deepEqual(order, ['ours 0', 'peer 0', 'ours 1', 'peer 1']);
+  assert.deepEqual(announced, order);
   assert.deepEqual(
     speeds.map((runs) => runs.map(({ prefillTps }) => prefillTps)),
     [

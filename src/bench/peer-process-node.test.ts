@@ -33,6 +33,22 @@ test('a peer measures again and again, and its times become rates', async () => 
   });
 });
 
+test('a peer serves many users at once', async () => {
+  const setting = { kv: 'F16', threads: 2, batchTokens: 256, flashAttention: false };
+  const peer = await PeerProcess.start(setting, { ...OPTIONS, maxUsers: 2 }, NEVER);
+  assert.equal(peer.label, 'fake F16, 2 threads, batch 256, no flash');
+  try {
+    const run = await peer.measureUsers({ prefix: [1, 2, 3], prompts: [[4], [5, 6]], numNewTokens: 10 }, NEVER);
+    const users = [
+      { ttftMs: 5, numNewTokens: 10 },
+      { ttftMs: 17, numNewTokens: 10 },
+    ];
+    assert.deepEqual(run, { wallMs: 26, users });
+  } finally {
+    await peer.close();
+  }
+});
+
 test('a setting that the peer refuses is an error with its words', async () => {
   await assert.rejects(PeerProcess.start({ kv: 'BF16', threads: 2 }, OPTIONS, NEVER), {
     code: 'ENGINE_FAILED',

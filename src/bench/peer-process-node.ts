@@ -2,7 +2,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { KvantError } from '../errors.ts';
 import type { Contender, Speed, SpeedTask } from './contender.ts';
-import type { PeerReply, PeerRequest, PeerSetting } from './peer-protocol.ts';
+import { describePeerSetting, type PeerReply, type PeerRequest, type PeerSetting } from './peer-protocol.ts';
+import type { UsersRun, UsersTask } from './users-task.ts';
 
 const MS_PER_SECOND = 1000;
 /** Of what the process has written to stderr, for the message of an error. */
@@ -15,6 +16,8 @@ export interface PeerProcessOptions {
   readonly driverPath: string;
   readonly modelPath: string;
   readonly contextTokens: number;
+  /** Prompts that it is given at once; default 1. */
+  readonly maxUsers?: number;
 }
 
 /** Another engine in a process of its own, so that its threads and memory leave ours alone. */
@@ -25,7 +28,7 @@ export class PeerProcess implements Contender {
   #stderr = '';
 
   private constructor(setting: PeerSetting, name: string, driverPath: string) {
-    this.label = `${name} ${setting.kv}, ${setting.threads} thread${setting.threads === 1 ? '' : 's'}`;
+    this.label = `${name} ${describePeerSetting(setting)}`;
     this.setting = setting;
     this.#child = fork(driverPath, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--no-warnings'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -41,10 +44,10 @@ export class PeerProcess implements Contender {
    * @throws KvantError ENGINE_FAILED, the signal's reason if it aborts
    */
   static async start(setting: PeerSetting, options: PeerProcessOptions, signal: AbortSignal): Promise<PeerProcess> {
-    const { name, driverPath, modelPath, contextTokens } = options;
+    const { name, driverPath, modelPath, contextTokens, maxUsers = 1 } = options;
     const peer = new PeerProcess(setting, name, driverPath);
     try {
-      await peer.#ask({ type: 'open', setting, modelPath, contextTokens }, signal);
+      await peer.#ask({ type: 'open', setting, modelPath, contextTokens, maxUsers }, signal);
       return peer;
     } catch (error) {
       await peer.close();
@@ -59,6 +62,13 @@ export class PeerProcess implements Contender {
     const decodeTps = reply.numNewTokens < 2 ? undefined : ((reply.numNewTokens - 1) * MS_PER_SECOND) / decodeMs;
     const prefillTps = (tokens.length * MS_PER_SECOND) / prefillMs;
     return { prefillTps, decodeTps, numNewTokens: reply.numNewTokens };
+  }
+
+  /** Many prompts at once, as many as it was started for. */
+  async measureUsers(task: UsersTask, signal: AbortSignal): Promise<UsersRun> {
+    const reply = await this.#ask({ type: 'measureUsers', ...task }, signal);
+    if (reply.type !== 'usersMeasured') throw this.#failure(`answered "${reply.type}" to "measureUsers"`);
+    return { wallMs: reply.wallMs, users: reply.users };
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,5 @@
+import type { UsersRun, UsersTask } from './users-task.ts';
+
 /**
  * What crosses between `kvant bench` and the process of another engine, as messages of Node's IPC channel. One request at a time, each
  * answered by one reply. The process ends when the channel closes, and computes nothing between a reply and the next request.
@@ -8,6 +10,18 @@ export interface PeerSetting {
   /** Type of K and V in the cache, as the peer calls it. */
   readonly kv: string;
   readonly threads: number;
+  /** Most tokens that it computes at a time; absent: its default. */
+  readonly batchTokens?: number;
+  /** Absent: on. */
+  readonly flashAttention?: boolean;
+}
+
+/** As in `F16, 2 threads`, with what is not as the peer has it by default. */
+export function describePeerSetting({ kv, threads, batchTokens, flashAttention }: PeerSetting): string {
+  const parts = [kv, `${threads} thread${threads === 1 ? '' : 's'}`];
+  if (batchTokens !== undefined) parts.push(`batch ${batchTokens}`);
+  if (flashAttention === false) parts.push('no flash');
+  return parts.join(', ');
 }
 
 export interface PeerOpenRequest {
@@ -16,6 +30,8 @@ export interface PeerOpenRequest {
   readonly modelPath: string;
   /** Most tokens of a prompt and what is generated after it. */
   readonly contextTokens: number;
+  /** Prompts that it can work on at once, each with a context of its own. */
+  readonly maxUsers: number;
 }
 
 export interface PeerMeasureRequest {
@@ -25,7 +41,12 @@ export interface PeerMeasureRequest {
   readonly numNewTokens: number;
 }
 
-export type PeerRequest = PeerOpenRequest | PeerMeasureRequest;
+/** All prompts at once, each generating `numNewTokens`. How the peer shares the prefix is up to it, as long as it computes it anew. */
+export interface PeerUsersRequest extends UsersTask {
+  readonly type: 'measureUsers';
+}
+
+export type PeerRequest = PeerOpenRequest | PeerMeasureRequest | PeerUsersRequest;
 
 export type PeerReply =
   | { readonly type: 'opened' }
@@ -37,4 +58,5 @@ export type PeerReply =
       readonly decodeMs: number;
       readonly numNewTokens: number;
     }
+  | ({ readonly type: 'usersMeasured' } & UsersRun)
   | { readonly type: 'failed'; readonly message: string };

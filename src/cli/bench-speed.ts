@@ -100,7 +100,7 @@ class SpeedBench {
   async measure(length: number): Promise<void> {
     const { newTokens = BENCH_DEFAULTS.newTokens, runs = BENCH_DEFAULTS.runs } = this.#request.options;
     const task: SpeedTask = { tokens: this.#tokens(length), numNewTokens: newTokens };
-    const speeds = await measureInTurn(this.#contenders, task, {
+    const speeds = await measureInTurn(this.#contenders, () => task, {
       runs,
       signal: this.#session.signal,
       onMeasure: ({ label }, run) => {

@@ -1,4 +1,4 @@
-import type { Model } from '../engine/types.ts';
+import type { LoadOptions, Model } from '../engine/types.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
 import { DEFAULT_MAX_TOKENS } from './flags.ts';
@@ -7,12 +7,16 @@ import { kvCheckLines } from './kv-check-lines.ts';
 import { ProgressLine } from './progress-line.ts';
 
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
-export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
+export async function loadModel(
+  options: CliOptions & Pick<LoadOptions, 'maxSequences'>,
+  context: CliContext,
+  signal: AbortSignal,
+): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv } = options;
+  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, maxSequences } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, maxSequences }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { KvantError } from '../errors.ts';
+import { BENCH_COMMANDS } from './bench-commands.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
 import {
@@ -72,7 +73,8 @@ Examples:
   kvant bench
   kvant bench decode --kv f16,q4,k8v4 --ctx 512,8000 --runs 3
   kvant bench --model model.gguf --threads 1 --json > bench.json
-  kvant bench --kv q4 --against node-llama-cpp --peer-kv F16,Q4_0`;
+  kvant bench --kv q4 --against node-llama-cpp --peer-kv F16,Q4_0
+  kvant bench users --users 1,16 --shared 2048`;
 
 const PLAN_EXAMPLES = `
 Examples:
@@ -173,6 +175,11 @@ function addBench(program: Command, context: CliContext, exit: (code: number) =>
       exit(await benchCommand(what, options, context));
     });
   addFlags(command, BENCH_FLAG_GROUPS).addHelpText('after', BENCH_EXAMPLES);
+  for (const { name, description, flags, examples, run } of BENCH_COMMANDS) {
+    addFlags(command.command(name).description(description), flags)
+      .addHelpText('after', examples)
+      .action(async (_values: object, measurement: Command) => exit(await run(givenFlags(measurement), context)));
+  }
 }
 
 function addEval(program: Command, context: CliContext, exit: (code: number) => void): void {

@@ -11,8 +11,9 @@ export class AnswerText {
   #text = '';
   #hasStopped = false;
 
-  constructor(tokenizer: Tokenizer, stop: readonly string[]) {
-    this.#endIds = tokenizer.endIds;
+  /** @param ignoreEnd whether tokens that end the model's turn are tokens as any other */
+  constructor(tokenizer: Tokenizer, stop: readonly string[], ignoreEnd = false) {
+    this.#endIds = ignoreEnd ? new Set() : tokenizer.endIds;
     this.#detokenizer = new StreamingDetokenizer(tokenizer);
     this.#filter = new StopStringFilter(stop);
   }

@@ -29,6 +29,7 @@ test('defaults are filled in, and the seed of the host counts', async () => {
     sampling: { temperature: 0, topK: 3, topP: 1, minP: 0, repetitionPenalty: 1, seed: 9 },
     maxTokens: undefined,
     stop: [],
+    ignoreEnd: false,
     logProbsAt: [],
     conversation: 4,
   });

@@ -35,6 +35,7 @@ export async function createEngineRequest(
     sampling: resolveSampling(options, options.seed),
     maxTokens: options.maxTokens,
     stop: options.stop ?? [],
+    ignoreEnd: options.ignoreEnd ?? false,
     logProbsAt: options.logProbsAt ?? [],
     conversation: options.conversation,
     format: kv === undefined ? undefined : await encoder.formats.get(kv),

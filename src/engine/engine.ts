@@ -114,7 +114,7 @@ export class Engine {
     const numPublicTokens = this.#publicPrefixes.lengthIn(request.promptTokens);
     const maxTokens = Math.min(limits.ctx, longest);
     const sequence = createSequence(this.#nextId++, request, { cache, numPublicTokens, maxTokens });
-    const answer = new AnswerText(tokenizer, request.stop);
+    const answer = new AnswerText(tokenizer, request.stop, request.ignoreEnd);
     const timer = new RequestTimer(() => performance.now());
     const speculator = speculation?.create(request);
     const run = new EngineRun({ sequence, answer, timer, events, loadMs, speculator });

@@ -84,6 +84,7 @@ export const generateOptionShape = {
   prompt: z.string('must be a text'),
   messages: z.array(message, 'must be a list of messages').min(1, 'must have at least one message'),
   tokens: z.array(integerFrom(0), 'must be a list of token ids').min(1, 'must have at least one token'),
+  ignoreEnd: z.boolean('must be true or false'),
   logProbsAt: z
     .array(integerFrom(0), 'must be a list of prompt positions')
     .refine(isAscending, 'must be prompt positions in ascending order'),

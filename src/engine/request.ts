@@ -10,6 +10,8 @@ export interface EngineRequest {
   /** Undefined: as many as fit into the context. */
   readonly maxTokens: number | undefined;
   readonly stop: readonly string[];
+  /** Whether tokens that end a turn are tokens as any other; absent: they end the answer. */
+  readonly ignoreEnd?: boolean;
   /** Prompt positions, ascending, whose log-probabilities are wanted. */
   readonly logProbsAt: readonly number[];
   /** The conversation that goes on, and whose pages are kept afterwards. */

@@ -118,6 +118,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly speculate?: SpeculateMode;
   /** False: computes the whole prompt and keeps nothing of it for others, as measurements need it. Default true. */
   readonly reusePrefix?: boolean;
+  /** Goes on where the model ends its turn, so that measurements get as many tokens as they ask for. Default false. */
+  readonly ignoreEnd?: boolean;
   /**
    * Prompt positions whose log-probabilities over the whole vocabulary are wanted, ascending; given by `onLogProbs` in
    * order.
@@ -311,7 +313,10 @@ export interface Chat {
   clear(): Promise<void>;
 }
 
-export type ChatSendOptions = Omit<GenerateOptions, 'prompt' | 'messages' | 'tokens' | 'logProbsAt' | 'onLogProbs'>;
+export type ChatSendOptions = Omit<
+  GenerateOptions,
+  'prompt' | 'messages' | 'tokens' | 'ignoreEnd' | 'logProbsAt' | 'onLogProbs'
+>;
 
 export interface Model {
   readonly info: ModelInfo;

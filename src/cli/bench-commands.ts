@@ -1,0 +1,61 @@
+import { KvantError } from '../errors.ts';
+import type { BENCH_FLAGS } from './bench-flags.ts';
+import type { BenchSession } from './bench-session.ts';
+import { USERS_EXAMPLES, USERS_FLAG_GROUPS, USERS_FLAGS } from './bench-users-flags.ts';
+import type { CliContext } from './cli-context.ts';
+import { parseFlags, type GivenFlag, type OptionsOf } from './cli-options.ts';
+import type { Flag, FlagGroups } from './flags.ts';
+
+/** A measurement with flags of its own: `kvant bench NAME`. */
+export interface BenchCommand {
+  readonly name: string;
+  readonly description: string;
+  readonly flags: FlagGroups;
+  readonly examples: string;
+  /** @returns the exit code. @throws KvantError INVALID_OPTION, and what loading and generating throw */
+  readonly run: (given: Readonly<Record<string, GivenFlag>>, context: CliContext) => Promise<number>;
+}
+
+/** In the order of the help. What a measurement needs is loaded when it runs. */
+export const BENCH_COMMANDS: readonly BenchCommand[] = [
+  {
+    name: 'users',
+    description: 'throughput of many users at once',
+    flags: USERS_FLAG_GROUPS,
+    examples: USERS_EXAMPLES,
+    run: (given, context) =>
+      measure(USERS_FLAGS, given, context, async (options, session) => {
+        const { benchUsers } = await import('./bench-users.ts');
+        return benchUsers(options, session, context);
+      }),
+  },
+];
+
+/** Flags before the measurement's name are those of `bench` or of the program: they would be dropped in silence. */
+function refuseForeign(flags: BenchFlags, given: Readonly<Record<string, GivenFlag>>): void {
+  for (const [name, { source }] of Object.entries(given)) {
+    if (source === 'env' || Object.hasOwn(flags, name)) continue;
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new KvantError('INVALID_OPTION', `--${flag} has no place here: --help lists what the measurement knows`);
+  }
+}
+
+type BenchFlags = Readonly<Record<string, Flag>> & Pick<typeof BENCH_FLAGS, 'json'>;
+
+async function measure<Flags extends BenchFlags>(
+  flags: Flags,
+  given: Readonly<Record<string, GivenFlag>>,
+  context: CliContext,
+  run: (options: OptionsOf<Flags>, session: BenchSession) => Promise<object>,
+): Promise<number> {
+  refuseForeign(flags, given);
+  const options = parseFlags(flags, given);
+  const [{ measureInSession }, { describeMachine }] = await Promise.all([
+    import('./bench-session.ts'),
+    import('./machine.ts'),
+  ]);
+  return measureInSession(options.json === true, context, async (session) => {
+    const section = await run(options, session);
+    return { node: process.version, machine: describeMachine(), ...section };
+  });
+}
