@@ -9,10 +9,10 @@ import { ProgressLine } from './progress-line.ts';
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(options: CliOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, threads, backend, checkKv } = options;
+  const { model, kv, calibration, ctx, memory, threads, backend, checkKv, draftModel } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend, checkKv }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, threads, backend, checkKv, draftModel }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);
@@ -34,7 +34,8 @@ export async function loadModel(options: CliOptions, context: CliContext, signal
 /** Options of an answer as the library takes them. */
 export function samplingOf(options: CliOptions) {
   const { maxTokens = DEFAULT_MAX_TOKENS, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
-  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
+  const { speculate } = options;
+  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, speculate });
 }
 
 /** Without the fields that are undefined. */

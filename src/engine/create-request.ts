@@ -24,6 +24,7 @@ export function createEngineRequest(options: EngineGenerateOptions, encoder: Pro
     sampling: resolveSampling(options, options.seed),
     maxTokens: options.maxTokens,
     stop: options.stop ?? [],
+    ...(options.speculate && { speculate: options.speculate }),
     logProbsAt: options.logProbsAt ?? [],
     conversation: options.conversation,
   };

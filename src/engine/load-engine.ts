@@ -1,27 +1,28 @@
 import { isCalibrated } from '../calibration/calibration.ts';
-import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
-import { Transformer } from '../model/transformer.ts';
-import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { PromptEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
-import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
+import { addUsage } from './memory-plan.ts';
 import { planLoad, withFormat, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
 import type { EngineLoadOptions } from './protocol.ts';
+import type { DraftModel } from './speculation/draft-model.ts';
+import { createKernelsFor, loadOnto, type KernelPlatform } from './start-model.ts';
 import type { KvCheck, LoadProgress, ModelInfo } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
-export interface EnginePlatform extends MemoryPlatform, TextFiles {
-  createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
+export interface EnginePlatform extends KernelPlatform, MemoryPlatform, TextFiles {
   readonly yieldToEvents: () => Promise<void>;
 }
 
-export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> {
+export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath' | 'draftModelPath'> {
+  /** A model that drafts. */
+  readonly draft?: ModelFile | undefined;
   readonly prefillChunk?: number;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -31,14 +32,16 @@ export interface LoadedEngine extends PromptEncoder {
   readonly engine: Engine;
   readonly kernels: Kernels;
   readonly tokenizer: Tokenizer;
+  readonly draftModel: DraftModel | undefined;
   readonly info: ModelInfo;
 }
 
 /**
- * Plans the memory, makes the kernels and loads the weights of a model. Closes the model's file.
+ * Plans the memory, makes the kernels and loads the weights of a model, and of one that drafts for it. Closes the models' files.
  *
  * @throws KvantError INVALID_OPTION for a context that the model does not have or an unknown KV format, OUT_OF_MEMORY,
- *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE, CALIBRATION_INVALID, CALIBRATION_MISMATCH
+ *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE, CALIBRATION_INVALID, CALIBRATION_MISMATCH,
+ *   MODEL_UNSUPPORTED for a draft model with another vocabulary
  */
 export async function loadEngine(
   model: ModelFile,
@@ -49,22 +52,30 @@ export async function loadEngine(
     return await load(model, options, platform);
   } finally {
     await model.file.close();
+    await options.draft?.file.close();
   }
 }
 
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
+  if (options.draft) {
+    const { checkSameVocabulary } = await import('./speculation/check-vocabulary.ts');
+    checkSameVocabulary(model, options.draft);
+  }
   const { started, check } = await startChecked(model, options, platform);
   const { kernels, transformer, memory, tokenizer, plan } = started;
   const { prefillChunk } = options;
+  let draftModel: DraftModel | undefined;
   try {
+    draftModel = await startDraft(model, started, options, platform);
     const loadMs = wallClockMs() - options.requestedAtMs;
     const { yieldToEvents } = platform;
     const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents };
     const engine = new Engine({ ...parts, ...(prefillChunk !== undefined && { prefillChunk }) });
-    const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
-    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info };
+    const info = { ...describe(model, { kernels, draftModel }, plan, loadMs), ...(check && { kvCheck: check }) };
+    return { engine, kernels, tokenizer, draftModel, chatTemplate: chatTemplateOf(model, tokenizer), info };
   } catch (error) {
     await kernels.close();
+    await draftModel?.kernels.close();
     throw error;
   }
 }
@@ -82,31 +93,31 @@ async function start(
   platform: EnginePlatform,
   known?: Tokenizer,
 ): Promise<Started> {
-  const { hyperparameters } = model;
-  const { backend, onProgress } = options;
   const { maxRows, pageCounts } = plan.memory;
-  const config: KernelsConfig = {
-    shape: hyperparameters,
-    numHeads: hyperparameters.numHeads,
-    format: plan.demand.format,
-    ropeFrequencies: model.ropeFrequencies,
-    maxRows,
-    maxContext: plan.demand.ctx,
-    numThreads: options.threads,
-  };
-  const starting = platform.createKernels(backend, config);
+  const starting = createKernelsFor(model, { ...plan.demand, maxRows }, options, platform);
   const tokenizer = known ?? (await tokenizerWhile(starting, model));
-  const kernels = await starting;
-  try {
-    const weights = await loadWeights(kernels, model, {
-      onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
-    });
-    const memory = new KvMemory(kernels, pageCounts);
-    return { kernels, transformer: new Transformer(kernels, weights, hyperparameters), memory, tokenizer, plan };
-  } catch (error) {
-    await kernels.close();
-    throw error;
-  }
+  const loaded = await loadOnto(await starting, model, pageCounts, progressOf(options, 0, model, options.draft));
+  return { ...loaded, tokenizer, plan };
+}
+
+/** Tells of the weights of both models together. */
+function progressOf({ onProgress }: LoadEngineOptions, bytesBefore: number, ...models: (ModelFile | undefined)[]) {
+  const totalBytes = models.reduce((total, model) => total + (model?.weightBytes ?? 0), 0);
+  return (loadedBytes: number): void => onProgress?.({ loadedBytes: bytesBefore + loadedBytes, totalBytes });
+}
+
+/** Starts the model that drafts, if there is one. Whoever has none does not load its code either. */
+async function startDraft(
+  model: ModelFile,
+  { plan, tokenizer }: Started,
+  options: LoadEngineOptions,
+  platform: EnginePlatform,
+): Promise<DraftModel | undefined> {
+  const { draft } = options;
+  if (!draft) return undefined;
+  const { loadDraftModel } = await import('./speculation/load-draft-model.ts');
+  const onProgress = progressOf(options, model.weightBytes, model, draft);
+  return loadDraftModel(draft, { plan, tokenizer }, options, platform, onProgress);
 }
 
 /** Starts a model with the option `checkKv`. Whoever does not ask for it does not load its code either. */
@@ -147,7 +158,7 @@ function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer):
 
 function describe(
   model: ModelFile,
-  kernels: Kernels,
+  { kernels, draftModel }: Pick<LoadedEngine, 'kernels' | 'draftModel'>,
   { demand, memory, kvReason }: LoadPlan,
   loadMs: number,
 ): ModelInfo {
@@ -163,8 +174,9 @@ function describe(
     kvFormat: kernels.config.format.name,
     ...(kvReason !== undefined && { kvReason }),
     ...(demand.calibration && isCalibrated(demand.format) && { calibration: demand.calibration.source }),
+    ...(draftModel && { draftModel: draftModel.name }),
     backend: kernels.description,
-    memory: kernels.memoryUsage(),
+    memory: draftModel ? addUsage(kernels.memoryUsage(), draftModel.kernels.memoryUsage()) : kernels.memoryUsage(),
     plannedBytes: memory.totalBytes,
     loadMs,
     hasChatTemplate: model.chatTemplate !== undefined,

@@ -52,7 +52,7 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
 export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
-  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv } = options;
+  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv, draftModel } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
     requestedAtMs: wallClockMs(),
@@ -64,5 +64,6 @@ export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
     maxSequences: maxSequences ?? 1,
     memory,
     checkKv,
+    draftModelPath: draftModel,
   };
 }

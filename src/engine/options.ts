@@ -40,6 +40,7 @@ export const loadOptionShape = {
   maxSequences: integerFrom(1, MAX_SEQUENCES),
   memory: memorySize(),
   checkKv: z.enum(['warn', 'raise'], 'must be warn or raise'),
+  draftModel: nonEmptyString('must be the path of a GGUF file'),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),
 } satisfies Record<keyof LoadOptions, z.ZodType>;
@@ -56,6 +57,7 @@ export const samplingOptionShape = {
 export const chatSendOptionShape = {
   ...samplingOptionShape,
   maxTokens: integerFrom(0),
+  speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
   stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
   onPrefillProgress: functionOf<NonNullable<GenerateOptions['onPrefillProgress']>>(),
   signal: abortSignal(),
@@ -92,6 +94,7 @@ const planOptionsSchema = z
     backend: loadOptionShape.backend,
     maxSequences: loadOptionShape.maxSequences,
     memory: loadOptionShape.memory,
+    draftModel: loadOptionShape.draftModel,
   } satisfies Record<keyof PlanOptions, z.ZodType>)
   .partial();
 

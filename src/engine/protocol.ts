@@ -28,6 +28,8 @@ export interface EngineLoadOptions {
   /** Most bytes that the process may take. */
   readonly memory?: number | undefined;
   readonly checkKv?: KvCheckMode | undefined;
+  /** Of the model that drafts, if there is one. */
+  readonly draftModelPath?: string | undefined;
 }
 
 /** `GenerateOptions` without its callbacks, and with a seed. */

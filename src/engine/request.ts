@@ -1,5 +1,5 @@
 import type { ResolvedSampling } from './defaults.ts';
-import type { TextChunk } from './types.ts';
+import type { SpeculationMode, TextChunk } from './types.ts';
 
 /** A generation as the engine takes it: token ids and plain data, every default filled in. */
 export interface EngineRequest {
@@ -9,6 +9,8 @@ export interface EngineRequest {
   /** Undefined: as many as fit into the context. */
   readonly maxTokens: number | undefined;
   readonly stop: readonly string[];
+  /** Undefined: see `resolveMode`. */
+  readonly speculate?: SpeculationMode | undefined;
   /** Prompt positions, ascending, whose log-probabilities are wanted. */
   readonly logProbsAt: readonly number[];
   /** The conversation that goes on, and whose pages are kept afterwards. */

@@ -41,6 +41,11 @@ export interface LoadOptions {
    * `raise` also gives more bits to layers that lose too much, and loads the model again with them. Not done where absent.
    */
   readonly checkKv?: KvCheckMode;
+  /**
+   * Path of a GGUF file of a smaller model with the same vocabulary, which guesses what comes next: see `GenerateOptions.speculate`. It
+   * takes memory of its own.
+   */
+  readonly draftModel?: string;
   /** Called while the weights are read. */
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
@@ -49,7 +54,7 @@ export interface LoadOptions {
 /** As those of `load`; `kv` lists the formats to compare, all where absent. `memory` may be another machine's. */
 export interface PlanOptions extends Pick<
   LoadOptions,
-  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory'
+  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'draftModel'
 > {
   readonly kv?: readonly string[];
 }
@@ -86,6 +91,12 @@ export interface GenerateOptions extends SamplingOptions {
   readonly tokens?: readonly number[];
   /** Default: until the model ends or the context is full. 0 generates nothing. */
   readonly maxTokens?: number;
+  /**
+   * Computes guesses of the next tokens along with the last one, and keeps those that are what the model says: never a different answer,
+   * often a faster one. `lookup` guesses that text goes on as it did where its last words stood before, `draft` asks the draft model; both
+   * guess less, down to nothing, where it does not pay. Default: `draft` where there is a draft model, else `lookup`.
+   */
+  readonly speculate?: SpeculationMode;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
   /**
@@ -123,7 +134,22 @@ export interface GenerateResult {
   readonly finishReason: FinishReason;
   readonly seed: number;
   readonly kv: KvReport;
+  /** Absent where nothing was to be guessed. */
+  readonly speculation?: SpeculationReport;
   readonly timings: Timings;
+}
+
+export type SpeculationMode = 'off' | 'lookup' | 'draft';
+
+/** What became of guesses. */
+export interface SpeculationReport {
+  readonly mode: SpeculationMode;
+  /** Tokens that were guessed and computed along. */
+  readonly drafted: number;
+  /** Those of them that are in the answer. */
+  readonly accepted: number;
+  /** Steps that computed any. */
+  readonly steps: number;
 }
 
 /** What the sequence's cache holds when the generation ends. */
@@ -216,6 +242,8 @@ export interface ModelInfo {
   readonly calibration?: string;
   /** What `checkKv` has found. */
   readonly kvCheck?: KvCheck;
+  /** Name of the model that drafts. */
+  readonly draftModel?: string;
   readonly backend: BackendDescription;
   /** What the backend has allocated. */
   readonly memory: MemoryUsage;
