@@ -16,8 +16,8 @@ export class ModelContender implements Contender {
   }
 
   async measure({ tokens, numNewTokens }: SpeedTask, signal: AbortSignal): Promise<Speed> {
-    // A prompt that was measured before would be found in the cache.
-    const request = { tokens, maxTokens: numNewTokens, reusePrefix: false, signal };
+    // A prompt that was measured before would be found in the cache; drafts would measure the text.
+    const request = { tokens, maxTokens: numNewTokens, reusePrefix: false, speculate: 'off', signal } as const;
     const { kv, timings, completionTokens } = await this.model.generate(request).result;
     signal.throwIfAborted();
     const prefillTps = (tokens.length * MS_PER_SECOND) / timings.ttftMs;

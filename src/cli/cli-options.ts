@@ -91,12 +91,14 @@ function toNumber(text: string): number {
 
 /** Refuses what would otherwise be dropped in silence. */
 function checkCombinations(options: CliOptions, given: Readonly<Record<string, GivenFlag>>): void {
-  const { raw, tokens, logits, logitsAt, file } = options;
+  const { raw, tokens, logits, logitsAt, file, speculate, draftModel } = options;
   const system = given['system']?.source === 'cli';
   const withoutTemplate = raw ? '--raw' : tokens ? '--tokens' : logits ? '--logits' : undefined;
   if (logitsAt && !logits) throw refused('--logits-at', 'needs --logits FILE, where the log-probabilities go');
   if (system && withoutTemplate)
     throw refused('--system', `has no place with ${withoutTemplate}: it is part of the template`);
+  if (speculate === 'draft' && !draftModel)
+    throw refused('--speculate draft', 'needs --draft-model FILE, which drafts');
   if (tokens && file) throw refused('--file', 'cannot be put before --tokens: give the whole prompt as tokens');
 }
 

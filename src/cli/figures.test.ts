@@ -29,6 +29,12 @@ test('the summary leaves out what was not measured, and a ratio of 1', () => {
   assert.equal(line, 'kv f16 · 16 bits/element · 1,024 tokens in 23.6 MB · wasm, 1 thread, relaxed SIMD');
 });
 
+test('the summary tells how many guesses were right, if any were made', () => {
+  const speculation = { mode: 'lookup', drafted: 1200, accepted: 1100, steps: 90 } as const;
+  assert.match(summaryLine({ ...RESULT, speculation }, BACKEND), / · 1,100 of 1,200 guesses right · wasm/);
+  assert.doesNotMatch(summaryLine({ ...RESULT, speculation: { ...speculation, drafted: 0 } }, BACKEND), /guesses/);
+});
+
 test('figures as people read them', () => {
   const bytes = [1, 99_949, 100_000, 1_234_567, 2_500_000_000];
   assert.deepEqual(bytes.map(formatBytes), ['0.0 kB', '99.9 kB', '0.1 MB', '1.2 MB', '2.50 GB']);
@@ -69,6 +75,9 @@ test('flags are checked together', () => {
   });
   assert.throws(() => parseCliOptions(given({ system: 'x', raw: true })), /--system has no place with --raw/);
   assert.throws(() => parseCliOptions(given({ tokens: 'a', file: 'b' })), /--file cannot be put before --tokens/);
+  assert.throws(() => parseCliOptions(given({ speculate: 'draft' })), /--speculate draft needs --draft-model FILE/);
+  const drafting = { speculate: 'draft', draftModel: 'a.gguf' };
+  assert.deepEqual(parseCliOptions(given(drafting)), drafting);
   assert.throws(() => parseCliOptions(given({ ctx: '' })), /--ctx "": must be a whole number/);
 });
 

@@ -89,6 +89,14 @@ export const MODEL_FLAGS = {
     valueIfNone: 'warn',
     environmentVariable: 'KVANT_CHECK_KV',
   },
+  draftModel: {
+    usage: '--draft-model <file>',
+    kind: 'text',
+    schema: loadOptionShape.draftModel,
+    description:
+      'GGUF file of a smaller model with the same vocabulary, which guesses the next tokens (see --speculate)',
+    environmentVariable: 'KVANT_DRAFT_MODEL',
+  },
   threads: {
     usage: '--threads <number>',
     kind: 'number',
@@ -156,6 +164,15 @@ export const SAMPLING_FLAGS = {
     schema: chatSendOptionShape.seed,
     description: 'same seed, same answer (default: a random one)',
     environmentVariable: 'KVANT_SEED',
+  },
+  speculate: {
+    usage: '--speculate <mode>',
+    kind: 'text',
+    schema: chatSendOptionShape.speculate,
+    description:
+      'guess the next tokens and keep what is right, for the same answer sooner: lookup (from the text so far), ' +
+      'draft (from the draft model) or off (default: draft with --draft-model, else lookup)',
+    environmentVariable: 'KVANT_SPECULATE',
   },
   stop: {
     usage: '--stop <text>',

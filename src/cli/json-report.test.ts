@@ -9,10 +9,12 @@ const RESULT: GenerateResult = {
   text: 'Paris.',
   tokenIds: [5, 2],
   promptTokens: 31,
+  preemptions: 0,
   cachedTokens: 0,
   completionTokens: 2,
   finishReason: 'stop',
   seed: 9,
+  speculation: { mode: 'lookup', drafted: 7, accepted: 5, steps: 2 },
   kv: { format: 'k8v4', bitsPerElement: 6.25, bytes: 1000, bytesF16: 2560, tokens: 32 },
   timings: { loadMs: 300.5, ttftMs: 20, prefillTps: 900, decodeTps: 110 },
 };
@@ -39,6 +41,7 @@ test('everything that was measured, in snake case', () => {
     text: 'Paris.',
     finish_reason: 'stop',
     seed: 9,
+    speculation: { mode: 'lookup', drafted: 7, accepted: 5, steps: 2 },
     timings: { load_ms: 300.5, ttft_ms: 20, prefill_tps: 900, decode_tps: 110 },
   });
 });

@@ -25,6 +25,13 @@ export interface JsonReport {
   readonly text: string;
   readonly finish_reason: GenerateResult['finishReason'];
   readonly seed: number;
+  /** What became of guesses of the next tokens; null where there were to be none. */
+  readonly speculation: {
+    readonly mode: string;
+    readonly drafted: number;
+    readonly accepted: number;
+    readonly steps: number;
+  } | null;
   readonly timings: {
     readonly load_ms: number;
     readonly ttft_ms: number | null;
@@ -67,6 +74,7 @@ export function jsonReport(result: GenerateResult, info: ModelInfo): JsonReport 
     text: result.text,
     finish_reason: result.finishReason,
     seed: result.seed,
+    speculation: result.speculation ?? null,
     timings: {
       load_ms: timings.loadMs,
       ttft_ms: finiteOrNull(timings.ttftMs),

@@ -13,10 +13,23 @@ export async function loadModel(
   signal: AbortSignal,
 ): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, maxSequences } = options;
+  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel, maxSequences } =
+    options;
   try {
     const loaded = await context.load({
-      ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, maxSequences }),
+      ...definedOnly({
+        model,
+        kv,
+        calibration,
+        ctx,
+        memory,
+        kvMemory,
+        threads,
+        backend,
+        checkKv,
+        draftModel,
+        maxSequences,
+      }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);
@@ -38,7 +51,8 @@ export async function loadModel(
 /** Options of an answer as the library takes them. */
 export function samplingOf(options: CliOptions) {
   const { maxTokens = DEFAULT_MAX_TOKENS, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
-  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop });
+  const { speculate } = options;
+  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, speculate });
 }
 
 /** Without the fields that are undefined. */

@@ -143,3 +143,12 @@ test('an answer tells which format auto has taken, and a budget refuses before i
     /^kvant: not enough memory: .* but the memory budget has 100 MB available; use a smaller model/,
   );
 });
+
+test('plan --draft-model counts it and names it', async () => {
+  const alone = await planJson('--memory', '1GB', '--kv', 'q4');
+  const both = await planJson('--memory', '1GB', '--kv', 'q4', '--draft-model', TINY_MODEL);
+  assert.deepEqual([alone.draft_model, both.draft_model], [null, 'kvant-tiny-llama-d64']);
+  assert.equal(both.formats[0].weight_bytes, 2 * alone.formats[0].weight_bytes);
+  const run = await runCli([...ARGS, '--draft-model', TINY_MODEL]);
+  assert.match(run.stdout, /^[^\n]* · drafts by kvant-tiny-llama-d64\n/);
+});

@@ -30,8 +30,10 @@ const COLUMNS: readonly Column<FormatPlan>[] = [
  * @throws KvantError OUT_OF_MEMORY, after the table, if no format fits; and what `plan` throws
  */
 export async function planCommand(options: PlanCliOptions, context: CliContext): Promise<number> {
-  const { model, calibration, kv, ctx, memory, threads, backend, users, json } = options;
-  const made = await plan(definedOnly({ model, calibration, kv, ctx, memory, threads, backend, maxSequences: users }));
+  const { model, draftModel, calibration, kv, ctx, memory, threads, backend, users, json } = options;
+  const made = await plan(
+    definedOnly({ model, draftModel, calibration, kv, ctx, memory, threads, backend, maxSequences: users }),
+  );
   const output = new Output(context.stdout);
   if (json) await output.write(`${JSON.stringify(planReport(made))}\n`);
   else await printPlan(made, output);
@@ -47,10 +49,19 @@ async function printPlan(made: ModelPlan, output: Output): Promise<void> {
   if (made.choice) await output.write(`--kv ${made.choice.kv}: ${made.choice.reason}.\n`);
 }
 
-function titleLine({ model, architecture, numParameters, contextLength, backend, threads }: ModelPlan): string {
+function titleLine({
+  model,
+  draftModel,
+  architecture,
+  numParameters,
+  contextLength,
+  backend,
+  threads,
+}: ModelPlan): string {
   const parameters = `${formatCount(numParameters / 1e6)} M parameters`;
   const context = `context ${formatCount(contextLength)}`;
-  return `${model} · ${architecture}, ${parameters}, ${context} · ${backend}, ${formatQuantity(threads, 'thread')}`;
+  const drafting = draftModel === undefined ? '' : ` · drafts by ${draftModel}`;
+  return `${model} · ${architecture}, ${parameters}, ${context} · ${backend}, ${formatQuantity(threads, 'thread')}${drafting}`;
 }
 
 function demandLine({ ctx, maxSequences, limits }: ModelPlan): string {

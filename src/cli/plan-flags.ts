@@ -4,11 +4,12 @@ import { listOf } from './bench-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
 const USERS_RULE = `must be a whole number from 1 to ${MAX_SEQUENCES}`;
-const { model, calibration, ctx, memory, threads, backend } = MODEL_FLAGS;
+const { model, draftModel, calibration, ctx, memory, threads, backend } = MODEL_FLAGS;
 
 /** Of `plan`. */
 export const PLAN_FLAGS = {
   model,
+  draftModel,
   calibration,
   ctx,
   memory: { ...memory, description: 'the budget, as in 2GB or 1.5GiB (default: what the machine has)' },

@@ -10,6 +10,8 @@ export interface PlanReport {
   readonly users: number;
   readonly backend: string;
   readonly threads: number;
+  /** The model that drafts; its memory is in the sums. Null where there is none. */
+  readonly draft_model: string | null;
   readonly limits: readonly { readonly name: string; readonly bytes: number; readonly of: 'addresses' | 'process' }[];
   readonly formats: readonly FormatReport[];
   /** Null where none fits. */
@@ -41,6 +43,7 @@ export function planReport(plan: ModelPlan): PlanReport {
     users: plan.maxSequences,
     backend: plan.backend,
     threads: plan.threads,
+    draft_model: plan.draftModel ?? null,
     limits: plan.limits,
     formats: plan.formats.map((format) => ({
       kv: format.kv,

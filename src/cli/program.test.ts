@@ -95,6 +95,8 @@ describe('helps', () => {
       'top-k',
       'min-p',
       'seed',
+      'speculate',
+      'draft-model',
       'stop',
       'threads',
       'backend',
@@ -137,7 +139,7 @@ describe('generates', () => {
     const report = JSON.parse(words.stdout) as JsonReport;
     assert.deepEqual(Object.keys(report), [
       ...['model', 'backend', 'kv', 'prompt_tokens', 'cached_tokens', 'completion_tokens', 'token_ids', 'text'],
-      ...['finish_reason', 'seed', 'timings', 'memory'],
+      ...['finish_reason', 'seed', 'speculation', 'timings', 'memory'],
     ]);
     assert.equal(report.kv.format, 'k8v4');
     assert.equal(report.backend.threads, 1);

@@ -1,5 +1,5 @@
 import type { GenerateResult, ModelInfo } from '../engine/types.ts';
-import { formatBytes, formatFixed, formatNumber, formatQuantity, formatRate } from './format.ts';
+import { formatBytes, formatCount, formatFixed, formatNumber, formatQuantity, formatRate } from './format.ts';
 
 /**
  * One line on what an answer took, from the figures that the engine measured: the cache and its bits per element, metadata
@@ -7,7 +7,7 @@ import { formatBytes, formatFixed, formatNumber, formatQuantity, formatRate } fr
  * token computed, fewer than two tokens generated) are left out.
  */
 export function summaryLine(result: GenerateResult, backend: ModelInfo['backend']): string {
-  const { kv, timings } = result;
+  const { kv, timings, speculation } = result;
   const parts = [
     `kv ${kv.format}`,
     `${formatNumber(kv.bitsPerElement, 2)} bits/element`,
@@ -15,6 +15,8 @@ export function summaryLine(result: GenerateResult, backend: ModelInfo['backend'
   ];
   if (timings.prefillTps !== undefined) parts.push(`prefill ${formatRate(timings.prefillTps)}`);
   if (timings.decodeTps !== undefined) parts.push(`decode ${formatRate(timings.decodeTps)}`);
+  if (speculation && speculation.drafted > 0)
+    parts.push(`${formatCount(speculation.accepted)} of ${formatCount(speculation.drafted)} guesses right`);
   parts.push([backend.name, formatQuantity(backend.threads, 'thread'), backend.isa].join(', '));
   return parts.join(' · ');
 }

@@ -6,7 +6,7 @@ import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
 import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
-import type { FinishReason, GenerateResult, KvReport, TextChunk } from './types.ts';
+import type { FinishReason, GenerateResult, KvReport, SpeculationMode, SpeculationReport, TextChunk } from './types.ts';
 
 export interface EngineRunParts {
   readonly sequence: SequenceState;
@@ -14,7 +14,7 @@ export interface EngineRunParts {
   readonly timer: RequestTimer;
   readonly events: RequestEvents;
   readonly loadMs: number;
-  readonly speculator?: Speculator | undefined;
+  readonly drafts?: { readonly mode: SpeculationMode; readonly speculator: Speculator } | undefined;
 }
 
 /** Longer drafts are rarely right to the end, and hold up everybody else. */
@@ -66,7 +66,7 @@ export class EngineRun {
 
   /** Guesses what comes after the newest token, for the next step to check. @param numOtherRows rows of others in it */
   async makeDraft(numOtherRows: number): Promise<void> {
-    const { speculator } = this.#parts;
+    const speculator = this.#parts.drafts?.speculator;
     if (!speculator) return;
     const { tokens, maxLength } = this.sequence;
     // A segment with drafts must not fill its page: sealing cannot be undone.
@@ -80,7 +80,7 @@ export class EngineRun {
 
   /** What became of the drafts of a step. */
   drafted(outcome: DraftOutcome): void {
-    this.#parts.speculator?.observe(outcome);
+    this.#parts.drafts?.speculator.observe(outcome);
     this.sequence.draft = [];
   }
 
@@ -90,6 +90,7 @@ export class EngineRun {
     kvOf(sequence).release();
     sequence.kv = undefined;
     sequence.draft = [];
+    this.#parts.drafts?.speculator.release();
     sequence.status = 'waiting';
     sequence.numPreemptions++;
   }
@@ -128,7 +129,7 @@ export class EngineRun {
 
   /** Hands out the text that was held back, and resolves the result. The sequence still owns its pages. */
   finish(reason: FinishReason): void {
-    const { answer, timer, loadMs, speculator } = this.#parts;
+    const { answer, timer, loadMs, drafts } = this.#parts;
     const { sequence } = this;
     sequence.status = reason === 'aborted' ? 'aborted' : 'finished';
     this.#emit(answer.end());
@@ -136,15 +137,14 @@ export class EngineRun {
     const isCut = answer.hasStopped && reason !== 'aborted';
     const { promptTokens, sampling } = sequence.request;
     const completionTokens = numCompletionTokens(sequence);
-    const stats = speculator?.stats;
-    speculator?.release();
+    drafts?.speculator.release();
     this.#settle.resolve({
       text: answer.text,
       tokenIds: sequence.tokens.slice(promptTokens.length),
       promptTokens: promptTokens.length,
       cachedTokens: sequence.numCachedTokens ?? 0,
       preemptions: sequence.numPreemptions,
-      ...(stats && { speculation: { draftedTokens: stats.drafted, acceptedTokens: stats.accepted } }),
+      ...(drafts && { speculation: reportOf(drafts) }),
       completionTokens,
       finishReason: isCut ? 'stop' : reason,
       seed: sampling.seed,
@@ -155,7 +155,7 @@ export class EngineRun {
 
   fail(error: unknown): void {
     this.sequence.status = 'finished';
-    this.#parts.speculator?.release();
+    this.#parts.drafts?.speculator.release();
     this.#settle.reject(error);
   }
 
@@ -174,4 +174,9 @@ export class EngineRun {
       tokens: usage.numTokens,
     };
   }
+}
+
+function reportOf({ mode, speculator }: NonNullable<EngineRunParts['drafts']>): SpeculationReport {
+  const { drafted, accepted, steps } = speculator.stats;
+  return { mode, drafted, accepted, steps };
 }

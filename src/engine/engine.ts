@@ -20,7 +20,7 @@ import { sampleToken } from './sampler.ts';
 import { planStep, type PlannedSegment } from './scheduler.ts';
 import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
 import { isDecodeOnly, useDrafts } from './drafts.ts';
-import type { Speculation } from './speculation/speculation.ts';
+import { createSpeculator, resolveMode, type SpeculationParts } from './speculation/create-speculator.ts';
 import { StepRoom } from './step-room.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 
@@ -52,8 +52,8 @@ export interface EngineParts {
   readonly memory: KvMemory;
   readonly loadMs: number;
   readonly sharing: EngineSharing;
-  /** Makes drafts for requests that want them; nobody gets any where absent. */
-  readonly speculation?: Speculation | undefined;
+  /** What makes drafts for requests that want them; nobody gets any where absent. */
+  readonly speculation?: SpeculationParts | undefined;
   /** Lets other events of the thread happen; awaited between steps, so that an abort arrives within one. */
   readonly yieldToEvents: () => Promise<void>;
 }
@@ -116,8 +116,9 @@ export class Engine {
     const sequence = createSequence(this.#nextId++, request, { cache, numPublicTokens, maxTokens });
     const answer = new AnswerText(tokenizer, request.stop, request.ignoreEnd);
     const timer = new RequestTimer(() => performance.now());
-    const speculator = speculation?.create(request);
-    const run = new EngineRun({ sequence, answer, timer, events, loadMs, speculator });
+    const mode = resolveMode(request.speculate, speculation?.draftModel !== undefined);
+    const speculator = speculation && createSpeculator(mode, request.sampling, speculation);
+    const run = new EngineRun({ sequence, answer, timer, events, loadMs, drafts: speculator && { mode, speculator } });
     const waitingTenants = this.#waiting.map(({ tenant }) => tenant);
     if (!waitingTenants.includes(run.tenant)) this.#counters = lift(this.#counters, run.tenant, waitingTenants);
     this.#waiting.push(run);

@@ -1,34 +1,36 @@
 import { PAGE_UNIT_BYTES } from '../cache/page-layout.ts';
 import type { PageStore } from '../cache/page-store.ts';
 import { gainsByCalibration, isCalibrated, type Calibration } from '../calibration/calibration.ts';
-import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
-import { Transformer } from '../model/transformer.ts';
-import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
-import { Speculation } from './speculation/speculation.ts';
+import { StepCosts } from './speculation/step-costs.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { RequestEncoder } from './create-request.ts';
 import { Engine } from './engine.ts';
 import { KvFormats } from './kv-formats.ts';
 import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
+import { addUsage } from './memory-plan.ts';
 import { planLoad, withFormat, type LoadPlan, type MemoryPlatform } from './plan-load.ts';
 import type { EngineLoadOptions } from './protocol.ts';
+import type { DraftModel } from './speculation/draft-model.ts';
+import { createKernelsFor, loadOnto, type KernelPlatform } from './start-model.ts';
 import type { KvCheck, LoadProgress, ModelInfo } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
-export interface EnginePlatform extends MemoryPlatform, TextFiles {
-  createKernels(backend: EngineLoadOptions['backend'], config: KernelsConfig): Promise<Kernels>;
+export interface EnginePlatform extends KernelPlatform, MemoryPlatform, TextFiles {
   readonly yieldToEvents: () => Promise<void>;
   /** Where pages go that the KV cache has no room for. @throws KvantError FILE_ERROR */
   createPageStore(swap: NonNullable<EngineLoadOptions['swap']>): PageStore;
 }
 
-export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> {
+export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath' | 'draftModelPath'> {
+  /** A model that drafts. */
+  readonly draft?: ModelFile | undefined;
   readonly prefillChunk?: number;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -38,15 +40,17 @@ export interface LoadedEngine extends RequestEncoder {
   readonly engine: Engine;
   readonly kernels: Kernels;
   readonly tokenizer: Tokenizer;
+  readonly draftModel: DraftModel | undefined;
   readonly info: ModelInfo;
   readonly formats: KvFormats;
 }
 
 /**
- * Plans the memory, makes the kernels and loads the weights of a model. Closes the model's file.
+ * Plans the memory, makes the kernels and loads the weights of a model, and of one that drafts for it. Closes the models' files.
  *
  * @throws KvantError INVALID_OPTION for a context that the model does not have or an unknown KV format, OUT_OF_MEMORY,
- *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE, CALIBRATION_INVALID, CALIBRATION_MISMATCH
+ *   MODEL_INVALID, MODEL_TRUNCATED, FILE_ERROR, BACKEND_UNAVAILABLE, CALIBRATION_INVALID, CALIBRATION_MISMATCH,
+ *   MODEL_UNSUPPORTED for a draft model with another vocabulary
  */
 export async function loadEngine(
   model: ModelFile,
@@ -57,19 +61,26 @@ export async function loadEngine(
     return await load(model, options, platform);
   } finally {
     await model.file.close();
+    await options.draft?.file.close();
   }
 }
 
 async function load(model: ModelFile, options: LoadEngineOptions, platform: EnginePlatform): Promise<LoadedEngine> {
+  if (options.draft) {
+    const { checkSameVocabulary } = await import('./speculation/check-vocabulary.ts');
+    checkSameVocabulary(model, options.draft);
+  }
   const { started, check } = await startChecked(model, options, platform);
   const { kernels, transformer, memory, tokenizer, plan } = started;
   const { prefillChunk } = options;
+  let draftModel: DraftModel | undefined;
   try {
+    draftModel = await startDraft(model, started, options, platform);
     const loadMs = wallClockMs() - options.requestedAtMs;
     const { yieldToEvents } = platform;
     const { maxSequences, policy, maxPrefillRows, tenantQuota } = options;
     const tenantQuotaUnits = tenantQuota === undefined ? undefined : Math.floor(tenantQuota / PAGE_UNIT_BYTES);
-    const speculation = new Speculation();
+    const speculation = { costs: new StepCosts(), draftModel, now: () => performance.now() };
     const sharing = { maxSequences, prefillChunk, maxPrefillRows, policy, tenantQuotaUnits };
     const engine = new Engine({
       kernels,
@@ -81,14 +92,15 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
       sharing,
       speculation,
     });
-    const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
+    const info = { ...describe(model, { kernels, draftModel }, plan, loadMs), ...(check && { kvCheck: check }) };
     const formats = new KvFormats({
       ...{ memory, identity: started.identity, shape: kernels.config.shape },
       calibrationFor: calibrationReader(model, options, platform, started),
     });
-    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
+    return { engine, kernels, tokenizer, draftModel, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
   } catch (error) {
     await kernels.close();
+    await draftModel?.kernels.close();
     throw error;
   }
 }
@@ -107,41 +119,41 @@ async function start(
   platform: EnginePlatform,
   known?: Tokenizer,
 ): Promise<Started> {
-  const { hyperparameters } = model;
-  const { backend, onProgress } = options;
   const { maxRows, arenaBytes } = plan.memory;
-  const config: KernelsConfig = {
-    shape: hyperparameters,
-    numHeads: hyperparameters.numHeads,
-    format: plan.demand.format,
-    ropeFrequencies: model.ropeFrequencies,
-    maxRows,
-    maxContext: plan.demand.ctx,
-    numThreads: options.threads,
-  };
-  const starting = platform.createKernels(backend, config);
+  const starting = createKernelsFor(model, { ...plan.demand, maxRows }, options, platform);
   const tokenizer = known ?? (await tokenizerWhile(starting, model));
   const kernels = await starting;
+  const loaded = await loadOnto(kernels, model, progressOf(options, 0, model, options.draft));
   try {
-    const weights = await loadWeights(kernels, model, {
-      onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
-    });
     const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
-    const root = await cacheIdentity(identity, config.format);
+    const root = await cacheIdentity(identity, plan.demand.format);
     const store = options.swap && platform.createPageStore(options.swap);
     const memory = new KvMemory(kernels, { numBytes: arenaBytes, root, store });
-    return {
-      kernels,
-      transformer: new Transformer(kernels, weights, hyperparameters),
-      memory,
-      tokenizer,
-      plan,
-      identity,
-    };
+    return { ...loaded, memory, tokenizer, plan, identity };
   } catch (error) {
     await kernels.close();
     throw error;
   }
+}
+
+/** Tells of the weights of both models together. */
+function progressOf({ onProgress }: LoadEngineOptions, bytesBefore: number, ...models: (ModelFile | undefined)[]) {
+  const totalBytes = models.reduce((total, model) => total + (model?.weightBytes ?? 0), 0);
+  return (loadedBytes: number): void => onProgress?.({ loadedBytes: bytesBefore + loadedBytes, totalBytes });
+}
+
+/** Starts the model that drafts, if there is one. Whoever has none does not load its code either. */
+async function startDraft(
+  model: ModelFile,
+  { plan, tokenizer }: Started,
+  options: LoadEngineOptions,
+  platform: EnginePlatform,
+): Promise<DraftModel | undefined> {
+  const { draft } = options;
+  if (!draft) return undefined;
+  const { loadDraftModel } = await import('./speculation/load-draft-model.ts');
+  const onProgress = progressOf(options, model.weightBytes, model, draft);
+  return loadDraftModel(draft, { plan, tokenizer }, options, platform, onProgress);
 }
 
 /** Starts a model with the option `checkKv`. Whoever does not ask for it does not load its code either. */
@@ -197,7 +209,7 @@ function chatTemplateOf({ tokenizerMetadata }: ModelFile, tokenizer: Tokenizer):
 
 function describe(
   model: ModelFile,
-  kernels: Kernels,
+  { kernels, draftModel }: Pick<LoadedEngine, 'kernels' | 'draftModel'>,
   { demand, memory, kvReason }: LoadPlan,
   loadMs: number,
 ): ModelInfo {
@@ -213,8 +225,9 @@ function describe(
     kvFormat: kernels.config.format.name,
     ...(kvReason !== undefined && { kvReason }),
     ...(demand.calibration && isCalibrated(demand.format) && { calibration: demand.calibration.source }),
+    ...(draftModel && { draftModel: draftModel.name }),
     backend: kernels.description,
-    memory: kernels.memoryUsage(),
+    memory: draftModel ? addUsage(kernels.memoryUsage(), draftModel.kernels.memoryUsage()) : kernels.memoryUsage(),
     plannedBytes: memory.totalBytes,
     loadMs,
     hasChatTemplate: model.chatTemplate !== undefined,

@@ -52,7 +52,7 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
 export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
-  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv } = options;
+  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv, draftModel } = options;
   const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota } = options;
   return {
     modelPath: model ?? embeddedModelPath(),
@@ -73,5 +73,6 @@ export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
     policy: schedule,
     maxPrefillRows: maxPrefillTokens ?? DEFAULT_MAX_PREFILL_TOKENS,
     tenantQuota,
+    draftModelPath: draftModel,
   };
 }

@@ -34,6 +34,17 @@ export interface MemoryDemand {
   readonly weightBytes: number;
   /** What the process takes beside the backend: its runtime, threads and the vocabulary. */
   readonly runtimeBytes: number;
+  /** A second model that drafts, on a backend of its own. */
+  readonly draft?: DraftDemand | undefined;
+}
+
+/** What is to be loaded of a draft model; all else is as the target's, but for a context that it does not have. */
+export interface DraftDemand {
+  readonly hyperparameters: Hyperparameters;
+  readonly format: KvFormat;
+  readonly weightBytes: number;
+  /** What its threads add to the process. */
+  readonly runtimeBytes: number;
 }
 
 /** What the memory of a process beside its backend depends on. */
@@ -64,8 +75,16 @@ export interface MemoryPlan {
   readonly runtimeBytes: number;
   /** Resident, all told. */
   readonly totalBytes: number;
-  /** Addresses that the backend asks for. */
+  /** Addresses that the backend asks for; of two backends, the one that asks for more. */
   readonly reservedBytes: number;
+  /** The draft model's part; its memory is in the sums. */
+  readonly draft?: DraftPlan;
+}
+
+/** How a draft model's memory is divided. */
+export interface DraftPlan extends Pick<MemoryPlan, 'maxRows' | 'arenaBytes'> {
+  readonly format: KvFormat;
+  readonly ctx: number;
 }
 
 /** Rows beyond this make a step long before they make it cheaper a token. */
@@ -83,8 +102,33 @@ export function chooseCtx(ctx: number | undefined, contextLength: number): numbe
   throw new KvantError('INVALID_OPTION', message);
 }
 
-/** Adds up what an engine needs. Every sequence is given room for a whole context. */
+/** Adds up what an engine needs. Every sequence is given room for a whole context, in the draft model too. */
 export function addUpMemory(demand: MemoryDemand): MemoryPlan {
+  const own = addUpModel(demand);
+  if (!demand.draft) return own;
+  const { hyperparameters, format } = demand.draft;
+  const ctx = Math.min(demand.ctx, hyperparameters.contextLength);
+  const draft = addUpModel({ ...demand, ...demand.draft, ctx, kvMemoryBytes: undefined, swapBytes: 0 });
+  return {
+    ...own,
+    memory: addUsage(own.memory, draft.memory),
+    runtimeBytes: own.runtimeBytes + draft.runtimeBytes,
+    totalBytes: own.totalBytes + draft.totalBytes,
+    reservedBytes: Math.max(own.reservedBytes, draft.reservedBytes),
+    draft: { maxRows: draft.maxRows, arenaBytes: draft.arenaBytes, format, ctx },
+  };
+}
+
+/** What two backends take together. */
+export function addUsage(a: MemoryUsage, b: MemoryUsage): MemoryUsage {
+  return {
+    weightBytes: a.weightBytes + b.weightBytes,
+    pageBytes: a.pageBytes + b.pageBytes,
+    scratchBytes: a.scratchBytes + b.scratchBytes,
+  };
+}
+
+function addUpModel(demand: MemoryDemand): MemoryPlan {
   const { hyperparameters, format, ctx, maxSequences, weightBytes, backend, numThreads } = demand;
   const calibrationBytes = isCalibrated(format) ? demand.calibrationBytes : 0;
   const runtimeBytes = demand.runtimeBytes + calibrationBytes + (demand.swapBytes ?? 0);

@@ -64,11 +64,16 @@ test('a value out of range is refused with the name of the option, its range and
     /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
   );
   refused(() => parseLoadOptions({ checkKv: true }), /^option "checkKv" must be warn or raise; got true$/);
+  refused(() => parseLoadOptions({ draftModel: '' }), /^option "draftModel" must be the path of a GGUF file; got ""$/);
   refused(() => parseLoadOptions({ model: '' }), /option "model" must be the path/);
   refused(() => parseLoadOptions(7), /^options must be an object; got 7$/);
   refused(
     () => parseGenerateOptions({ prompt: 'a', temperature: -1 }),
     /^option "temperature" must be a number of at least 0; got -1$/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', speculate: true }),
+    /^option "speculate" must be off, lookup or draft; got true$/,
   );
   refused(() => parseGenerateOptions({ prompt: 'a', temperature: Infinity }), /temperature/);
   refused(

@@ -47,6 +47,7 @@ export const loadOptionShape = {
   maxPrefillTokens: integerFrom(1),
   tenantQuota: memorySize(),
   checkKv: z.enum(['warn', 'raise'], 'must be warn or raise'),
+  draftModel: nonEmptyString('must be the path of a GGUF file'),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),
   signal: abortSignal(),
 } satisfies Record<keyof LoadOptions, z.ZodType>;
@@ -63,11 +64,11 @@ export const samplingOptionShape = {
 export const chatSendOptionShape = {
   ...samplingOptionShape,
   maxTokens: integerFrom(0),
+  speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
   stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
   kv: kvFormatName,
   tenant: nonEmptyString('must be a text of at least one character'),
   priority: numberWhere('must be a number', (value) => Number.isFinite(value)),
-  speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
   reusePrefix: z.boolean('must be true or false'),
   onStart: functionOf<NonNullable<GenerateOptions['onStart']>>(),
   onPrefillProgress: functionOf<NonNullable<GenerateOptions['onPrefillProgress']>>(),
@@ -114,6 +115,7 @@ const planOptionsSchema = z
     maxSequences: loadOptionShape.maxSequences,
     memory: loadOptionShape.memory,
     kvMemory: loadOptionShape.kvMemory,
+    draftModel: loadOptionShape.draftModel,
   } satisfies Record<keyof PlanOptions, z.ZodType>)
   .partial();
 

@@ -3,7 +3,14 @@ import { matrixBytes, resolveKvFormat, type Calibration } from '../calibration/c
 import type { KvFormat } from '../quant/kv-format.ts';
 import { chooseFormat } from './choose-format.ts';
 import { planMemory } from './memory-advice.ts';
-import { chooseCtx, type MemoryDemand, type MemoryLimit, type MemoryPlan, type RuntimeDemand } from './memory-plan.ts';
+import {
+  chooseCtx,
+  type DraftDemand,
+  type MemoryDemand,
+  type MemoryLimit,
+  type MemoryPlan,
+  type RuntimeDemand,
+} from './memory-plan.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { keptWeightBytes } from './scratch-memory.ts';
 
@@ -22,7 +29,12 @@ type PlannedOptions = Pick<
   'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory' | 'swap'
 > & {
   readonly calibration?: Calibration | undefined;
+  /** A model that is to draft. */
+  readonly draft?: ModelFile | undefined;
 };
+
+/** Of the pages of draft models: what they lose costs only accepted drafts, and they are small. */
+const DRAFT_KV_FORMAT = 'q8';
 
 /** How a model is going to be loaded. */
 export interface LoadPlan {
@@ -63,7 +75,7 @@ export function withFormat(plan: LoadPlan, format: KvFormat): LoadPlan {
 export function demandOf(
   model: ModelFile,
   kv: string,
-  { ctx, threads, backend, maxSequences, calibration, kvMemory, swap }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  { ctx, threads, backend, maxSequences, calibration, kvMemory, swap, draft }: Omit<PlannedOptions, 'kv' | 'memory'>,
   platform: MemoryPlatform,
 ): MemoryDemand {
   const { hyperparameters, tokenizerMetadata } = model;
@@ -82,6 +94,24 @@ export function demandOf(
     numThreads: threads,
     weightBytes: keptWeightBytes(model, backend),
     runtimeBytes: platform.runtimeBytes({ backend, numThreads: threads, vocabularySize, tokenizerModel }),
+    draft: draft && draftDemandOf(draft, { backend, threads }, platform),
+  };
+}
+
+function draftDemandOf(
+  draft: ModelFile,
+  { backend, threads }: Pick<PlannedOptions, 'backend' | 'threads'>,
+  platform: MemoryPlatform,
+): DraftDemand {
+  const { hyperparameters } = draft;
+  const runtimeBytes = (numThreads: number): number =>
+    platform.runtimeBytes({ backend, numThreads, vocabularySize: 1, tokenizerModel: '' });
+  return {
+    hyperparameters,
+    format: resolveKvFormat(DRAFT_KV_FORMAT, hyperparameters, undefined),
+    weightBytes: keptWeightBytes(draft, backend),
+    // The vocabulary is the target's; its kernel threads are its own.
+    runtimeBytes: runtimeBytes(threads) - runtimeBytes(1),
   };
 }
 

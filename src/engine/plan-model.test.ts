@@ -144,3 +144,22 @@ test('a loaded model says which format auto took, why, and what was planned', as
   assert.ok(!('kvReason' in asked.info));
   await asked.kernels.close();
 });
+
+test('a draft model is counted in every format: weights, pages in q8, scratch and the runtime of its threads', async () => {
+  const runtimeBytes = ({ numThreads }: { numThreads: number }): number => RUNTIME_BYTES + 1e6 * numThreads;
+  const platform: MemoryPlatform = { ...PLATFORM, runtimeBytes };
+  const alone = planModel(await openTinyModel(), OPTIONS, platform);
+  const drafting = planModel(await openTinyModel(), { ...OPTIONS, draft: await openTinyModel() }, platform);
+  assert.equal(alone.draftModel, undefined);
+  assert.equal(drafting.draftModel, alone.model);
+  const q8 = alone.formats.find(({ kv }) => kv === 'q8');
+  drafting.formats.forEach((both, i) => {
+    const own = alone.formats[i];
+    assert.equal(both.memory.weightBytes, 2 * own.memory.weightBytes);
+    assert.equal(both.memory.pageBytes, own.memory.pageBytes + (q8?.memory.pageBytes ?? 0));
+    assert.ok(both.memory.scratchBytes > own.memory.scratchBytes);
+    assert.equal(both.runtimeBytes, own.runtimeBytes + 1e6);
+    const { weightBytes, pageBytes, scratchBytes } = both.memory;
+    assert.equal(both.totalBytes, weightBytes + pageBytes + scratchBytes + both.runtimeBytes);
+  });
+});

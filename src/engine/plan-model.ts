@@ -38,6 +38,8 @@ export interface ModelPlan {
   readonly maxSequences: number;
   readonly backend: EngineLoadOptions['backend'];
   readonly threads: number;
+  /** Name of the model that drafts; its memory is in the sums. */
+  readonly draftModel?: string;
   readonly limits: readonly MemoryLimit[];
   /** The finest first. */
   readonly formats: readonly FormatPlan[];
@@ -47,8 +49,13 @@ export interface ModelPlan {
   readonly fixes: readonly MemoryFix[];
 }
 
-export type PlannedModel = Omit<EngineLoadOptions, 'modelPath' | 'requestedAtMs' | 'kv' | 'calibration'> & {
+export type PlannedModel = Omit<
+  EngineLoadOptions,
+  'modelPath' | 'draftModelPath' | 'requestedAtMs' | 'kv' | 'calibration'
+> & {
   readonly calibration?: Calibration | undefined;
+  /** A model that is to draft. */
+  readonly draft?: ModelFile | undefined;
   /** Formats to compare; undefined for all. */
   readonly kv: readonly string[] | undefined;
 };
@@ -80,6 +87,7 @@ export function planModel(model: ModelFile, options: PlannedModel, platform: Mem
     maxSequences,
     backend,
     threads,
+    ...(options.draft && { draftModel: options.draft.name }),
     limits,
     formats,
     choice: fits ? { kv: format.name, reason } : undefined,

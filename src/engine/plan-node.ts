@@ -1,8 +1,8 @@
-import { openModel } from '../model/open-model-node.ts';
 import { gainsByCalibration } from '../calibration/calibration.ts';
 import { KV_FORMAT_LADDER } from '../quant/kv-format.ts';
 import { loadCalibration } from './load-calibration.ts';
 import { resolveOptions } from './load-node.ts';
+import { openModels } from './open-models-node.ts';
 import { parsePlanOptions } from './options.ts';
 import { planModel, type ModelPlan } from './plan-model.ts';
 import { nodePlatform } from './platform-node.ts';
@@ -18,13 +18,14 @@ import type { PlanOptions } from './types.ts';
 export async function plan(options: PlanOptions = {}): Promise<ModelPlan> {
   const { kv, ...others } = parsePlanOptions(options);
   const resolved = resolveOptions(others);
-  const model = await openModel(resolved.modelPath);
+  const { model, draft } = await openModels(resolved.modelPath, resolved.draftModelPath);
   try {
     const names = kv ?? KV_FORMAT_LADDER;
     const gaining = names.find(gainsByCalibration);
     const calibration = gaining && (await loadCalibration(model, resolved.calibration, gaining, nodePlatform));
-    return planModel(model, { ...resolved, calibration: calibration || undefined, kv }, nodePlatform);
+    return planModel(model, { ...resolved, calibration: calibration || undefined, kv, draft }, nodePlatform);
   } finally {
     await model.file.close();
+    await draft?.file.close();
   }
 }

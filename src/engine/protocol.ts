@@ -30,6 +30,8 @@ export interface EngineLoadOptions {
   /** Most bytes that the process may take. */
   readonly memory?: number | undefined;
   readonly checkKv?: KvCheckMode | undefined;
+  /** Of the model that drafts, if there is one. */
+  readonly draftModelPath?: string | undefined;
   /** Bytes of all pages. */
   readonly kvMemory?: number | undefined;
   /** Where pages go that are evicted. */

@@ -1,6 +1,6 @@
 import type { KvFormat } from '../quant/kv-format.ts';
 import type { ResolvedSampling } from './defaults.ts';
-import type { PromptUsage, SpeculateMode, TextChunk } from './types.ts';
+import type { PromptUsage, SpeculationMode, TextChunk } from './types.ts';
 
 /** A generation as the engine takes it: token ids and plain data, every default filled in. */
 export interface EngineRequest {
@@ -12,6 +12,8 @@ export interface EngineRequest {
   readonly stop: readonly string[];
   /** Whether tokens that end a turn are tokens as any other; absent: they end the answer. */
   readonly ignoreEnd?: boolean;
+  /** Undefined: see `resolveMode`. */
+  readonly speculate?: SpeculationMode | undefined;
   /** Prompt positions, ascending, whose log-probabilities are wanted. */
   readonly logProbsAt: readonly number[];
   /** The conversation that goes on, and whose pages are kept afterwards. */
@@ -22,8 +24,6 @@ export interface EngineRequest {
   readonly tenant?: string | undefined;
   /** Higher goes first where the engine's policy is `priority`. Default 0. */
   readonly priority?: number | undefined;
-  /** How tokens are drafted that a step then checks. Default `off`. */
-  readonly speculate?: SpeculateMode | undefined;
   /** False: the whole prompt is computed, and its pages are not kept for others, as measurements need it. Default true. */
   readonly reusePrefix?: boolean | undefined;
 }

@@ -61,6 +61,11 @@ export interface LoadOptions {
    * `raise` also gives more bits to layers that lose too much, and loads the model again with them. Not done where absent.
    */
   readonly checkKv?: KvCheckMode;
+  /**
+   * Path of a GGUF file of a smaller model with the same vocabulary, which guesses what comes next: see `GenerateOptions.speculate`. It
+   * takes memory of its own.
+   */
+  readonly draftModel?: string;
   /** Called while the weights are read. */
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
@@ -69,7 +74,7 @@ export interface LoadOptions {
 /** As those of `load`; `kv` lists the formats to compare, all where absent. `memory` may be another machine's. */
 export interface PlanOptions extends Pick<
   LoadOptions,
-  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory'
+  'model' | 'calibration' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory' | 'draftModel'
 > {
   readonly kv?: readonly string[];
 }
@@ -106,6 +111,12 @@ export interface GenerateOptions extends SamplingOptions {
   readonly tokens?: readonly number[];
   /** Default: until the model ends or the context is full. 0 generates nothing. */
   readonly maxTokens?: number;
+  /**
+   * Computes guesses of the next tokens along with the last one, and keeps those that are what the model says: never a different answer,
+   * often a faster one. `lookup` guesses that text goes on as it did where its last words stood before, `draft` asks the draft model; both
+   * guess less, down to nothing, where it does not pay. Default: `draft` where there is a draft model, else `lookup`.
+   */
+  readonly speculate?: SpeculationMode;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
   /** KV cache format of this request. Default: the one that the model was loaded with. */
@@ -114,8 +125,6 @@ export interface GenerateOptions extends SamplingOptions {
   readonly tenant?: string;
   /** Higher goes first where the model was loaded with `schedule: 'priority'`. Default 0. */
   readonly priority?: number;
-  /** How tokens are drafted, so that several can be checked at a time; the answer is the same. Default `off`. */
-  readonly speculate?: SpeculateMode;
   /** False: computes the whole prompt and keeps nothing of it for others, as measurements need it. Default true. */
   readonly reusePrefix?: boolean;
   /** Goes on where the model ends its turn, so that measurements get as many tokens as they ask for. Default false. */
@@ -162,25 +171,27 @@ export interface GenerateResult {
   readonly cachedTokens: number;
   /** How often its pages were given to others for a while, and computed or read again. */
   readonly preemptions: number;
-  /** Where tokens were drafted: how many, and how many of them the model would have chosen itself. */
-  readonly speculation?: SpeculationReport;
   readonly completionTokens: number;
   readonly finishReason: FinishReason;
   readonly seed: number;
   readonly kv: KvReport;
+  /** Absent where nothing was to be guessed. */
+  readonly speculation?: SpeculationReport;
   readonly timings: Timings;
 }
 
-export interface SpeculationReport {
-  readonly draftedTokens: number;
-  readonly acceptedTokens: number;
-}
+export type SpeculationMode = 'off' | 'lookup' | 'draft';
 
-/**
- * How tokens are drafted that the model checks several at a time; the answer is the same. `lookup`: what followed the same words earlier in
- * the text. `draft`: a smaller model with the same vocabulary.
- */
-export type SpeculateMode = 'off' | 'lookup' | 'draft';
+/** What became of guesses. */
+export interface SpeculationReport {
+  readonly mode: SpeculationMode;
+  /** Tokens that were guessed and computed along. */
+  readonly drafted: number;
+  /** Those of them that are in the answer. */
+  readonly accepted: number;
+  /** Steps that computed any. */
+  readonly steps: number;
+}
 
 /** What the sequence's cache holds when the generation ends. */
 export interface KvReport {
@@ -272,6 +283,8 @@ export interface ModelInfo {
   readonly calibration?: string;
   /** What `checkKv` has found. */
   readonly kvCheck?: KvCheck;
+  /** Name of the model that drafts. */
+  readonly draftModel?: string;
   readonly backend: BackendDescription;
   /** What the backend has allocated. */
   readonly memory: MemoryUsage;

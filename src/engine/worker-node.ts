@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { openModel } from '../model/open-model-node.ts';
+import { openModels } from './open-models-node.ts';
 import { EngineServer } from './engine-server.ts';
 import { loadEngine } from './load-engine.ts';
 import { nodePlatform } from './platform-node.ts';
@@ -12,8 +12,9 @@ const port = parentPort;
 
 const server = new EngineServer({
   post: (message, transfer) => port.postMessage(message, transfer ?? []),
-  load: async ({ modelPath, ...options }, onProgress) => {
-    return loadEngine(await openModel(modelPath), { ...options, onProgress }, nodePlatform);
+  load: async ({ modelPath, draftModelPath, ...options }, onProgress) => {
+    const { model, draft } = await openModels(modelPath, draftModelPath);
+    return loadEngine(model, { ...options, draft, onProgress }, nodePlatform);
   },
 });
 

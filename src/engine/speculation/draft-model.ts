@@ -12,20 +12,23 @@ interface ForwardModel {
 }
 
 export interface DraftModelParts {
+  readonly name: string;
   readonly kernels: Kernels;
   readonly model: ForwardModel;
-  readonly memory: Pick<KvMemory, 'defaultCache' | 'createSequence'>;
+  readonly memory: Pick<KvMemory, 'defaultCache' | 'createSequence' | 'check'>;
   /** Tokens that end an answer: nothing is drafted behind them. */
   readonly endIds: ReadonlySet<number>;
 }
 
 /** A second, smaller model with the same vocabulary, on kernels and pages of its own. */
 export class DraftModel {
+  readonly name: string;
   readonly kernels: Kernels;
   readonly #parts: DraftModelParts;
   readonly #running = new Set<DraftSequence>();
 
   constructor(parts: DraftModelParts) {
+    this.name = parts.name;
     this.kernels = parts.kernels;
     this.#parts = parts;
   }
@@ -40,9 +43,14 @@ export class DraftModel {
     return sequence;
   }
 
-  /** Pages of all sequences that have not been released, for `KvMemory.check`. */
-  allPages(): SequencePages[] {
-    return [...this.#running].map(({ pages }) => pages);
+  /** Sequences that have not been released. */
+  get numSequences(): number {
+    return this.#running.size;
+  }
+
+  /** Checks that every page has exactly the owners that it counts. @throws PageIntegrityError with the sum that fails */
+  checkPages(): void {
+    this.#parts.memory.check([...this.#running].map(({ pages }) => pages));
   }
 }
 

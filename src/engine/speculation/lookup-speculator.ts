@@ -55,6 +55,7 @@ export class LookupSpeculator implements Speculator {
 
   observe(outcome: DraftOutcome): void {
     this.stats.add(outcome);
+    if (outcome.drafted === 0) return;
     this.#credit.count(outcome.drafted, outcome.accepted, costOfDraft(this.#costs.cost, this.#numOtherRows));
   }
 

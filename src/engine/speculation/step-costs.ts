@@ -25,6 +25,8 @@ const NUM_ASSUMED_ROWS = 5;
 /** Of the times that steps with equally many rows take, the line goes through this quantile: what disturbs a step makes it slower. */
 const QUANTILE = 0.35;
 const NUM_REFITS = 6;
+/** The line is fitted again after so many more steps, as a fit takes tens of microseconds. */
+const STEPS_PER_FIT = 4;
 
 /**
  * Learns from the steps of a running engine what a row costs: a line through the latest ones. Steps that other programs have disturbed
@@ -34,19 +36,22 @@ const NUM_REFITS = 6;
 export class StepCosts {
   readonly #steps: ObservedStep[] = [];
   #cost: StepCost | undefined;
+  #numUnseen = 0;
 
   /** @throws RangeError if a number is not above 0 */
   observe(step: ObservedStep): void {
     if (!(step.numRows > 0 && step.ms > 0)) throw new RangeError(`a step of ${step.numRows} rows in ${step.ms} ms`);
     this.#steps.push(step);
     if (this.#steps.length > MAX_STEPS) this.#steps.shift();
-    this.#cost = undefined;
+    this.#numUnseen++;
   }
 
   /** The estimate so far; in units of a step of one row while there is none. */
   get cost(): StepCost {
     if (this.#steps.length === 0) return { fixedMs: 1 - FIRST_SHARE, rowMs: FIRST_SHARE };
-    return (this.#cost ??= this.#fit());
+    if (this.#cost && this.#numUnseen < Math.min(STEPS_PER_FIT, this.#steps.length / 4)) return this.#cost;
+    this.#numUnseen = 0;
+    return (this.#cost = this.#fit());
   }
 
   #fit(): StepCost {
@@ -87,14 +92,19 @@ function quantileWeight({ numRows, ms }: Point, { fixedMs, rowMs }: StepCost): n
 
 /** Weighted least squares, with some of the time for rows and some for all of them. */
 function fitLine(points: readonly Point[], weights: readonly number[]): StepCost {
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const mean = (of: (point: Point) => number): number =>
-    points.reduce((sum, point, i) => sum + weights[i] * of(point), 0) / total;
-  const rows = mean(({ numRows }) => numRows);
-  const ms = mean((point) => point.ms);
-  const variance = mean(({ numRows }) => (numRows - rows) ** 2);
-  const covariance = mean((point) => (point.numRows - rows) * (point.ms - ms));
-  const slope = variance > 0 ? covariance / variance : 0;
+  let [total, sumRows, sumMs, sumSquares, sumProducts] = [0, 0, 0, 0, 0];
+  for (let i = 0; i < points.length; i++) {
+    const { numRows, ms } = points[i];
+    const weight = weights[i];
+    total += weight;
+    sumRows += weight * numRows;
+    sumMs += weight * ms;
+    sumSquares += weight * numRows * numRows;
+    sumProducts += weight * numRows * ms;
+  }
+  const [rows, ms] = [sumRows / total, sumMs / total];
+  const variance = sumSquares / total - rows * rows;
+  const slope = variance > 0 ? (sumProducts / total - rows * ms) / variance : 0;
   const rowMs = Math.min(Math.max(slope, 0.001 * ms), (0.999 * ms) / rows);
   return { fixedMs: ms - rows * rowMs, rowMs };
 }
