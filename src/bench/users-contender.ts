@@ -18,7 +18,13 @@ export class UsersContender implements Contender<UsersTask, UsersRun> {
   async measure({ prefix, prompts, numNewTokens }: UsersTask, signal: AbortSignal): Promise<UsersRun> {
     signal.throwIfAborted();
     const requests = prompts.map((prompt) => {
-      return { tokens: [...prefix, ...prompt], maxTokens: numNewTokens, ignoreEnd: true, signal };
+      return {
+        tokens: [...prefix, ...prompt],
+        maxTokens: numNewTokens,
+        ignoreEnd: true,
+        speculate: 'off',
+        signal,
+      } as const;
     });
     const startMs = performance.now();
     const results = await Promise.all(requests.map((request) => this.model.generate(request).result));
