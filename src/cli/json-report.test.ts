@@ -10,6 +10,7 @@ const RESULT: GenerateResult = {
   tokenIds: [5, 2],
   promptTokens: 31,
   cachedTokens: 0,
+  preemptions: 0,
   completionTokens: 2,
   finishReason: 'stop',
   seed: 9,

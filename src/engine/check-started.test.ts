@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sealedPageLayout } from '../cache/page-layout.ts';
+import { numSealedPages } from '../cache/sequence-pages.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { loadEngine, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
@@ -94,11 +95,11 @@ describe('raise', () => {
     const plan = addUpMemory(demand);
     assert.equal(info.plannedBytes, plan.totalBytes);
     assert.equal(info.memory.pageBytes, plan.memory.pageBytes);
+    const q2 = parseKvFormat('q2', shape.headDim);
+    const [raisedPage, q2Page] = [format, q2].map((each) => sealedPageLayout(each, shape).pageBytes);
     assert.equal(
-      plan.memory.pageBytes - addUpMemory({ ...demand, format: parseKvFormat('q2', shape.headDim) }).memory.pageBytes,
-      plan.pageCounts.sealed *
-        (sealedPageLayout(format, shape).pageBytes -
-          sealedPageLayout(parseKvFormat('q2', shape.headDim), shape).pageBytes),
+      plan.memory.pageBytes - addUpMemory({ ...demand, format: q2 }).memory.pageBytes,
+      numSealedPages(format, DEFAULTS.ctx) * (raisedPage - q2Page),
     );
     const { result } = loaded.engine.submit(request({ promptTokens: letters(200), maxTokens: 3 }), NO_EVENTS);
     const { kv } = await result;
