@@ -65,6 +65,8 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
   const { kernels, transformer, memory, tokenizer, plan } = started;
   const { prefillChunk } = options;
   try {
+    // A check may have started other engines before: none of them had a store that would have to be closed.
+    memory.store = options.swap && platform.createPageStore(options.swap);
     const loadMs = wallClockMs() - options.requestedAtMs;
     const { yieldToEvents } = platform;
     const { maxSequences, policy, maxPrefillRows, tenantQuota } = options;
@@ -73,11 +75,13 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const engine = new Engine({ kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents, sharing });
     const info = { ...describe(model, kernels, plan, loadMs), ...(check && { kvCheck: check }) };
     const formats = new KvFormats({
-      ...{ memory, identity: started.identity, shape: kernels.config.shape },
+      ...{ defaultFormat: kernels.config.format, identity: started.identity, shape: kernels.config.shape },
+      betweenSteps: (task) => engine.betweenSteps(task),
       calibrationFor: calibrationReader(model, options, platform, started),
     });
     return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
   } catch (error) {
+    memory.store?.close();
     await kernels.close();
     throw error;
   }
@@ -118,16 +122,9 @@ async function start(
     });
     const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
     const root = await cacheIdentity(identity, config.format);
-    const store = options.swap && platform.createPageStore(options.swap);
-    const memory = new KvMemory(kernels, { numBytes: arenaBytes, root, store });
-    return {
-      kernels,
-      transformer: new Transformer(kernels, weights, hyperparameters),
-      memory,
-      tokenizer,
-      plan,
-      identity,
-    };
+    const memory = new KvMemory(kernels, { numBytes: arenaBytes, root });
+    const transformer = new Transformer(kernels, weights, hyperparameters);
+    return { kernels, transformer, memory, tokenizer, plan, identity };
   } catch (error) {
     await kernels.close();
     throw error;
