@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sealedPageLayout } from '../cache/page-layout.ts';
 import { numSealedPages } from '../cache/sequence-pages.ts';
+import { MemoryPageStore } from '../cache/page-store.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
-import { loadEngine, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
+import { loadEngine, type EnginePlatform, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
 import { addUpMemory } from './memory-plan.ts';
 import { demandOf } from './plan-load.ts';
 import { nodePlatform } from './platform-node.ts';
@@ -153,4 +154,24 @@ test('nothing is measured where nothing is quantized, or no page is ever full', 
   assert.deepEqual([short.layers, short.bitsPerElement > 1], [[], true]);
   const enough = await checkOf(loadTinyEngine({ kv: 'q1', ctx: 69, checkKv: 'warn' }));
   assert.deepEqual([enough.skipped, enough.numTokens, enough.layers.length], [undefined, 69, 2]);
+});
+
+test('engines that are started for a check have no second tier: the one that goes on has it, and closes it', async () => {
+  const stores: { isClosed: boolean }[] = [];
+  const platform: EnginePlatform = {
+    ...nodePlatform,
+    createPageStore({ maxBytes }) {
+      const store = new MemoryPageStore(maxBytes);
+      const told = { isClosed: false };
+      stores.push(told);
+      return Object.assign(store, { close: () => void (told.isClosed = true) });
+    },
+  };
+  const swap = { kind: 'memory', maxBytes: 1e6 } as const;
+  const { engine, kernels, info } = await loadTinyEngine({ kv: 'q1', checkKv: 'raise', swap }, platform);
+  assert.ok(info.kvCheck && info.kvCheck.raised.length > 0);
+  assert.deepEqual(stores, [{ isClosed: false }]);
+  await engine.close();
+  assert.deepEqual(stores, [{ isClosed: true }]);
+  await kernels.close();
 });
