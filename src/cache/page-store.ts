@@ -14,9 +14,9 @@ export interface PageStore {
   readonly numBytes: number;
   /** Whether the page can be had, without the cost of reading it. */
   has(page: ChainPage): boolean;
-  /** Takes a copy. A page that does not fit, or cannot be written, is not kept. */
+  /** Keeps a page, whose bytes must not change any more. One that does not fit, or cannot be written, is not kept. */
   put(page: StoredPage): void;
-  /** A copy of a page; undefined if it is not there or not whole. Tokens are compared, so that a collision of keys can only miss. */
+  /** A page, whose bytes must not be changed; undefined if it is not there or not whole. A collision of keys can only miss. */
   get(page: ChainPage): StoredPage | undefined;
   close(): void;
 }
@@ -81,7 +81,7 @@ export class MemoryPageStore implements PageStore {
 
 /** Whether two pages are the same page of the same chain; equal keys alone do not prove it. */
 export function isSamePage(a: ChainPage, b: ChainPage): boolean {
-  return a.key === b.key && a.parent === b.parent && isEqual(a.tokens, b.tokens);
+  return a.key === b.key && a.parent === b.parent && a.tenant === b.tenant && isEqual(a.tokens, b.tokens);
 }
 
 /** Payload of a page. */

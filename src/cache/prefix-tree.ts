@@ -114,9 +114,10 @@ export class PrefixTree {
     return true;
   }
 
-  /** Every page that the tree owns, for `PagePool.check`. */
-  ownedPages(): number[] {
-    return [...this.#nodes.values()].flatMap(pagesOf);
+  /** Every page that the tree owns, or those of one tenant. */
+  ownedPages(tenant?: string): number[] {
+    const nodes = [...this.#nodes.values()];
+    return nodes.filter((node) => tenant === undefined || node.tenant === tenant).flatMap(pagesOf);
   }
 
   /** Lets all pages go that nobody else owns. */

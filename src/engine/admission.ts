@@ -9,6 +9,7 @@ import type { KvSequence } from './kv-sequence.ts';
 import type { PageSupply } from './page-supply.ts';
 import { orderWaiting, type QueuePolicy } from './queue-order.ts';
 import { mostCachedTokens, pagesOf, type SequenceState } from './sequence.ts';
+import { withinQuota } from './tenant-quota.ts';
 
 export interface AdmissionOptions {
   readonly maxSequences: number;
@@ -21,6 +22,15 @@ export interface AdmissionOptions {
 type Found =
   | { readonly kind: 'conversation'; readonly kv: KvSequence; readonly numTokens: number }
   | { readonly kind: 'tree'; readonly match: PrefixMatch; readonly numTokens: number };
+
+/** What a sequence takes for the tokens that it has. */
+interface Need {
+  /** Pages that are there already. */
+  readonly kept: readonly number[];
+  /** Beyond those. */
+  readonly units: number;
+  readonly unitsAlone: number;
+}
 
 /** Starts waiting sequences, as far as there is room. */
 export class Admission {
@@ -40,7 +50,7 @@ export class Admission {
    * Starts the sequence that should be next, if it can.
    *
    * Sequences are tried in their order until one does not fit: one that needs much is not passed by others for ever. One that waits for
-   * pages that are being computed is passed.
+   * pages that are being computed is passed, and one whose tenant's quota is used up is passed by those of other tenants.
    *
    * @param waiting the one that starts is taken out
    * @param running by id; the one that starts is put in
@@ -54,17 +64,35 @@ export class Admission {
       inputTokens: run.sequence.request.promptTokens.length,
     }));
     const prefills = [...running.values()].filter((run) => !run.isPromptComputed).map(toPrefill);
+    const tenantsAtQuota = new Set<string>();
     for (const { id } of orderWaiting(requests, this.#options, counters)) {
       const run = byId.get(id) as EngineRun;
+      if (tenantsAtQuota.has(run.tenant)) continue;
       const found = this.#find(run.sequence);
       if (isHeldBack(run.sequence, found.numTokens, prefills)) continue;
-      if (!this.#hasRoom(run, found, running)) return undefined;
-      waiting.splice(waiting.indexOf(run), 1);
-      running.set(id, run);
-      run.start(this.#take(run.sequence, found));
-      return run;
+      const need = this.#needOf(run.sequence, found);
+      if (!this.#hasRoom(need, running)) return undefined;
+      if (this.#isWithinQuota(run, need, running)) {
+        waiting.splice(waiting.indexOf(run), 1);
+        this.#start(run, found, running);
+        return run;
+      }
+      tenantsAtQuota.add(run.tenant);
     }
     return undefined;
+  }
+
+  #start(run: EngineRun, found: Found, running: Map<number, EngineRun>): void {
+    const { sequence, tenant } = run;
+    const kv = this.#take(sequence, found);
+    running.set(sequence.id, run);
+    run.start(kv);
+    const { tenantQuotaUnits } = this.#options;
+    if (tenantQuotaUnits === undefined) return;
+    // Not before: what it takes from the cache might have gone.
+    const unitsToCome =
+      unitsOfSequence(sequence.cache.shape, sequence.tokens.length) - this.#unitsOf(kv.pages.ownedPages());
+    this.#supply.limitTenant(tenant, tenantQuotaUnits - Math.max(0, unitsToCome), pagesOfTenant(tenant, running));
   }
 
   /** The longer of what its conversation and what the tree have of a sequence. */
@@ -81,23 +109,36 @@ export class Admission {
     return { kind: 'conversation', kv: held.kv, numTokens };
   }
 
-  #hasRoom(run: EngineRun, found: Found, running: Map<number, EngineRun>): boolean {
-    const { pool } = this.#memory;
-    const others = [...running.values()].map(({ sequence }) => pagesOf(sequence));
+  #needOf({ cache, tokens }: SequenceState, found: Found): Need {
     const kept = found.kind === 'tree' ? pagesOfMatch(found.match) : found.kv.pages.ownedPages();
-    const used = this.#supply.unitsOf(new Set([...others.flatMap((pages) => pages.ownedPages()), ...kept]));
-    const { cache, tokens } = run.sequence;
     const unitsAlone = unitsOfSequence(cache.shape, tokens.length);
-    const units = Math.max(0, unitsAlone - this.#supply.unitsOf(new Set(kept)));
-    const growthUnits = [...running.values()].reduce((total, other) => total + growthOf(other.sequence), 0);
-    if (!planAdmission({ units }, { freeUnits: pool.numUnits - used, evictableUnits: 0, growthUnits })) return false;
-    return this.#isWithinQuota(run, units, others);
+    return { kept, unitsAlone, units: Math.max(0, unitsAlone - this.#unitsOf(kept)) };
   }
 
-  #isWithinQuota(run: EngineRun, units: number, running: readonly SequencePages[]): boolean {
+  #hasRoom({ kept, units }: Need, running: Map<number, EngineRun>): boolean {
+    const others = [...running.values()].map(({ sequence }) => sequence);
+    const used = this.#unitsOf([...others.flatMap((sequence) => pagesOf(sequence).ownedPages()), ...kept]);
+    const growthUnits = others.reduce((total, sequence) => total + growthOf(sequence), 0);
+    const freeUnits = this.#memory.pool.numUnits - used;
+    return planAdmission({ units }, { freeUnits, evictableUnits: 0, growthUnits });
+  }
+
+  #isWithinQuota({ tenant }: EngineRun, need: Need, running: Map<number, EngineRun>): boolean {
     const { tenantQuotaUnits } = this.#options;
     if (tenantQuotaUnits === undefined) return true;
-    return this.#supply.limitTenant(run.tenant, Math.max(0, tenantQuotaUnits - units), running);
+    const own = pagesOfTenant(tenant, running);
+    const held = this.#supply.pagesOfTenant(tenant, own);
+    const inUse = new Set([...own.flatMap((pages) => pages.ownedPages()), ...need.kept]);
+    const units = {
+      heldUnits: this.#unitsOf(held),
+      evictableUnits: this.#unitsOf([...held].filter((page) => !inUse.has(page))),
+    };
+    return withinQuota(units, need, tenantQuotaUnits).kind === 'admit';
+  }
+
+  /** Units of pages, each counted once. */
+  #unitsOf(pages: Iterable<number>): number {
+    return this.#supply.unitsOf(new Set(pages));
   }
 
   #take(sequence: SequenceState, found: Found): KvSequence {
@@ -134,6 +175,10 @@ function toPrefill({ sequence }: EngineRun): RunningPrefill {
 /** Equal for sequences that can share pages. */
 function chainName({ chain: { chain } }: SequenceState): string {
   return `${chain.root} ${chain.tenant}`;
+}
+
+function pagesOfTenant(tenant: string, running: Map<number, EngineRun>): SequencePages[] {
+  return [...running.values()].filter((run) => run.tenant === tenant).map(({ sequence }) => pagesOf(sequence));
 }
 
 function pagesOfMatch({ nodes }: PrefixMatch): number[] {

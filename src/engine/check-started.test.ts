@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sealedPageLayout } from '../cache/page-layout.ts';
+import { numSealedPages } from '../cache/sequence-pages.ts';
+import { MemoryPageStore } from '../cache/page-store.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
-import { loadEngine, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
+import { loadEngine, type EnginePlatform, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
 import { addUpMemory } from './memory-plan.ts';
 import { demandOf } from './plan-load.ts';
 import { nodePlatform } from './platform-node.ts';
@@ -94,11 +96,11 @@ describe('raise', () => {
     const plan = addUpMemory(demand);
     assert.equal(info.plannedBytes, plan.totalBytes);
     assert.equal(info.memory.pageBytes, plan.memory.pageBytes);
+    const q2 = parseKvFormat('q2', shape.headDim);
+    const [raisedPage, q2Page] = [format, q2].map((each) => sealedPageLayout(each, shape).pageBytes);
     assert.equal(
-      plan.memory.pageBytes - addUpMemory({ ...demand, format: parseKvFormat('q2', shape.headDim) }).memory.pageBytes,
-      plan.pageCounts.sealed *
-        (sealedPageLayout(format, shape).pageBytes -
-          sealedPageLayout(parseKvFormat('q2', shape.headDim), shape).pageBytes),
+      plan.memory.pageBytes - addUpMemory({ ...demand, format: q2 }).memory.pageBytes,
+      numSealedPages(format, DEFAULTS.ctx) * (raisedPage - q2Page),
     );
     const { result } = loaded.engine.submit(request({ promptTokens: letters(200), maxTokens: 3 }), NO_EVENTS);
     const { kv } = await result;
@@ -152,4 +154,24 @@ test('nothing is measured where nothing is quantized, or no page is ever full', 
   assert.deepEqual([short.layers, short.bitsPerElement > 1], [[], true]);
   const enough = await checkOf(loadTinyEngine({ kv: 'q1', ctx: 69, checkKv: 'warn' }));
   assert.deepEqual([enough.skipped, enough.numTokens, enough.layers.length], [undefined, 69, 2]);
+});
+
+test('engines that are started for a check have no second tier: the one that goes on has it, and closes it', async () => {
+  const stores: { isClosed: boolean }[] = [];
+  const platform: EnginePlatform = {
+    ...nodePlatform,
+    createPageStore({ maxBytes }) {
+      const store = new MemoryPageStore(maxBytes);
+      const told = { isClosed: false };
+      stores.push(told);
+      return Object.assign(store, { close: () => void (told.isClosed = true) });
+    },
+  };
+  const swap = { kind: 'memory', maxBytes: 1e6 } as const;
+  const { engine, kernels, info } = await loadTinyEngine({ kv: 'q1', checkKv: 'raise', swap }, platform);
+  assert.ok(info.kvCheck && info.kvCheck.raised.length > 0);
+  assert.deepEqual(stores, [{ isClosed: false }]);
+  await engine.close();
+  assert.deepEqual(stores, [{ isClosed: true }]);
+  await kernels.close();
 });

@@ -1,29 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createEngineRequest, type PromptEncoder } from './create-request.ts';
+import { createEngineRequest, type RequestEncoder } from './create-request.ts';
 import { END_ID, LETTER_A_ID, loadTinyEngine } from './testing/tiny-engine.ts';
 
 const [A, B, C] = [LETTER_A_ID, LETTER_A_ID + 1, LETTER_A_ID + 2];
 
 test('a prompt is text, also where it spells a special token; messages go through the template; ids stay as they are', async () => {
   const encoder = await loadTinyEngine();
-  const promptOf = (options: object) => createEngineRequest({ seed: 1, ...options }, encoder).promptTokens;
-  assert.deepEqual(promptOf({ prompt: 'cba' }), [C, B, A]);
-  assert.ok(!promptOf({ prompt: 'a<|end|>' }).includes(END_ID));
-  assert.deepEqual(promptOf({ messages: [{ role: 'user', content: 'cc' }] }), [C, C, END_ID]);
-  assert.deepEqual(promptOf({ tokens: [END_ID, A] }), [END_ID, A]);
+  const promptOf = async (options: object) =>
+    (await createEngineRequest({ seed: 1, ...options }, encoder)).promptTokens;
+  assert.deepEqual(await promptOf({ prompt: 'cba' }), [C, B, A]);
+  assert.ok(!(await promptOf({ prompt: 'a<|end|>' })).includes(END_ID));
+  assert.deepEqual(await promptOf({ messages: [{ role: 'user', content: 'cc' }] }), [C, C, END_ID]);
+  assert.deepEqual(await promptOf({ tokens: [END_ID, A] }), [END_ID, A]);
 });
 
 test('a model that wants BOS gets it before raw text only', async () => {
-  const { tokenizer, chatTemplate } = await loadTinyEngine();
+  const { tokenizer, chatTemplate, formats } = await loadTinyEngine();
   const encode = tokenizer.encode.bind(tokenizer);
-  const encoder: PromptEncoder = { tokenizer: { encode, addBos: true, bosId: END_ID }, chatTemplate };
-  assert.deepEqual(createEngineRequest({ prompt: 'a', seed: 1 }, encoder).promptTokens, [END_ID, A]);
-  assert.deepEqual(createEngineRequest({ tokens: [A], seed: 1 }, encoder).promptTokens, [A]);
+  const encoder: RequestEncoder = { tokenizer: { encode, addBos: true, bosId: END_ID }, chatTemplate, formats };
+  assert.deepEqual((await createEngineRequest({ prompt: 'a', seed: 1 }, encoder)).promptTokens, [END_ID, A]);
+  assert.deepEqual((await createEngineRequest({ tokens: [A], seed: 1 }, encoder)).promptTokens, [A]);
 });
 
 test('defaults are filled in, and the seed of the host counts', async () => {
-  const request = createEngineRequest({ prompt: 'a', seed: 9, topK: 3, conversation: 4 }, await loadTinyEngine());
+  const encoder = await loadTinyEngine();
+  const request = await createEngineRequest({ prompt: 'a', seed: 9, topK: 3, conversation: 4 }, encoder);
   assert.deepEqual(request, {
     promptTokens: [A],
     sampling: { temperature: 0, topK: 3, topP: 1, minP: 0, repetitionPenalty: 1, seed: 9 },
@@ -32,5 +34,7 @@ test('defaults are filled in, and the seed of the host counts', async () => {
     ignoreEnd: false,
     logProbsAt: [],
     conversation: 4,
+    format: undefined,
+    ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined },
   });
 });

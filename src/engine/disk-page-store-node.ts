@@ -66,7 +66,7 @@ export class DiskPageStore implements PageStore {
       writeFileSync(this.#path(key), bytes);
     } catch {
       // The disk may be full. A page that is not kept is computed again.
-      rmSync(this.#path(key), { force: true });
+      this.#removeFile(key);
       return;
     }
     const checksum = checksumOf(bytes);
@@ -110,7 +110,15 @@ export class DiskPageStore implements PageStore {
     if (!entry) return;
     this.#entries.delete(key);
     this.#numBytes -= entry.numBytes;
-    rmSync(this.#path(key), { force: true });
+    this.#removeFile(key);
+  }
+
+  #removeFile(key: PrefixKey): void {
+    try {
+      rmSync(this.#path(key), { force: true });
+    } catch {
+      // Nobody reads it any more; it goes with the folder.
+    }
   }
 
   #path(key: PrefixKey): string {

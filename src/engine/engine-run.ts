@@ -26,6 +26,8 @@ export class EngineRun {
   readonly events: RequestEvents;
   readonly result: Promise<GenerateResult>;
   readonly #parts: EngineRunParts;
+  /** Most tokens of the prompt that have ever been computed. */
+  #numPromptComputed = 0;
   readonly #settle = Promise.withResolvers<GenerateResult>();
 
   constructor(parts: EngineRunParts) {
@@ -52,7 +54,8 @@ export class EngineRun {
   start(kv: KvSequence): void {
     const { sequence, events } = this;
     sequence.kv = kv;
-    sequence.status = 'running';
+    // Whoever hears that another one starts may have aborted this one.
+    if (sequence.status !== 'aborted') sequence.status = 'running';
     this.#parts.timer.start();
     if (sequence.numCachedTokens !== undefined) return;
     sequence.numCachedTokens = kv.pages.numTokens;
@@ -91,7 +94,7 @@ export class EngineRun {
     sequence.kv = undefined;
     sequence.draft = [];
     this.#parts.drafts?.speculator.release();
-    sequence.status = 'waiting';
+    if (sequence.status !== 'aborted') sequence.status = 'waiting';
     sequence.numPreemptions++;
   }
 
@@ -104,11 +107,12 @@ export class EngineRun {
     const { request } = this.sequence;
     const kv = kvOf(this.sequence);
     const totalTokens = request.promptTokens.length;
-    const isPrefill = kv.pages.numTokens < totalTokens;
     kv.pages.commit(numTokens);
     if (request.reusePrefix !== false) kv.publish(tree);
-    if (!isPrefill) return;
     const computedTokens = Math.min(kv.pages.numTokens, totalTokens);
+    // After a preemption it begins again, which is no progress.
+    if (computedTokens <= this.#numPromptComputed) return;
+    this.#numPromptComputed = computedTokens;
     if (computedTokens === totalTokens) this.#parts.timer.promptComputed();
     this.events.onPrefillProgress({ computedTokens, totalTokens });
   }

@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { EnginePlatform, LoadedEngine } from './load-engine.ts';
 import { nodePlatform } from './platform-node.ts';
+import { parseKvFormat } from '../quant/kv-format.ts';
+import { sequenceBytes } from './kv-memory.ts';
 import type { RequestEvents } from './request.ts';
-import { END_ID, letters, loadTinyEngine, NO_EVENTS, request } from './testing/tiny-engine.ts';
+import { END_ID, letters, loadTinyEngine, NO_EVENTS, openTinyModel, request } from './testing/tiny-engine.ts';
 import type { TextChunk } from './types.ts';
 
 const WARM = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
@@ -248,7 +250,7 @@ test('a conversation that goes on computes only what is new, however it has chan
     [changeAt(140), 140], // inside the open page
     [changeAt(100), 68], // inside a sealed page: from its start on
     [changeAt(68), 68],
-    [changeAt(2), 2], // inside the sink
+    [changeAt(2), 0], // inside the sink page, which the prefix tree shares
     [changeAt(0), 0],
   ];
   for (const [prompt, numCached] of cases) {
@@ -256,7 +258,7 @@ test('a conversation that goes on computes only what is new, however it has chan
     const options = { maxTokens: 15, sampling: { ...WARM, seed: 2 } };
     const continued = await run(loaded, { promptTokens: prompt, conversation: 7, ...options });
     assert.equal(continued.cachedTokens, numCached);
-    const anew = await run(fresh, { promptTokens: prompt, ...options });
+    const anew = await run(fresh, { promptTokens: prompt, reusePrefix: false, ...options });
     assert.deepEqual(continued.tokenIds, anew.tokenIds);
     assert.equal(anew.cachedTokens, 0);
     loaded.engine.checkPages();
@@ -272,19 +274,23 @@ test('the same prompt again computes its last token only', async () => {
 });
 
 test('conversations that are idle make room, the least recently used first', async () => {
-  const loaded = await loadTinyEngine({ maxSequences: 2 });
-  const cached = async (conversation: number | undefined): Promise<number> =>
-    (await run(loaded, { promptTokens: letters(100), maxTokens: 1, conversation })).cachedTokens;
+  const { hyperparameters } = await openTinyModel();
+  const kvMemory = 2 * sequenceBytes(parseKvFormat('q4', hyperparameters.headDim), hyperparameters, 101);
+  const loaded = await loadTinyEngine({ maxSequences: 2, kvMemory });
+  const cached = async (text: number, conversation: number | undefined = text): Promise<number> => {
+    const result = await run(loaded, { promptTokens: letters(100, text), maxTokens: 1, conversation });
+    loaded.engine.checkPages();
+    return result.cachedTokens;
+  };
   assert.equal(await cached(1), 0);
   assert.equal(await cached(2), 0);
   assert.equal(await cached(1), 99);
   assert.equal(await cached(3), 0); // takes the place of 2
   assert.equal(await cached(1), 99);
-  assert.equal(await cached(undefined), 0); // takes the place of 3
+  assert.equal(await cached(2), 0); // takes the place of 3
   assert.equal(await cached(1), 99);
   loaded.engine.releaseConversation(1);
-  assert.equal(await cached(1), 0);
-  loaded.engine.checkPages();
+  assert.equal(await cached(1, undefined), 68); // the page that is full stays in the prefix tree
 });
 
 test('a conversation whose answer was aborted goes on', async () => {

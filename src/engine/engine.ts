@@ -7,7 +7,6 @@ import { createBatch, type Batch, type BatchEntry } from './batch.ts';
 import { checkRequest } from './check-request.ts';
 import { ConversationCache } from './conversation-cache.ts';
 import { EngineRun } from './engine-run.ts';
-import { chargeAll, forget, lift, type TenantCounters } from './fairness.ts';
 import type { KvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import { logSoftmax } from './log-softmax.ts';
@@ -22,6 +21,7 @@ import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts'
 import { isDecodeOnly, useDrafts } from './drafts.ts';
 import { createSpeculator, resolveMode, type SpeculationParts } from './speculation/create-speculator.ts';
 import { StepRoom } from './step-room.ts';
+import { TenantService } from './tenant-service.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 
 /** A model that can compute steps (model/transformer.ts). */
@@ -80,11 +80,12 @@ export class Engine {
   readonly #waiting: EngineRun[] = [];
   /** By id, in the order in which they started. */
   readonly #running = new Map<number, EngineRun>();
-  #counters: TenantCounters = new Map();
+  readonly #service = new TenantService();
   #nextId = 0;
   #loop: Promise<void> | undefined;
-  /** The step under way. */
-  #step: Promise<void> | undefined;
+  #isInStep = false;
+  /** What waits for the end of the step under way. */
+  readonly #deferred: (() => void)[] = [];
   /** Why the engine takes no more requests. */
   #end: KvantError | undefined;
 
@@ -119,8 +120,7 @@ export class Engine {
     const mode = resolveMode(request.speculate, speculation?.draftModel !== undefined);
     const speculator = speculation && createSpeculator(mode, request.sampling, speculation);
     const run = new EngineRun({ sequence, answer, timer, events, loadMs, drafts: speculator && { mode, speculator } });
-    const waitingTenants = this.#waiting.map(({ tenant }) => tenant);
-    if (!waitingTenants.includes(run.tenant)) this.#counters = lift(this.#counters, run.tenant, waitingTenants);
+    this.#service.arrived(run.tenant, tenantsOf(this.#waiting));
     this.#waiting.push(run);
     this.#wake();
     return { id: sequence.id, result: run.result };
@@ -132,16 +132,20 @@ export class Engine {
     if (run) run.sequence.status = 'aborted';
   }
 
-  /** Lets the pages of a conversation go, but for those that the prefix tree keeps. */
+  /** Lets the pages of a conversation go, but for those that the prefix tree keeps. If a step is under way, then after it. */
   releaseConversation(conversation: number): void {
-    this.#conversations.release(conversation);
+    this.#afterStep(() => this.#conversations.release(conversation));
   }
 
   /**
    * Makes a conversation begin as another one: sealed pages are shared, the open page is copied if there is room. Nothing happens
-   * if the other one has no pages.
+   * if the other one has no pages. If a step is under way, it happens after it, and before any request submitted later starts.
    */
   forkConversation(from: number, to: number): void {
+    this.#afterStep(() => this.#fork(from, to));
+  }
+
+  #fork(from: number, to: number): void {
     const cached = this.#conversations.get(from);
     if (!cached || !this.#supply.makeRoom(cached.kv.cache.shape.openUnits + cached.kv.cache.shape.sinkUnits)) return;
     // Making room may have let go what was to be forked.
@@ -155,10 +159,17 @@ export class Engine {
     this.#publicPrefixes.add(tokens);
   }
 
-  /** Does something to the page memory while no step runs. @param task is given what frees pages */
-  async betweenSteps<T>(task: (memory: KvMemory, makeRoom: PageSupply['makeRoom']) => T): Promise<T> {
-    while (this.#step) await this.#step.catch(() => undefined);
-    return task(this.#parts.memory, this.#supply.makeRoom);
+  /** Does something to the page memory while no step runs. @param task is given what frees pages; not asynchronous */
+  betweenSteps<T>(task: (memory: KvMemory, makeRoom: PageSupply['makeRoom']) => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#afterStep(() => {
+      try {
+        resolve(task(this.#parts.memory, this.#supply.makeRoom));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    return promise;
   }
 
   /**
@@ -195,17 +206,27 @@ export class Engine {
       while (this.#waiting.length > 0 || this.#running.size > 0) {
         await this.#parts.yieldToEvents();
         if (this.#end) continue;
-        this.#step = this.#runStep();
-        await this.#step;
-        this.#step = undefined;
+        this.#isInStep = true;
+        await this.#runStep();
+        this.#endStep();
       }
-      this.#counters = forget(this.#counters, []);
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause);
       this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
     } finally {
-      this.#step = undefined;
+      this.#endStep();
     }
+  }
+
+  /** Kernels read and write pages during a step: none may move, and none may get new bytes. */
+  #afterStep(task: () => void): void {
+    if (this.#isInStep) this.#deferred.push(task);
+    else task();
+  }
+
+  #endStep(): void {
+    this.#isInStep = false;
+    for (const task of this.#deferred.splice(0)) task();
   }
 
   /** Scheduler -> batch -> forward -> sample -> commit. */
@@ -229,12 +250,10 @@ export class Engine {
 
   #admit(): void {
     for (;;) {
-      const run = this.#admission.admitNext(this.#waiting, this.#running, this.#counters);
+      const run = this.#admission.admitNext(this.#waiting, this.#running, this.#service.counters);
       if (!run) return;
       const { request, numPreemptions } = run.sequence;
-      if (numPreemptions > 0) continue;
-      const served = { inputTokens: request.promptTokens.length, outputTokens: 0 };
-      this.#counters = chargeAll(this.#counters, [{ tenant: run.tenant, ...served }]);
+      if (numPreemptions === 0) this.#service.admitted(run.tenant, request.promptTokens.length);
     }
   }
 
@@ -249,7 +268,7 @@ export class Engine {
     const { prefillChunk = maxRows, maxPrefillRows = Infinity } = this.#parts.sharing;
     const sequences = [...this.#running.values()].map(({ sequence }) => toRunningSequence(sequence));
     const plan = planStep(sequences, { maxRows, prefillChunk, maxPrefillRows });
-    return this.#stepRoom.reserve(plan, this.#running, this.#counters);
+    return this.#stepRoom.reserve(plan, this.#running, this.#service.counters);
   }
 
   #preempt(run: EngineRun): void {
@@ -272,17 +291,14 @@ export class Engine {
     for (const run of aborted) {
       this.#waiting.splice(this.#waiting.indexOf(run), 1);
       run.finish('aborted');
+      this.#countEnd();
     }
   }
 
   /** Counts a token for each sequence that gets one; more where drafts are accepted, which cost no step. */
   #charge({ entries }: Batch): void {
     const served = entries.filter(({ outputs, sequence }) => outputs.at(-1)?.position === sequence.tokens.length - 1);
-    const charges = served.flatMap(({ sequence }) => {
-      const run = this.#running.get(sequence.id);
-      return run ? [{ tenant: run.tenant, inputTokens: 0, outputTokens: 1 }] : [];
-    });
-    if (charges.length > 0) this.#counters = chargeAll(this.#counters, charges);
+    this.#service.served(served.flatMap(({ sequence }) => this.#running.get(sequence.id)?.tenant ?? []));
   }
 
   /** Takes in what a step has computed for a sequence, which may end it. */
@@ -319,6 +335,7 @@ export class Engine {
   #finish(run: EngineRun, reason: FinishReason): void {
     run.finish(reason);
     this.#running.delete(run.sequence.id);
+    this.#countEnd();
     const { request, tokens } = run.sequence;
     const kv = kvOf(run.sequence);
     if (request.conversation === undefined) kv.release();
@@ -328,6 +345,15 @@ export class Engine {
   #drop(run: EngineRun, error: unknown): void {
     run.fail(error);
     this.#running.delete(run.sequence.id);
+    this.#countEnd();
     pagesOf(run.sequence).release();
   }
+
+  #countEnd(): void {
+    this.#service.ended(tenantsOf([...this.#waiting, ...this.#running.values()]));
+  }
+}
+
+function tenantsOf(runs: readonly EngineRun[]): string[] {
+  return runs.map(({ tenant }) => tenant);
 }

@@ -5,7 +5,9 @@ import { cacheIdentity, type EngineIdentity } from './cache-identity.ts';
 import type { KvMemory } from './kv-memory.ts';
 
 export interface KvFormatsParts {
-  readonly memory: KvMemory;
+  readonly defaultFormat: KvFormat;
+  /** Runs a task when no step is under way. */
+  readonly betweenSteps: (task: (memory: KvMemory) => void) => Promise<void>;
   readonly identity: EngineIdentity;
   readonly shape: KvShape;
   /** Reads what a format is stored with, if it gains by it. */
@@ -19,8 +21,8 @@ export class KvFormats {
 
   constructor(parts: KvFormatsParts) {
     this.#parts = parts;
-    const { format } = parts.memory.defaultCache;
-    this.#formats.set(format.name, Promise.resolve(format));
+    const { defaultFormat } = parts;
+    this.#formats.set(defaultFormat.name, Promise.resolve(defaultFormat));
   }
 
   /**
@@ -39,9 +41,10 @@ export class KvFormats {
   }
 
   async #add(name: string): Promise<KvFormat> {
-    const { memory, identity, shape, calibrationFor } = this.#parts;
+    const { betweenSteps, identity, shape, calibrationFor } = this.#parts;
     const format = resolveKvFormat(name, shape, await calibrationFor(name));
-    memory.addFormat(format, await cacheIdentity(identity, format));
+    const root = await cacheIdentity(identity, format);
+    await betweenSteps((memory) => void memory.addFormat(format, root));
     return format;
   }
 }

@@ -7,8 +7,7 @@ import {
 } from '../cache/page-layout.ts';
 import { PagePool } from '../cache/page-pool.ts';
 import type { PageStore, StoredPage } from '../cache/page-store.ts';
-import type { TokenChain } from '../cache/prefix-chain.ts';
-import { isFirstPage, type ChainPage } from '../cache/prefix-chain.ts';
+import { isFirstPage, type ChainPage, type TokenChain } from '../cache/prefix-chain.ts';
 import { rootKey, type PrefixKey } from '../cache/prefix-key.ts';
 import { PrefixTree, type PrefixNode } from '../cache/prefix-tree.ts';
 import { numSealedPages, numTokensIn, SequencePages, type PageShape } from '../cache/sequence-pages.ts';
@@ -32,15 +31,14 @@ export interface KvMemoryOptions {
   readonly numBytes: number;
   /** Key that chains of the kernels' own format start with, see cache-identity.ts. */
   readonly root: PrefixKey;
-  /** Where pages go that are evicted; nowhere if absent. */
-  readonly store?: PageStore | undefined;
 }
 
 /** All page memory of an engine: one arena for pages of all formats, and the prefix tree of what is sealed. */
 export class KvMemory {
   readonly pool: PagePool;
   readonly tree: PrefixTree;
-  readonly store: PageStore | undefined;
+  /** Where pages go that are evicted; nowhere if undefined. Closed by the engine. */
+  store: PageStore | undefined;
   /** The format that the engine was loaded with. */
   readonly defaultCache: KvCache;
   readonly #kernels: Kernels;
@@ -48,14 +46,13 @@ export class KvMemory {
   readonly #caches = new Map<KvFormat, KvCache>();
 
   /** @throws KvantError OUT_OF_MEMORY if the backend cannot take the arena */
-  constructor(kernels: Kernels, { numBytes, root, store }: KvMemoryOptions) {
+  constructor(kernels: Kernels, { numBytes, root }: KvMemoryOptions) {
     this.#kernels = kernels;
     this.#arena = kernels.createPageArena(Math.floor(numBytes / PAGE_UNIT_BYTES) * PAGE_UNIT_BYTES);
     this.pool = new PagePool(this.#arena.numUnits, (from, to, numUnits) => {
       kernels.copyUnits(this.#arena, from, to, numUnits);
     });
     this.tree = new PrefixTree(this.pool);
-    this.store = store;
     this.defaultCache = this.addFormat(kernels.config.format, root);
   }
 
@@ -88,8 +85,13 @@ export class KvMemory {
     return cache;
   }
 
-  /** Most tokens that one sequence can have if it has the arena to itself; 0 if not even one. */
-  longestSequence({ shape }: KvCache, numUnits = this.pool.numUnits): number {
+  /**
+   * Most tokens that one sequence can have if it has the arena to itself; 0 if not even one.
+   *
+   * @param mostUnits if it may not have all of the arena
+   */
+  longestSequence({ shape }: KvCache, mostUnits = Infinity): number {
+    const numUnits = Math.min(mostUnits, this.pool.numUnits);
     const numPages = Math.floor((numUnits - shape.openUnits - shape.sinkUnits) / shape.sealedUnits);
     return numPages < 0 ? 0 : shape.numSinkTokens + (numPages + 1) * shape.pageSize - 1;
   }
@@ -145,11 +147,22 @@ export class KvMemory {
     return new KvSequence(cache, chain, pages);
   }
 
-  /** Puts a page into the arena and the tree. @returns undefined where there is no room, or no place for it in the tree */
+  /**
+   * Puts a page into the arena and the tree. Between steps.
+   *
+   * @returns undefined where there is no room, or no place for it in the tree
+   * @throws RangeError for a page without the sink page that it should have, or of another length
+   */
   insertPage({ shape, pages }: KvCache, page: StoredPage, makeRoom: MakeRoom): PrefixNode | undefined {
     const known = this.tree.find(page);
     if (known) return known;
     const sinkUnits = isFirstPage(page) ? shape.sinkUnits : 0;
+    const sizes = [page.sealed.length, page.sink?.length ?? 0].map((numBytes) => numBytes / PAGE_UNIT_BYTES);
+    if (sizes[0] !== shape.sealedUnits || sizes[1] !== sinkUnits) {
+      throw new RangeError(
+        `a page of ${sizes.join(' + ')} units, where the format has ${shape.sealedUnits} + ${sinkUnits}`,
+      );
+    }
     if (!makeRoom(shape.sealedUnits + sinkUnits)) return undefined;
     const sealed = this.pool.allocate(shape.sealedUnits);
     const sinkPage = sinkUnits > 0 ? this.pool.allocate(sinkUnits) : undefined;

@@ -8,25 +8,27 @@ export class KvSequence {
   readonly cache: KvCache;
   readonly chain: TokenChain;
   readonly pages: SequencePages;
-  /** Sealed pages that the tree has seen. */
-  #numPublished: number;
+  /** Sealed pages that are the tree's, too. */
+  #numPublished = 0;
 
-  /** @param pages sealed ones, if any, are in the tree */
   constructor(cache: KvCache, chain: TokenChain, pages: SequencePages) {
     this.cache = cache;
     this.chain = chain;
     this.pages = pages;
-    this.#numPublished = pages.sealedPages.length;
   }
 
-  /** Shows the tree what has been sealed since the last time; a page that it has already takes the place of the own one. */
+  /**
+   * Shows the tree what has been sealed since the last time, the first time everything; a page that it has already takes the place of
+   * the own one. So whoever owns a page of the tree also owns those before it: else these could neither be used nor evicted.
+   */
   publish(tree: PrefixTree): void {
     const { pages, chain } = this;
     for (; this.#numPublished < pages.sealedPages.length; this.#numPublished++) {
       const index = this.#numPublished;
       const sinkPage = index === 0 ? pages.sinkPage : undefined;
       const node = tree.insert(chain.page(index), { page: pages.sealedPages[index], sinkPage });
-      if (node) pages.share(index, node.page, node.sinkPage);
+      if (!node) return;
+      pages.share(index, node.page, node.sinkPage);
     }
   }
 

@@ -9,7 +9,7 @@ import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-iden
 import { StepCosts } from './speculation/step-costs.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { RequestEncoder } from './create-request.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineSharing } from './engine.ts';
 import { KvFormats } from './kv-formats.ts';
 import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
@@ -72,37 +72,35 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
   }
   const { started, check } = await startChecked(model, options, platform);
   const { kernels, transformer, memory, tokenizer, plan } = started;
-  const { prefillChunk } = options;
   let draftModel: DraftModel | undefined;
   try {
     draftModel = await startDraft(model, started, options, platform);
+    // A check may have started other engines before: none of them had a store that would have to be closed.
+    memory.store = options.swap && platform.createPageStore(options.swap);
     const loadMs = wallClockMs() - options.requestedAtMs;
-    const { yieldToEvents } = platform;
-    const { maxSequences, policy, maxPrefillRows, tenantQuota } = options;
-    const tenantQuotaUnits = tenantQuota === undefined ? undefined : Math.floor(tenantQuota / PAGE_UNIT_BYTES);
     const speculation = { costs: new StepCosts(), draftModel, now: () => performance.now() };
-    const sharing = { maxSequences, prefillChunk, maxPrefillRows, policy, tenantQuotaUnits };
-    const engine = new Engine({
-      kernels,
-      model: transformer,
-      tokenizer,
-      memory,
-      loadMs,
-      yieldToEvents,
-      sharing,
-      speculation,
-    });
+    const { yieldToEvents } = platform;
+    const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents, speculation };
+    const engine = new Engine({ ...parts, sharing: sharingOf(options) });
     const info = { ...describe(model, { kernels, draftModel }, plan, loadMs), ...(check && { kvCheck: check }) };
     const formats = new KvFormats({
-      ...{ memory, identity: started.identity, shape: kernels.config.shape },
+      ...{ defaultFormat: kernels.config.format, identity: started.identity, shape: kernels.config.shape },
+      betweenSteps: (task) => engine.betweenSteps(task),
       calibrationFor: calibrationReader(model, options, platform, started),
     });
     return { engine, kernels, tokenizer, draftModel, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
   } catch (error) {
+    memory.store?.close();
     await kernels.close();
     await draftModel?.kernels.close();
     throw error;
   }
+}
+
+function sharingOf(options: LoadEngineOptions): EngineSharing {
+  const { maxSequences, policy, maxPrefillRows, prefillChunk, tenantQuota } = options;
+  const tenantQuotaUnits = tenantQuota === undefined ? undefined : Math.floor(tenantQuota / PAGE_UNIT_BYTES);
+  return { maxSequences, prefillChunk, maxPrefillRows, policy, tenantQuotaUnits };
 }
 
 /** A model on kernels. */
@@ -127,8 +125,7 @@ async function start(
   try {
     const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
     const root = await cacheIdentity(identity, plan.demand.format);
-    const store = options.swap && platform.createPageStore(options.swap);
-    const memory = new KvMemory(kernels, { numBytes: arenaBytes, root, store });
+    const memory = new KvMemory(kernels, { numBytes: arenaBytes, root });
     return { ...loaded, memory, tokenizer, plan, identity };
   } catch (error) {
     await kernels.close();

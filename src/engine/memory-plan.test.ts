@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f16PageLayout, sealedPageLayout } from '../cache/page-layout.ts';
+import { f16PageLayout, PAGE_UNIT_BYTES, sealedPageLayout } from '../cache/page-layout.ts';
+import { rootKey } from '../cache/prefix-key.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import { loadWeights } from '../model/weights.ts';
 import { Transformer } from '../model/transformer.ts';
@@ -27,13 +28,13 @@ test('pages are counted in full for every sequence: sealed ones, an open one and
     ['f16', 128],
   ] as const) {
     const { format, hyperparameters } = memoryDemand(kv, 8192);
-    const { pageCounts, memory, maxRows, runtimeBytes, totalBytes } = addUpMemory(memoryDemand(kv, 8192, 3));
-    assert.deepEqual(pageCounts, { sealed: 3 * numSealed, open: 3 });
+    const { arenaBytes, memory, maxRows, runtimeBytes, totalBytes } = addUpMemory(memoryDemand(kv, 8192, 3));
     assert.equal(maxRows, 3 * (64 + format.numSinkTokens));
     const sealed = sealedPageLayout(format, hyperparameters).pageBytes;
     const open = f16PageLayout(64, hyperparameters).pageBytes;
     const sink = kv === 'q4' ? f16PageLayout(4, hyperparameters).pageBytes : 0;
     assert.equal(memory.pageBytes, 3 * (numSealed * sealed + open + sink));
+    assert.equal(arenaBytes, memory.pageBytes);
     assert.equal(memory.weightBytes, 98_000_000);
     assert.equal(totalBytes, memory.weightBytes + memory.pageBytes + memory.scratchBytes + runtimeBytes);
   }
@@ -45,8 +46,21 @@ test('a step has a row for every sequence, and no more than 256 unless there are
   assert.equal(addUpMemory(memoryDemand('q4', 100, 256)).maxRows, 256);
 });
 
-test('a context that fills no page still has one to seal into', () => {
-  assert.deepEqual(addUpMemory(memoryDemand('q4', 1)).pageCounts, { sealed: 1, open: 1 });
+test('a context that fills no page has an open page and a sink page', () => {
+  const { hyperparameters } = memoryDemand('q4', 1);
+  const [open, sink] = [64, 4].map((numTokens) => f16PageLayout(numTokens, hyperparameters).pageBytes);
+  for (const ctx of [1, 67]) assert.equal(addUpMemory(memoryDemand('q4', ctx)).arenaBytes, open + sink);
+  assert.ok(addUpMemory(memoryDemand('q4', 68)).arenaBytes > open + sink);
+});
+
+test('page memory of a given size takes the place of whole contexts, whatever the context is', () => {
+  const demand = { ...memoryDemand('q4', 8192, 16), kvMemoryBytes: 64e6 };
+  const { arenaBytes, memory, totalBytes, reservedBytes } = addUpMemory(demand);
+  assert.deepEqual([arenaBytes, memory.pageBytes], [64e6, 64e6]);
+  const whole = addUpMemory({ ...demand, kvMemoryBytes: undefined });
+  assert.ok(whole.arenaBytes > 64e6);
+  assert.equal(whole.totalBytes - totalBytes, whole.arenaBytes - 64e6);
+  assert.equal(whole.reservedBytes - reservedBytes, whole.arenaBytes - 64e6);
 });
 
 test('addresses count all logits, resident memory only those that are computed', () => {
@@ -101,7 +115,9 @@ test('weights and pages take exactly what was planned, scratch within 2%', async
     });
     try {
       const weights = await loadWeights(kernels, model);
-      assert.ok(new KvMemory(kernels, plan.pageCounts) && new Transformer(kernels, weights, hyperparameters));
+      const memory = new KvMemory(kernels, { numBytes: plan.arenaBytes, root: rootKey({}) });
+      assert.equal(memory.pool.numUnits * PAGE_UNIT_BYTES, plan.arenaBytes);
+      assert.ok(new Transformer(kernels, weights, hyperparameters));
       const taken = kernels.memoryUsage();
       assert.equal(plan.memory.weightBytes, taken.weightBytes);
       assert.equal(plan.memory.pageBytes, taken.pageBytes);

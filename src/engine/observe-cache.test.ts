@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { rootKey } from '../cache/prefix-key.ts';
 import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
 import { AttentionLoss } from './attention-loss.ts';
@@ -23,7 +24,7 @@ async function observe(kv: string, backend: 'wasm' | 'reference'): Promise<Obser
   });
   try {
     const transformer = new Transformer(kernels, await loadWeights(kernels, model), hyperparameters);
-    const kvMemory = new KvMemory(kernels, memory.pageCounts);
+    const kvMemory = new KvMemory(kernels, { numBytes: memory.arenaBytes, root: rootKey({}) });
     const observed = await observeCache({ kernels, transformer, memory: kvMemory }, letters(NUM_TOKENS));
     kvMemory.check([]);
     return observed;

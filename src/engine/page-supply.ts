@@ -35,12 +35,19 @@ export class PageSupply {
     return true;
   }
 
-  /** Units of a tenant's pages: those of the tree, of its idle conversations and of sequences that run, each page once. */
+  /** Units of a tenant's pages. @param running those of the tenant's sequences */
   unitsOfTenant(tenant: string, running: Iterable<SequencePages>): number {
+    return this.unitsOf(this.pagesOfTenant(tenant, running));
+  }
+
+  /** A tenant's pages: those of the tree, of its idle conversations and of sequences that run. Public ones are nobody's. */
+  pagesOfTenant(tenant: string, running: Iterable<SequencePages>): Set<number> {
+    const { tree } = this.#memory;
     const idle = this.#conversations.all().filter(({ chain }) => chain.chain.tenant === tenant);
     const pages = new Set([...running, ...idle.map((kv) => kv.pages)].flatMap((owner) => owner.ownedPages()));
-    for (const page of this.#memory.tree.ownedPages()) pages.delete(page);
-    return this.unitsOf(pages) + this.#memory.tree.unitsOfTenant(tenant);
+    for (const page of tree.ownedPages()) pages.delete(page);
+    for (const page of tree.ownedPages(tenant)) pages.add(page);
+    return pages;
   }
 
   /** Units of different pages. */

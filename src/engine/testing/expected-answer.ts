@@ -17,17 +17,20 @@ export interface ExpectedAnswer {
 }
 
 export interface HashModel {
+  /** Of requests that name none. */
   readonly format: KvFormat;
   readonly tokenizer: Tokenizer;
-  readonly maxContext: number;
+  /** Most tokens of a sequence in a format. */
+  readonly mostTokens: (format: KvFormat) => number;
   readonly nanPeriod: number;
 }
 
 /** Generates an answer straight from the tokens: no pages, no steps, no engine. At most one stop string. */
 export function expectedAnswer(request: EngineRequest, model: HashModel): ExpectedAnswer {
-  const { tokenizer, maxContext, nanPeriod } = model;
-  const { promptTokens, maxTokens = Infinity } = request;
-  const chain = new TokenChain(model.format);
+  const { tokenizer, nanPeriod } = model;
+  const { promptTokens, maxTokens = Infinity, format = model.format } = request;
+  const mostTokens = model.mostTokens(format);
+  const chain = new TokenChain(format);
   const logitsAfter = (token: number): Float32Array => logitsOf(chain.push(token), tokenizer.vocabularySize, nanPeriod);
   const logProbs = new Map<number, Float32Array>();
   let logits: Float32Array = new Float32Array();
@@ -40,13 +43,14 @@ export function expectedAnswer(request: EngineRequest, model: HashModel): Expect
     const tokenIds = tokens.slice(promptTokens.length);
     return { tokenIds, text: textBefore(tokenizer.decode(tokenIds), request.stop), finishReason, logProbs };
   };
-  while (tokens.length < Math.min(maxContext, promptTokens.length + maxTokens)) {
+  // Letter by letter: every token of these vocabularies is whole characters.
+  let text = '';
+  while (tokens.length < Math.min(mostTokens, promptTokens.length + maxTokens)) {
     if (Number.isNaN(logits[0])) return answer(undefined);
     const token = sampleToken(logits, tokens, tokens.length, request.sampling);
     tokens.push(token);
-    if (tokenizer.endIds.has(token) || hasStop(tokenizer.decode(answer(undefined).tokenIds), request.stop)) {
-      return answer('stop');
-    }
+    if (request.stop.length > 0) text += tokenizer.decode([token]);
+    if (tokenizer.endIds.has(token) || hasStop(text, request.stop)) return answer('stop');
     logits = logitsAfter(token);
   }
   return answer(tokens.length - promptTokens.length === maxTokens ? 'length' : 'context');

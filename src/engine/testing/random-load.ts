@@ -1,32 +1,30 @@
 import assert from 'node:assert/strict';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { parseKvFormat } from '../../quant/kv-format.ts';
-import type { Tokenizer } from '../../tokens/tokenizer.ts';
-import { Engine } from '../engine.ts';
+import { MemoryPageStore, type StoredPage } from '../../cache/page-store.ts';
+import type { ChainPage } from '../../cache/prefix-chain.ts';
+import { commonPrefixLength } from '../common-prefix.ts';
+import type { Engine } from '../engine.ts';
 import { KvMemory } from '../kv-memory.ts';
-import type { EngineRequest, RequestEvents } from '../request.ts';
+import { DEFAULT_TENANT, type EngineRequest } from '../request.ts';
 import type { GenerateResult } from '../types.ts';
 import { expectedAnswer, type ExpectedAnswer, type HashModel } from './expected-answer.ts';
-import { HashKernels } from './hash-kernels.ts';
+import { createHashEngine, type HashEngineOptions } from './hash-engine.ts';
+import type { HashKernels } from './hash-kernels.ts';
 import { NUM_CONVERSATIONS, RandomRequests } from './random-requests.ts';
+import { RecordedEvents } from './recorded-events.ts';
+import { ShareablePages, type PageSharer } from './shareable-pages.ts';
 
-const HEAD_DIM = 16;
-/** Small, so that pages fill often; a multiple of 32, as page layouts want it. */
-const PAGE_SIZE = 32;
-const NAN_PERIOD = 500;
+const NAN_PERIOD = 2000;
 /** Steps within which a burst of requests has to end. */
 const MAX_BURST_STEPS = 20_000;
+const MAX_PUBLIC_PREFIXES = 3;
 
-export interface RandomLoadOptions {
+export interface RandomLoadOptions extends Omit<HashEngineOptions, 'store' | 'nanPeriod' | 'yieldToEvents'> {
   readonly seed: number;
-  readonly tokenizer: Tokenizer;
-  readonly kv: string;
-  readonly maxContext: number;
-  readonly maxRows: number;
-  readonly prefillChunk?: number;
-  readonly numSealedPages: number;
-  readonly numOpenPages: number;
+  readonly numTenants: number;
+  /** Size of the second tier; none where absent. */
+  readonly swapBytes?: number;
 }
 
 /** What a load consisted of: a test that met none of something has not tested it. */
@@ -35,29 +33,48 @@ export interface LoadCounts {
   finished: number;
   aborted: number;
   failed: number;
-  cachedTokens: number;
+  refused: number;
   /** Most requests that were under way at a time. */
   mostPending: number;
+  /** Requests that went on from the pages of their conversation, or found pages of others. */
+  continued: number;
+  prefixHits: number;
+  publicHits: number;
+  preemptions: number;
+  evictions: number;
+  /** Pages that were moved to join gaps. */
+  compactions: number;
+  forks: number;
+  /** Pages that came back from the second tier. */
+  restores: number;
+  logProbs: number;
 }
 
 interface PendingRequest {
   readonly id: number;
   readonly request: EngineRequest;
   readonly events: RecordedEvents;
+  readonly expected: ExpectedAnswer;
+  readonly sharer: PageSharer;
 }
 
 /**
- * Drives an engine with random operations between its steps and during them: submits, aborts, conversations that go on
- * or are released. Every answer is compared with what it has to be, and every page has to come back.
+ * Drives an engine with random operations between its steps and during them: submits, aborts, conversations that go on, are
+ * forked or are released. Every answer is compared with what it has to be, and every page has to come back.
  */
 export class RandomLoad {
   readonly kernels: HashKernels;
   readonly engine: Engine;
   readonly memory: KvMemory;
-  readonly counts: LoadCounts = { steps: 0, finished: 0, aborted: 0, failed: 0, cachedTokens: 0, mostPending: 0 };
+  readonly counts: LoadCounts = {
+    ...{ steps: 0, finished: 0, aborted: 0, failed: 0, refused: 0, mostPending: 0, continued: 0, prefixHits: 0 },
+    ...{ publicHits: 0, preemptions: 0, evictions: 0, compactions: 0, forks: 0, restores: 0, logProbs: 0 },
+  };
   readonly #model: HashModel;
   readonly #requests: RandomRequests;
   readonly #int: (from: number, to: number) => number;
+  readonly #shareable = new ShareablePages();
+  readonly #publicPrefixes: (readonly number[])[] = [];
   readonly #pending = new Map<number, PendingRequest>();
   /** One for each request that has not been waited for. They never reject: what is wrong is in `#problems`. */
   readonly #checks: Promise<void>[] = [];
@@ -65,39 +82,34 @@ export class RandomLoad {
   #numToSubmit = 0;
   #burstSteps = 0;
 
-  constructor({ seed, tokenizer, kv, maxContext, maxRows, ...options }: RandomLoadOptions) {
+  constructor(options: RandomLoadOptions) {
+    const { seed, tokenizer, maxContext, numTenants, swapBytes } = options;
     const rng = xoroshiro128plus(seed);
-    const format = { ...parseKvFormat(kv, HEAD_DIM), pageSize: PAGE_SIZE };
     this.#int = (from, to) => uniformInt(rng, from, to);
-    this.#model = { format, tokenizer, maxContext, nanPeriod: NAN_PERIOD };
-    this.#requests = new RandomRequests(rng, { ...format, maxContext, vocabularySize: tokenizer.vocabularySize });
-    const shape = { numLayers: 1, numKvHeads: 1, headDim: HEAD_DIM };
-    const config = { shape, numHeads: 1, format, ropeFrequencies: [], maxRows, maxContext, numThreads: 1 };
-    this.kernels = new HashKernels(config, tokenizer.vocabularySize, NAN_PERIOD);
-    this.kernels.onStep = async (step) => {
+    const yieldToEvents = async (): Promise<void> => {
+      await Promise.resolve();
+      this.#betweenSteps();
+    };
+    const store = swapBytes === undefined ? undefined : this.#countingStore(swapBytes);
+    const hashEngine = createHashEngine({ ...options, store, nanPeriod: NAN_PERIOD, yieldToEvents });
+    const { kernels, engine, memory, formats, model } = hashEngine;
+    this.kernels = kernels;
+    this.engine = engine;
+    this.memory = memory;
+    this.#model = model;
+    const { vocabularySize } = tokenizer;
+    const { mostTokens } = model;
+    this.#requests = new RandomRequests(rng, { vocabularySize, maxContext, formats, mostTokens, numTenants });
+    this.#countOperations();
+    kernels.onStep = async (step) => {
       this.#operate(0.05);
       return step;
     };
-    const kernels = this.kernels.asKernels();
-    this.memory = new KvMemory(kernels, { sealed: options.numSealedPages, open: options.numOpenPages });
-    this.engine = new Engine({
-      kernels,
-      model: this.kernels,
-      tokenizer,
-      memory: this.memory,
-      loadMs: 0,
-      ...(options.prefillChunk !== undefined && { prefillChunk: options.prefillChunk }),
-      yieldToEvents: async () => {
-        // Events of a thread never come within the call that lets them come.
-        await Promise.resolve();
-        this.#betweenSteps();
-      },
-    });
   }
 
   /**
    * Runs bursts of requests until there were as many steps. After each burst the engine is idle: then nobody may own a
-   * page but conversations, and nobody at all once these are released.
+   * page but conversations and the prefix tree, and nobody at all once these are released.
    *
    * @throws AssertionError if an answer is wrong or a page is missing
    */
@@ -110,10 +122,40 @@ export class RandomLoad {
         while (this.#checks.length > 0) await this.#settled();
       }
       this.engine.checkPages();
-      if (this.#chance(0.3)) this.#releaseAll();
+      if (this.#chance(0.1)) this.#releaseAll();
     }
     this.#releaseAll();
     return this.counts;
+  }
+
+  #countingStore(maxBytes: number): MemoryPageStore {
+    const { counts } = this;
+    return new (class extends MemoryPageStore {
+      override get(page: ChainPage): StoredPage | undefined {
+        const stored = super.get(page);
+        if (stored) counts.restores++;
+        return stored;
+      }
+    })(maxBytes);
+  }
+
+  #countOperations(): void {
+    const { memory, kernels, counts } = this;
+    const { evictOne, fork } = KvMemory.prototype;
+    memory.evictOne = (tenant) => {
+      const isEvicted = evictOne.call(memory, tenant);
+      if (isEvicted) counts.evictions++;
+      return isEvicted;
+    };
+    let forkCopies = 0;
+    memory.fork = (sequence) => {
+      const before = kernels.numCopies;
+      const forked = fork.call(memory, sequence);
+      forkCopies += kernels.numCopies - before;
+      counts.forks++;
+      return forked;
+    };
+    Object.defineProperty(counts, 'compactions', { enumerable: true, get: () => kernels.numCopies - forkCopies });
   }
 
   /** Waits until all requests have ended. @throws what was wrong with the first one that was */
@@ -132,18 +174,35 @@ export class RandomLoad {
   /** Does this and that, with a probability each. */
   #operate(probability: number): void {
     if (this.#numToSubmit > 0 && this.#chance(probability)) this.#submit();
-    if (this.#chance(probability / 10)) this.#abort();
-    if (this.#chance(probability / 10)) this.engine.releaseConversation(this.#int(0, NUM_CONVERSATIONS));
+    if (this.#chance(probability / 50)) this.#abort();
+    if (this.#chance(probability / 10)) this.engine.releaseConversation(this.#conversation());
+    if (this.#chance(probability / 5)) this.#fork();
+    if (this.#chance(probability / 100)) this.#declarePublicPrefix();
   }
 
   #submit(): void {
     this.#numToSubmit--;
+    if (this.#chance(0.02)) this.#submitTooLong();
     const request = this.#requests.next();
+    const expected = expectedAnswer(request, this.#model);
+    const { promptTokens, format = this.#model.format, tenant = DEFAULT_TENANT } = request;
+    const numPublicTokens = this.#numPublicTokens(promptTokens);
+    const sharer = { format, tenant, numPublicTokens, tokens: [...promptTokens, ...expected.tokenIds] };
+    if (request.reusePrefix !== false) this.#shareable.add(sharer);
     const events = new RecordedEvents();
     const { id, result } = this.engine.submit(request, events);
-    this.#pending.set(id, { id, request, events });
+    const pending = { id, request, events, expected, sharer };
+    this.#pending.set(id, pending);
     this.counts.mostPending = Math.max(this.counts.mostPending, this.#pending.size);
-    this.#checks.push(this.#check({ id, request, events }, result).catch((error) => void this.#problems.push(error)));
+    this.#checks.push(this.#check(pending, result).catch((error) => void this.#problems.push(error)));
+  }
+
+  #submitTooLong(): void {
+    assert.throws(() => this.engine.submit(this.#requests.tooLong(), new RecordedEvents()), {
+      name: 'KvantError',
+      message: /^the prompt has \d+ tokens, but the (KV cache|context) holds \d+/,
+    });
+    this.counts.refused++;
   }
 
   #abort(): void {
@@ -151,74 +210,81 @@ export class RandomLoad {
     if (ids.length > 0) this.engine.abort(ids[this.#int(0, ids.length - 1)]);
   }
 
+  #fork(): void {
+    const [from, to] = [this.#conversation(), this.#conversation()];
+    this.engine.forkConversation(from, to);
+    this.#requests.forked(from, to);
+  }
+
+  #declarePublicPrefix(): void {
+    if (this.#publicPrefixes.length === MAX_PUBLIC_PREFIXES) return;
+    const prefix = this.#requests.sharedPrefix();
+    this.engine.declarePublicPrefix(prefix);
+    this.#publicPrefixes.push(prefix);
+  }
+
+  #numPublicTokens(prompt: readonly number[]): number {
+    const lengths = this.#publicPrefixes.map((prefix) => [prefix.length, commonPrefixLength(prefix, prompt)]);
+    return Math.max(0, ...lengths.filter(([length, common]) => length === common).map(([length]) => length));
+  }
+
   async #check(pending: PendingRequest, promise: Promise<GenerateResult>): Promise<void> {
-    const { id, request, events } = pending;
-    const expected = expectedAnswer(request, this.#model);
+    const { id, request, events, expected } = pending;
     const result = await promise.catch((error: unknown) => {
       const isExpected = /logits of position \d+ are not numbers/.test(String(error));
       if (isExpected && expected.finishReason === undefined) return undefined;
       throw new Error(`request ${id}: ${String(error)}`, { cause: error });
     });
     this.#pending.delete(id);
-    if (result) this.#checkResult(pending, result, expected);
+    if (result) this.#checkResult(pending, result);
     else this.counts.failed++;
     events.check(request, expected, result);
+    this.counts.logProbs += events.logProbs.size;
   }
 
-  #checkResult({ id, request, events }: PendingRequest, result: GenerateResult, expected: ExpectedAnswer): void {
-    const { tokenIds, finishReason, cachedTokens } = result;
+  #checkResult({ id, request, expected, sharer }: PendingRequest, result: GenerateResult): void {
+    const { tokenIds, finishReason } = result;
     const isAborted = finishReason === 'aborted';
     this.counts[isAborted ? 'aborted' : 'finished']++;
-    this.counts.cachedTokens += cachedTokens;
+    this.counts.preemptions += result.preemptions;
     const expectedIds = isAborted ? expected.tokenIds.slice(0, tokenIds.length) : expected.tokenIds;
     assert.deepEqual(tokenIds, expectedIds, `request ${id} has other tokens`);
     if (!isAborted) assert.equal(finishReason, expected.finishReason, `request ${id}`);
     if (!isAborted) assert.equal(result.text, expected.text, `request ${id}`);
-    assert.equal(events.text, result.text, `request ${id}: chunks and text`);
-    assert.ok(cachedTokens < request.promptTokens.length, `request ${id} computed nothing of its prompt`);
+    this.#checkCached(request, sharer, result.cachedTokens);
     this.#requests.ended(request, tokenIds);
+  }
+
+  /** Pages come from where they may: a request of the same tenant and format, or a public prefix. */
+  #checkCached(request: EngineRequest, sharer: PageSharer, cachedTokens: number): void {
+    const firstWanted = request.logProbsAt[0] ?? Infinity;
+    assert.ok(cachedTokens <= Math.min(request.promptTokens.length - 1, firstWanted), 'too much was cached');
+    if (cachedTokens === 0) return;
+    assert.notEqual(request.reusePrefix, false, 'something was cached that should have been computed');
+    if (request.conversation !== undefined) return void this.counts.continued++;
+    assert.ok(this.#shareable.canBeShared(sharer, cachedTokens), `nobody may share ${cachedTokens} tokens`);
+    this.counts.prefixHits++;
+    if (cachedTokens <= sharer.numPublicTokens) this.counts.publicHits++;
   }
 
   #releaseAll(): void {
     for (let i = 0; i < NUM_CONVERSATIONS; i++) this.engine.releaseConversation(i);
     this.engine.checkPages();
-    const { sealed, open, sink } = this.memory.pools;
-    for (const pool of [sealed, open, sink]) assert.equal(pool?.numFree, pool?.numPages, `${pool?.name} pages`);
+    const { pool, tree } = this.memory;
+    tree.clear();
+    this.engine.checkPages();
+    assert.deepEqual(
+      [pool.numFreeUnits, pool.numPages, tree.numPages],
+      [pool.numUnits, 0, 0],
+      'pages that never came back',
+    );
+  }
+
+  #conversation(): number {
+    return this.#int(0, NUM_CONVERSATIONS - 1);
   }
 
   #chance(probability: number): boolean {
     return this.#int(0, 9999) < 10_000 * probability;
-  }
-}
-
-/** What a request told on its way. */
-class RecordedEvents implements RequestEvents {
-  text = '';
-  readonly #logProbs = new Map<number, Float32Array>();
-  #numComputed = 0;
-
-  onChunk({ text }: { readonly text: string }): void {
-    this.text += text;
-  }
-
-  onLogProbs(position: number, logProbs: Float32Array): void {
-    assert.ok(!this.#logProbs.has(position), `log-probabilities of position ${position} came twice`);
-    this.#logProbs.set(position, logProbs);
-  }
-
-  onPrefillProgress({ computedTokens, totalTokens }: { computedTokens: number; totalTokens: number }): void {
-    assert.ok(computedTokens > this.#numComputed && computedTokens <= totalTokens, 'progress goes backwards');
-    this.#numComputed = computedTokens;
-  }
-
-  /** @param result undefined if the request failed */
-  check({ promptTokens }: EngineRequest, expected: ExpectedAnswer, result: GenerateResult | undefined): void {
-    for (const [position, logProbs] of this.#logProbs) {
-      assert.deepEqual(logProbs, expected.logProbs.get(position), `log-probabilities of position ${position}`);
-    }
-    if (!result || result.finishReason === 'aborted') return;
-    assert.equal(this.#numComputed, promptTokens.length);
-    const due = [...expected.logProbs.keys()].filter((position) => position >= result.cachedTokens);
-    assert.deepEqual([...this.#logProbs.keys()], due, 'positions of log-probabilities');
   }
 }

@@ -1,30 +1,39 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import type { KvFormat } from '../../quant/kv-format.ts';
 import { SAMPLING_DEFAULTS } from '../defaults.ts';
 import type { EngineRequest } from '../request.ts';
 
 const NUM_SHARED_TEXTS = 4;
 const MAX_TAIL = 20;
-const MAX_ANSWER = 40;
+const MAX_SHORT_ANSWER = 40;
 
 /** Conversations are told apart by numbers below it. */
-export const NUM_CONVERSATIONS = 4;
+export const NUM_CONVERSATIONS = 6;
 
 interface RequestShape {
   readonly vocabularySize: number;
   readonly maxContext: number;
-  /** Lengths at which prompts often end: where pages do. */
-  readonly pageSize: number;
-  readonly numSinkTokens: number;
+  readonly formats: readonly KvFormat[];
+  /** Most tokens of a sequence in a format. */
+  readonly mostTokens: (format: KvFormat) => number;
+  readonly numTenants: number;
+}
+
+/** A conversation so far. */
+interface History {
+  readonly tokens: readonly number[];
+  readonly tenant: string;
+  readonly format: KvFormat;
 }
 
 /** Requests that share beginnings, continue conversations or take them back, and stop in all the ways there are. */
 export class RandomRequests {
   readonly #rng: RandomGenerator;
   readonly #shape: RequestShape;
+  /** The same for all tenants and formats. */
   readonly #sharedTexts: readonly (readonly number[])[];
-  /** Tokens of each conversation so far. */
-  readonly #conversations = new Map<number, readonly number[]>();
+  readonly #conversations = new Map<number, History>();
 
   constructor(rng: RandomGenerator, shape: RequestShape) {
     this.#rng = rng;
@@ -34,31 +43,56 @@ export class RandomRequests {
 
   next(): EngineRequest {
     const conversation = this.#chance(0.4) ? this.#int(0, NUM_CONVERSATIONS - 1) : undefined;
-    const promptTokens = this.#prompt(conversation);
-    const positions = [0, this.#int(0, promptTokens.length - 1), promptTokens.length - 1];
+    const history = conversation === undefined ? undefined : this.#conversations.get(conversation);
+    const isSame = this.#chance(0.9);
+    const format = isSame && history ? history.format : this.#format();
+    const tenant = isSame && history ? history.tenant : `tenant ${this.#int(1, this.#shape.numTenants)}`;
+    const promptTokens = this.#prompt(history, format).slice(0, this.#shape.mostTokens(format));
     return {
       promptTokens,
       sampling: this.#chance(0.5)
         ? { ...SAMPLING_DEFAULTS, seed: 0 }
         : { ...SAMPLING_DEFAULTS, temperature: 1, topK: this.#int(0, 9), seed: this.#int(0, 1000) },
-      maxTokens: this.#chance(0.1) ? undefined : this.#int(0, MAX_ANSWER),
+      maxTokens: this.#chance(0.5) ? undefined : this.#int(0, MAX_SHORT_ANSWER),
       stop: this.#chance(0.2) ? ['abcdefghij'[this.#int(0, 9)]] : [],
-      logProbsAt: this.#chance(0.2) ? [...new Set(positions)].sort((a, b) => a - b) : [],
+      logProbsAt: this.#chance(0.15) ? this.#positions(promptTokens.length) : [],
       conversation,
+      // The default one is not named now and then.
+      format: format === this.#shape.formats[0] && this.#chance(0.5) ? undefined : format,
+      tenant,
+      priority: this.#int(0, 2),
+      ...(this.#chance(0.05) && { reusePrefix: false }),
     };
   }
 
-  /** A conversation's request has ended: the next one goes on from there. */
-  ended({ conversation, promptTokens }: EngineRequest, tokenIds: readonly number[]): void {
-    if (conversation !== undefined) this.#conversations.set(conversation, [...promptTokens, ...tokenIds]);
+  /** Of a format, with more tokens than a sequence may have. */
+  tooLong(): EngineRequest {
+    const format = this.#format();
+    return { ...this.next(), format, promptTokens: this.#tokens(this.#shape.mostTokens(format) + 1), logProbsAt: [] };
   }
 
-  #prompt(conversation: number | undefined): number[] {
-    const { maxContext } = this.#shape;
-    const history = conversation === undefined ? undefined : this.#conversations.get(conversation);
-    const start = history && this.#chance(0.8) ? this.#continued(history) : this.#shared();
+  /** The beginning of a text that many requests begin with, up to the end of a page or beside it. */
+  sharedPrefix(): readonly number[] {
+    return this.#shared(this.#format());
+  }
+
+  /** A conversation's request has ended: the next one goes on from there. */
+  ended({ conversation, promptTokens, tenant, format }: EngineRequest, tokenIds: readonly number[]): void {
+    if (conversation === undefined || tenant === undefined) return;
+    const tokens = [...promptTokens, ...tokenIds];
+    this.#conversations.set(conversation, { tokens, tenant, format: format ?? this.#shape.formats[0] });
+  }
+
+  /** One conversation goes on as another one from here. */
+  forked(from: number, to: number): void {
+    const history = this.#conversations.get(from);
+    if (history) this.#conversations.set(to, history);
+  }
+
+  #prompt(history: History | undefined, format: KvFormat): number[] {
+    const start = history && this.#chance(0.8) ? this.#continued(history.tokens) : this.#shared(format);
     const end = this.#chance(0.1) ? [] : this.#tokens(this.#int(1, MAX_TAIL));
-    const prompt = [...start, ...end].slice(0, maxContext);
+    const prompt = [...start, ...end];
     return prompt.length > 0 ? prompt : this.#tokens(1);
   }
 
@@ -66,12 +100,24 @@ export class RandomRequests {
     return this.#chance(0.7) ? history : history.slice(0, this.#int(0, history.length));
   }
 
-  #shared(): readonly number[] {
-    const { maxContext, pageSize, numSinkTokens } = this.#shape;
+  #shared({ pageSize, numSinkTokens }: KvFormat): readonly number[] {
+    const { maxContext } = this.#shape;
     const text = this.#sharedTexts[this.#int(0, NUM_SHARED_TEXTS - 1)];
-    if (this.#chance(0.5)) return text.slice(0, this.#int(1, maxContext));
-    const numPages = this.#int(0, Math.floor((maxContext - numSinkTokens) / pageSize));
+    if (this.#chance(0.3)) return text.slice(0, this.#int(1, maxContext));
+    const mostPages = Math.floor((maxContext - numSinkTokens) / pageSize);
+    // Short ones more often: what starts small and grows is what gets preempted.
+    const numPages = Math.min(this.#int(0, mostPages), this.#int(0, mostPages));
     return text.slice(0, Math.max(1, numSinkTokens + numPages * pageSize + this.#int(-1, 1)));
+  }
+
+  #positions(numTokens: number): number[] {
+    const first = this.#chance(0.5) ? [0] : [];
+    return [...new Set([...first, this.#int(0, numTokens - 1), numTokens - 1])].sort((a, b) => a - b);
+  }
+
+  #format(): KvFormat {
+    const { formats } = this.#shape;
+    return formats[this.#int(0, formats.length - 1)];
   }
 
   #tokens(length: number): number[] {

@@ -1,4 +1,5 @@
 import type { KvFormat } from '../../quant/kv-format.ts';
+import { END_ID } from './tiny-engine.ts';
 
 /**
  * A model without weights, whose every output depends on every token before it, on its order, on the KV format, and on
@@ -25,11 +26,15 @@ export function sealedEntry(entry: number, format: KvFormat): number {
   return mix(entry, firstState(format));
 }
 
+/** Of the token that ends an answer, which comes seldom enough for long answers. */
+const END_LOGIT_SHIFT = -0.6;
+
 /** [vocabulary] logits of a state between -4 and 4; one state in `nanPeriod` gives logits that are not numbers. */
 export function logitsOf(state: number, vocabularySize: number, nanPeriod: number): Float32Array {
   const logits = new Float32Array(vocabularySize);
   if ((state >>> 0) % nanPeriod === 0) return logits.fill(NaN);
   for (let id = 0; id < vocabularySize; id++) logits[id] = (mix(state, id) >> 8) / 2 ** 21;
+  logits[END_ID] += END_LOGIT_SHIFT;
   return logits;
 }
 
