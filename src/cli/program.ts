@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { kvantVersion } from '../engine/version-node.ts';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
@@ -89,7 +89,7 @@ Examples:
  */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = createProgram(await readVersion(), context, (code) => (exitCode = code));
+  const program = createProgram(await kvantVersion(), context, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -315,9 +315,4 @@ function chatOptions(options: CliOptions): CliOptions {
     throw new KvantError('INVALID_OPTION', `${flagName(flag)} needs a prompt: chat does not know it`);
   }
   return options;
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
 }

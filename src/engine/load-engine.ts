@@ -8,6 +8,8 @@ import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
+import type { SessionFiles } from './session-files.ts';
+import type { SessionModel } from './session-identity.ts';
 import { Speculation } from './speculation/speculation.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { RequestEncoder } from './create-request.ts';
@@ -26,6 +28,7 @@ export interface EnginePlatform extends MemoryPlatform, TextFiles {
   readonly yieldToEvents: () => Promise<void>;
   /** Where pages go that the KV cache has no room for. @throws KvantError FILE_ERROR */
   createPageStore(swap: NonNullable<EngineLoadOptions['swap']>): PageStore;
+  readonly sessions: SessionFiles;
 }
 
 export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath'> {
@@ -40,6 +43,10 @@ export interface LoadedEngine extends RequestEncoder {
   readonly tokenizer: Tokenizer;
   readonly info: ModelInfo;
   readonly formats: KvFormats;
+  readonly memory: KvMemory;
+  /** Where session files lie, and what they say of the model. */
+  readonly sessions: SessionFiles;
+  readonly sessionModel: SessionModel;
 }
 
 /**
@@ -86,7 +93,10 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
       ...{ memory, identity: started.identity, shape: kernels.config.shape },
       calibrationFor: calibrationReader(model, options, platform, started),
     });
-    return { engine, kernels, tokenizer, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
+    const sessionModel = { modelName: model.name, modelFingerprint: started.identity.modelFingerprint };
+    const chatTemplate = chatTemplateOf(model, tokenizer);
+    const { sessions } = platform;
+    return { engine, kernels, tokenizer, chatTemplate, info, formats, memory, sessions, sessionModel };
   } catch (error) {
     await kernels.close();
     throw error;

@@ -1,11 +1,19 @@
 import type { SequencePages } from '../cache/sequence-pages.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { KvMemory } from './kv-memory.ts';
+import { PageHold } from './page-hold.ts';
+
+/** What may be let go to free pages. */
+export interface EvictionLimits {
+  /** Whether pages that are held may go when nothing else is left. Default true. */
+  readonly takesHeld?: boolean;
+}
 
 /** Frees pages that nobody runs on: those of the prefix tree and of idle conversations, the least recently used first. */
 export class PageSupply {
   readonly #memory: KvMemory;
   readonly #conversations: ConversationCache;
+  readonly #holds = new Set<PageHold>();
 
   constructor(memory: KvMemory, conversations: ConversationCache) {
     this.#memory = memory;
@@ -13,16 +21,28 @@ export class PageSupply {
   }
 
   /** Makes sure that so many units are free. @returns false if it cannot; what could go is gone then */
-  readonly makeRoom = (numUnits: number): boolean => {
+  readonly makeRoom = (numUnits: number, limits?: EvictionLimits): boolean => {
     const { pool } = this.#memory;
-    while (pool.numFreeUnits < numUnits) if (!this.#evictOne()) return false;
+    while (pool.numFreeUnits < numUnits) if (!this.#evictOne(undefined, limits)) return false;
     return true;
   };
 
   /** Lets pages of one tenant go until it holds at most so many units. @returns false if it cannot */
-  limitTenant(tenant: string, mostUnits: number, running: Iterable<SequencePages>): boolean {
-    while (this.unitsOfTenant(tenant, running) > mostUnits) if (!this.#evictOne(tenant)) return false;
+  limitTenant(tenant: string, mostUnits: number, running: Iterable<SequencePages>, limits?: EvictionLimits): boolean {
+    while (this.unitsOfTenant(tenant, running) > mostUnits) if (!this.#evictOne(tenant, limits)) return false;
     return true;
+  }
+
+  /** A hold on pages of a tenant, still without any. Release it. */
+  hold(tenant: string): PageHold {
+    const hold = new PageHold(this.#memory.pool, tenant, (released) => this.#holds.delete(released));
+    this.#holds.add(hold);
+    return hold;
+  }
+
+  /** All that are not released. */
+  get holds(): Iterable<PageHold> {
+    return this.#holds;
   }
 
   /** Units of a tenant's pages: those of the tree, of its idle conversations and of sequences that run, each page once. */
@@ -40,13 +60,20 @@ export class PageSupply {
     return numUnits;
   }
 
-  #evictOne(tenant?: string): boolean {
+  #evictOne(tenant: string | undefined, { takesHeld = true }: EvictionLimits = {}): boolean {
     const idle = this.#conversations.oldest(tenant);
     const leaf = this.#memory.tree.oldestUse(tenant);
     if (idle && (leaf === undefined || idle.lastUsed < leaf)) {
       this.#conversations.release(idle.conversation);
       return true;
     }
-    return leaf !== undefined && this.#memory.evictOne(tenant);
+    if (leaf !== undefined) return this.#memory.evictOne(tenant);
+    return takesHeld && this.#releaseHold(tenant);
+  }
+
+  #releaseHold(tenant: string | undefined): boolean {
+    const hold = [...this.#holds].find((each) => tenant === undefined || each.tenant === tenant);
+    hold?.release();
+    return hold !== undefined;
   }
 }
