@@ -46,6 +46,7 @@ Examples:
   kvant                                       chat with the embedded model
   kvant "Why is the sky blue?"                answer once
   kvant --file book.txt "Who is the hero?"    put a document before the prompt
+  kvant --session talk.kvp "And why?"         go on with a conversation, or begin one
   echo "Why is the sky blue?" | kvant --json  read the prompt from stdin, print one JSON object
   kvant --kv k8v4 --model other.gguf chat     chat with another model, K at 8 bits and V at 4
 
@@ -55,6 +56,7 @@ const GENERATE_EXAMPLES = `
 Examples:
   kvant generate "Why is the sky blue?" --max-tokens 100
   kvant generate --temperature 0.8 --top-p 0.95 --seed 7 "Tell me a story."
+  kvant generate --session book.kvp --file book.txt "Who is the hero?"
   kvant generate --raw "Once upon a time" --stop "The end"
   kvant generate --tokens prompt.u16 --logits out.f32 --logits-at 1024:2048:8 --max-tokens 0`;
 
@@ -64,6 +66,7 @@ it is a message.
 
 Examples:
   kvant chat --system "Answer in one sentence."
+  kvant chat --session talk.kvp
   kvant chat --ctx 4096 --kv q8 --temperature 0.7
   kvant chat < questions.txt`;
 
@@ -124,7 +127,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
       const options = parseCliOptions(givenFlags(command));
       const hasPrompt = words.length > 0 || options.file !== undefined || options.tokens !== undefined;
       if (hasPrompt || !isInteractive(context)) {
-        exit(await generateCommand({ words, allowDefault: true }, options, context));
+        exit(await generateCommand({ words, allowDefault: options.session === undefined }, options, context));
       } else {
         exit(await chat(options, context));
       }
@@ -291,7 +294,10 @@ function givenFlags(command: Command): Record<string, GivenFlag> {
   const given: Record<string, GivenFlag> = {};
   for (let level: Command | null = command; level; level = level.parent) {
     for (const [name, value] of Object.entries(level.opts<Record<string, unknown>>())) {
-      const source = level.getOptionValueSource(name) === 'env' ? 'env' : 'cli';
+      const from = level.getOptionValueSource(name);
+      // That a flag --no-x is not given, commander takes for a value.
+      if (from === 'default') continue;
+      const source = from === 'env' ? 'env' : 'cli';
       const isUnset = source === 'env' && String(value) === '';
       if (!isUnset && (given[name] === undefined || (given[name].source === 'env' && source === 'cli'))) {
         given[name] = { value, source };
