@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { GENERATE_FLAGS, type Flag } from './flags.ts';
+import { CONTEXT_FLAGS, GENERATE_FLAGS, type Flag } from './flags.ts';
 
 const UNITS_MS = { s: 1e3, min: 60e3, h: 3_600e3, d: 86_400e3, w: 604_800e3 } as const;
 const AGE_RULE = 'must be an age such as 30d, 12h or 2w (units: s, min, h, d, w)';
@@ -14,13 +14,7 @@ const age = z
     return Number(value) * UNITS_MS[unit as keyof typeof UNITS_MS];
   });
 
-const cacheDir: Flag<string> = {
-  usage: '--cache-dir <folder>',
-  kind: 'text',
-  schema: z.string().min(1, 'must be the path of a folder'),
-  description: "the cache folder (default: kvant in the system's folder for caches)",
-  environmentVariable: 'KVANT_CACHE_DIR',
-};
+const { cacheDir } = CONTEXT_FLAGS;
 
 /** Of `cache ls`. */
 export const CACHE_LS_FLAGS = {

@@ -9,6 +9,7 @@ import { Interruptible } from './interrupts.ts';
 import { loadModel } from './load-model.ts';
 import type { MessageEvent, MessageSource } from './message-source.ts';
 import { PipedMessages } from './piped-messages.ts';
+import { findSession, SessionFile, withSessionFormat } from './session-file.ts';
 import { TerminalMessages } from './terminal-messages.ts';
 import { readTextFile } from './text-file.ts';
 
@@ -18,15 +19,16 @@ const TURN_ERRORS: ReadonlySet<ErrorCode> = new Set(['PROMPT_TOO_LONG', 'INVALID
 /**
  * A chat: a turn for each message, until there are no more. The KV cache stays between turns, so that each computes only what is new.
  *
- * @returns the exit code: 1 if a message of those that were piped in could not be answered
+ * @returns the exit code: 1 if a message of those that were piped in could not be answered, or the conversation not be saved in the end
  * @throws KvantError, and what `load` throws
  */
 export async function chatCommand(options: CliOptions, context: CliContext): Promise<number> {
   const document = options.file === undefined ? undefined : await readTextFile(options.file);
+  const named = await findSession(options);
   const loading = new Interruptible(context.interrupts);
   let model: Model;
   try {
-    model = await loadModel(options, context, loading.signal);
+    model = await loadModel(withSessionFormat(options, named), context, loading.signal);
   } catch (error) {
     if (loading.exitCode !== undefined) return loading.exitCode;
     throw error;
@@ -34,25 +36,21 @@ export async function chatCommand(options: CliOptions, context: CliContext): Pro
     loading.end();
   }
   try {
-    return await converse(model, document, options, context);
+    const session = named && (await SessionFile.open(model, named, options, context));
+    return await converse(new ChatSession({ model, document, session }, options, context), context);
   } finally {
     await model.close();
   }
 }
 
-async function converse(
-  model: Model,
-  document: string | undefined,
-  options: CliOptions,
-  context: CliContext,
-): Promise<number> {
+async function converse(session: ChatSession, context: CliContext): Promise<number> {
   const { stdin, stdout, stderr } = context;
-  const session = new ChatSession(model, document, options, context);
   const interactive = isInteractive(context);
   if (interactive) stderr.write(`${dim(session.greeting, stderr)}\n`);
   const messages = interactive ? new TerminalMessages(stdin, stdout) : new PipedMessages(stdin);
   try {
-    return await new ChatLoop(session, messages, context).run();
+    const exitCode = await new ChatLoop(session, messages, context).run();
+    return exitCode === EXIT.ok && session.isUnsaved ? EXIT.failure : exitCode;
   } finally {
     messages.close();
   }

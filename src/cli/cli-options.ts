@@ -91,7 +91,7 @@ function toNumber(text: string): number {
 
 /** Refuses what would otherwise be dropped in silence. */
 function checkCombinations(options: CliOptions, given: Readonly<Record<string, GivenFlag>>): void {
-  const { raw, tokens, logits, logitsAt, file, speculate, draftModel } = options;
+  const { raw, tokens, logits, logitsAt, file, session, speculate, draftModel } = options;
   const system = given['system']?.source === 'cli';
   const withoutTemplate = raw ? '--raw' : tokens ? '--tokens' : logits ? '--logits' : undefined;
   if (logitsAt && !logits) throw refused('--logits-at', 'needs --logits FILE, where the log-probabilities go');
@@ -99,6 +99,11 @@ function checkCombinations(options: CliOptions, given: Readonly<Record<string, G
     throw refused('--system', `has no place with ${withoutTemplate}: it is part of the template`);
   if (speculate === 'draft' && !draftModel)
     throw refused('--speculate draft', 'needs --draft-model FILE, which drafts');
+  if (session && withoutTemplate)
+    throw refused('--session', `has no place with ${withoutTemplate}: a conversation has messages`);
+  if (given['cacheDir']?.source === 'cli' && (!file || session)) {
+    throw refused('--cache-dir', 'needs --file FILE, whose pages it keeps, and no --session, which keeps them itself');
+  }
   if (tokens && file) throw refused('--file', 'cannot be put before --tokens: give the whole prompt as tokens');
 }
 

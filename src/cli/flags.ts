@@ -196,7 +196,27 @@ export const CONTEXT_FLAGS = {
     usage: '--file <file>',
     kind: 'text',
     schema: filePath,
-    description: 'UTF-8 text that is put before the prompt',
+    description:
+      'UTF-8 text that is put before the prompt; its pages are kept, so that the next question starts at once',
+  },
+  session: {
+    usage: '--session <file>',
+    kind: 'text',
+    schema: filePath,
+    description: 'go on with the conversation of a file (.kvp), or begin one; it is saved after each answer',
+  },
+  cache: {
+    usage: '--no-cache',
+    kind: 'switch',
+    schema: z.literal(false),
+    description: 'keep no pages of --file, and restore none',
+  },
+  cacheDir: {
+    usage: '--cache-dir <folder>',
+    kind: 'text',
+    schema: z.string().min(1, 'must be the path of a folder'),
+    description: "where pages of documents are kept, at most 2 GB (default: kvant in the system's folder for caches)",
+    environmentVariable: 'KVANT_CACHE_DIR',
   },
 } satisfies Record<string, Flag>;
 

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { kvantVersion } from '../engine/version-node.ts';
 import { KvantError } from '../errors.ts';
 import { BENCH_COMMANDS } from './bench-commands.ts';
 import { BENCH_FLAG_GROUPS, BENCHMARKS, type Benchmark } from './bench-flags.ts';
@@ -47,6 +47,7 @@ Examples:
   kvant                                       chat with the embedded model
   kvant "Why is the sky blue?"                answer once
   kvant --file book.txt "Who is the hero?"    put a document before the prompt
+  kvant --session talk.kvp "And why?"         go on with a conversation, or begin one
   echo "Why is the sky blue?" | kvant --json  read the prompt from stdin, print one JSON object
   kvant --kv k8v4 --model other.gguf chat     chat with another model, K at 8 bits and V at 4
 
@@ -56,6 +57,7 @@ const GENERATE_EXAMPLES = `
 Examples:
   kvant generate "Why is the sky blue?" --max-tokens 100
   kvant generate --temperature 0.8 --top-p 0.95 --seed 7 "Tell me a story."
+  kvant generate --session book.kvp --file book.txt "Who is the hero?"
   kvant generate --raw "Once upon a time" --stop "The end"
   kvant generate --tokens prompt.u16 --logits out.f32 --logits-at 1024:2048:8 --max-tokens 0`;
 
@@ -65,6 +67,7 @@ it is a message.
 
 Examples:
   kvant chat --system "Answer in one sentence."
+  kvant chat --session talk.kvp
   kvant chat --ctx 4096 --kv q8 --temperature 0.7
   kvant chat < questions.txt`;
 
@@ -91,7 +94,7 @@ Examples:
  */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = createProgram(await readVersion(), context, (code) => (exitCode = code));
+  const program = createProgram(await kvantVersion(), context, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -126,7 +129,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
       const options = parseCliOptions(givenFlags(command));
       const hasPrompt = words.length > 0 || options.file !== undefined || options.tokens !== undefined;
       if (hasPrompt || !isInteractive(context)) {
-        exit(await generateCommand({ words, allowDefault: true }, options, context));
+        exit(await generateCommand({ words, allowDefault: options.session === undefined }, options, context));
       } else {
         exit(await chat(options, context));
       }
@@ -298,7 +301,10 @@ function givenFlags(command: Command): Record<string, GivenFlag> {
   const given: Record<string, GivenFlag> = {};
   for (let level: Command | null = command; level; level = level.parent) {
     for (const [name, value] of Object.entries(level.opts<Record<string, unknown>>())) {
-      const source = level.getOptionValueSource(name) === 'env' ? 'env' : 'cli';
+      const from = level.getOptionValueSource(name);
+      // That a flag --no-x is not given, commander takes for a value.
+      if (from === 'default') continue;
+      const source = from === 'env' ? 'env' : 'cli';
       const isUnset = source === 'env' && String(value) === '';
       if (!isUnset && (given[name] === undefined || (given[name].source === 'env' && source === 'cli'))) {
         given[name] = { value, source };
@@ -322,9 +328,4 @@ function chatOptions(options: CliOptions): CliOptions {
     throw new KvantError('INVALID_OPTION', `${flagName(flag)} needs a prompt: chat does not know it`);
   }
   return options;
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
 }

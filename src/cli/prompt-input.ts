@@ -5,8 +5,16 @@ import { readPipedInput } from './piped-input.ts';
 import { readTextFile } from './text-file.ts';
 import { readTokenFile } from './token-file.ts';
 
-export type PromptInput =
-  { readonly kind: 'text'; readonly text: string } | { readonly kind: 'tokens'; readonly tokenIds: readonly number[] };
+export type PromptInput = TextPrompt | { readonly kind: 'tokens'; readonly tokenIds: readonly number[] };
+
+export interface TextPrompt {
+  readonly kind: 'text';
+  /** The whole. */
+  readonly text: string;
+  /** Its parts where there is a document: that with which the text begins, and what was asked about it. */
+  readonly document?: string;
+  readonly question?: string;
+}
 
 /** Answered where nothing was asked and nobody can be asked. */
 export const DEFAULT_PROMPT = 'What is the capital of France, and what is it known for?';
@@ -42,7 +50,10 @@ export async function readPrompt(
   const text = joinDocument(document, question) ?? (allowDefault ? DEFAULT_PROMPT : undefined);
   if (text === undefined) throw usageError('no prompt: give it as an argument, pipe it in, or use --file or --tokens');
   if (text.trim() === '') throw usageError('the prompt is empty');
-  return { kind: 'text', text };
+  if (document === undefined) return { kind: 'text', text };
+  return question === undefined
+    ? { kind: 'text', text, document }
+    : { kind: 'text', text, document: document.trimEnd(), question };
 }
 
 /** The document, a blank line, the question; either alone where the other is missing. */

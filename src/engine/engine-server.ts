@@ -1,6 +1,7 @@
 import { KvantError } from '../errors.ts';
 import type { LoadedEngine } from './load-engine.ts';
 import { createEngineRequest, encodePrompt } from './create-request.ts';
+import { loadFromFolder, loadSession } from './load-session.ts';
 import {
   toPlainError,
   type CallEvent,
@@ -10,6 +11,7 @@ import {
 } from './protocol.ts';
 import type { FromEngine, ToEngine } from './protocol.ts';
 import type { RequestEvents } from './request.ts';
+import { saveSession, saveToFolder } from './save-session.ts';
 import type { LoadProgress } from './types.ts';
 
 export interface EngineServerParts {
@@ -44,7 +46,8 @@ export class EngineServer {
 
   async #call(message: CallMessage): Promise<EngineCalls[CallMessage['name']]['result']> {
     if (message.name === 'load') return this.#load(message.id, message.params);
-    const { engine, tokenizer } = this.#requireLoaded();
+    const loaded = this.#requireLoaded();
+    const { engine, tokenizer } = loaded;
     switch (message.name) {
       case 'generate':
         return this.#generate(message.id, message.params);
@@ -57,7 +60,17 @@ export class EngineServer {
       case 'forkConversation':
         return engine.forkConversation(message.params.from, message.params.to) as undefined;
       case 'declarePublicPrefix':
-        return engine.declarePublicPrefix(encodePrompt(message.params, this.#requireLoaded())) as undefined;
+        return engine.declarePublicPrefix(encodePrompt(message.params, loaded)) as undefined;
+      case 'encode':
+        return encodePrompt(message.params, loaded);
+      case 'saveSession':
+        return saveSession(loaded, message.params);
+      case 'loadSession':
+        return loadSession(loaded, message.params);
+      case 'saveToFolder':
+        return saveToFolder(loaded, message.params);
+      case 'loadFromFolder':
+        return loadFromFolder(loaded, message.params);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { SequencePages } from '../cache/sequence-pages.ts';
 import { KvantError } from '../errors.ts';
 import type { Activation, Kernels, Step } from '../kernels/kernels.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
@@ -16,6 +17,7 @@ import type { QueuePolicy } from './queue-order.ts';
 import type { EngineRequest, RequestEvents } from './request.ts';
 import { RequestTimer } from './request-timer.ts';
 import { sampleToken } from './sampler.ts';
+import { SessionPages } from './session-pages.ts';
 import { planStep, type PlannedSegment } from './scheduler.ts';
 import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
 import { isDecodeOnly, useDrafts } from './drafts.ts';
@@ -71,6 +73,8 @@ export interface SubmittedRequest {
  * otherwise.
  */
 export class Engine {
+  /** Pages on their way to files and back. */
+  readonly sessions: SessionPages;
   readonly #parts: EngineParts;
   readonly #conversations = new ConversationCache();
   readonly #publicPrefixes = new PublicPrefixes();
@@ -97,6 +101,11 @@ export class Engine {
     const supply = this.#supply;
     this.#admission = new Admission(memory, this.#conversations, supply, { maxSequences, policy, tenantQuotaUnits });
     this.#stepRoom = new StepRoom({ supply, policy, tenantQuotaUnits, preempt: (run) => this.#preempt(run) });
+    this.sessions = new SessionPages({
+      ...{ memory, supply, publicPrefixes: this.#publicPrefixes, tenantQuotaUnits },
+      pagesRunning: (tenant) => this.#pagesRunning(tenant),
+      betweenSteps: (task) => this.betweenSteps(task),
+    });
   }
 
   /**
@@ -188,7 +197,12 @@ export class Engine {
    */
   checkPages(): void {
     const owners: KvSequence[] = [...this.#running.values()].map(({ sequence }) => kvOf(sequence));
-    this.#parts.memory.check([...owners, ...this.#conversations.all()].map(({ pages }) => pages));
+    const pages = [...owners, ...this.#conversations.all()].map((kv) => kv.pages);
+    this.#parts.memory.check([...pages, ...this.#supply.holds]);
+  }
+
+  #pagesRunning(tenant: string): SequencePages[] {
+    return [...this.#running.values()].flatMap((run) => (run.tenant === tenant ? [pagesOf(run.sequence)] : []));
   }
 
   #wake(): void {

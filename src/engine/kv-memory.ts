@@ -170,7 +170,9 @@ export class KvMemory {
     if (sinkPage !== undefined && pages.sink && page.sink) {
       this.#kernels.writePage(pages.sink, this.pool.unitOf(sinkPage), page.sink);
     }
-    const node = this.tree.insert(page, { page: sealed, sinkPage });
+    // Not the bytes, which the tree would hold on to.
+    const { key, parent, root, tokens, tenant } = page;
+    const node = this.tree.insert({ key, parent, root, tokens, tenant }, { page: sealed, sinkPage });
     // The tree has made itself an owner.
     this.pool.release(sealed);
     if (sinkPage !== undefined) this.pool.release(sinkPage);
@@ -201,8 +203,8 @@ export class KvMemory {
     return new KvSequence(cache, chain, forked);
   }
 
-  /** @param owners every sequence that may own a page. @throws PageIntegrityError with the sum that fails */
-  check(owners: readonly SequencePages[]): void {
+  /** @param owners everybody beside the tree who may own a page. @throws PageIntegrityError with the sum that fails */
+  check(owners: readonly Pick<SequencePages, 'ownedPages'>[]): void {
     this.pool.check([...this.tree.ownedPages(), ...owners.flatMap((pages) => pages.ownedPages())]);
   }
 

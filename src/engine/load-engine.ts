@@ -7,6 +7,8 @@ import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
 import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
 import { StepCosts } from './speculation/step-costs.ts';
+import type { SessionFiles } from './session-files.ts';
+import type { SessionModel } from './session-identity.ts';
 import type { StartedEngine } from './check-started.ts';
 import type { RequestEncoder } from './create-request.ts';
 import { Engine, type EngineSharing } from './engine.ts';
@@ -26,6 +28,7 @@ export interface EnginePlatform extends KernelPlatform, MemoryPlatform, TextFile
   readonly yieldToEvents: () => Promise<void>;
   /** Where pages go that the KV cache has no room for. @throws KvantError FILE_ERROR */
   createPageStore(swap: NonNullable<EngineLoadOptions['swap']>): PageStore;
+  readonly sessions: SessionFiles;
 }
 
 export interface LoadEngineOptions extends Omit<EngineLoadOptions, 'modelPath' | 'draftModelPath'> {
@@ -43,6 +46,10 @@ export interface LoadedEngine extends RequestEncoder {
   readonly draftModel: DraftModel | undefined;
   readonly info: ModelInfo;
   readonly formats: KvFormats;
+  readonly memory: KvMemory;
+  /** Where session files lie, and what they say of the model. */
+  readonly sessions: SessionFiles;
+  readonly sessionModel: SessionModel;
 }
 
 /**
@@ -88,7 +95,10 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
       betweenSteps: (task) => engine.betweenSteps(task),
       calibrationFor: calibrationReader(model, options, platform, started),
     });
-    return { engine, kernels, tokenizer, draftModel, chatTemplate: chatTemplateOf(model, tokenizer), info, formats };
+    const sessionModel = { modelName: model.name, modelFingerprint: started.identity.modelFingerprint };
+    const chatTemplate = chatTemplateOf(model, tokenizer);
+    const { sessions } = platform;
+    return { engine, kernels, tokenizer, draftModel, chatTemplate, info, formats, memory, sessions, sessionModel };
   } catch (error) {
     memory.store?.close();
     await kernels.close();

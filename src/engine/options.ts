@@ -4,6 +4,13 @@ import { needsCalibration } from '../calibration/calibration.ts';
 import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
 import { MAX_SEED, MAX_SEQUENCES } from './defaults.ts';
 import { MEMORY_SIZE_RULE, parseMemorySize } from './memory-size.ts';
+import type {
+  LoadFromFolderOptions,
+  LoadSessionOptions,
+  PromptText,
+  SaveSessionOptions,
+  SaveToFolderOptions,
+} from './session-types.ts';
 import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, SamplingOptions } from './types.ts';
 
 /**
@@ -94,11 +101,22 @@ export const generateOptionShape = {
 
 const loadOptionsSchema = z.strictObject(loadOptionShape).partial();
 const generateOptionsSchema = z.strictObject(generateOptionShape).partial();
-const prefixSchema = z
+const promptShape = {
+  prompt: generateOptionShape.prompt,
+  messages: generateOptionShape.messages,
+  tokens: generateOptionShape.tokens,
+};
+const prefixSchema = z.strictObject(promptShape).partial();
+const placeShape = { kv: kvFormatName, tenant: chatSendOptionShape.tenant };
+const saveShape = { ...promptShape, ...placeShape, title: z.string('must be a text') };
+const saveSessionSchema = z.strictObject(saveShape).partial();
+const saveToFolderSchema = z.strictObject({ ...saveShape, limit: memorySize() }).partial();
+const loadSessionSchema = z.strictObject(placeShape).partial();
+const loadFromFolderSchema = z.strictObject({ ...promptShape, ...placeShape }).partial();
+const pathSchema = z
   .strictObject({
-    prompt: generateOptionShape.prompt,
-    messages: generateOptionShape.messages,
-    tokens: generateOptionShape.tokens,
+    path: nonEmptyString('must be the path of a file'),
+    folder: nonEmptyString('must be the path of a folder'),
   })
   .partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
@@ -153,14 +171,47 @@ export function parseGenerateOptions(options: unknown): GenerateOptions {
   return parsed;
 }
 
-/** Checks what `declarePublicPrefix` is given. @throws KvantError INVALID_OPTION */
-export function parsePrefix(prefix: unknown): Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'> {
-  const parsed: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'> = parse(prefixSchema, prefix);
+/** Checks what `declarePublicPrefix` and `encode` are given. @throws KvantError INVALID_OPTION */
+export function parsePrefix(prefix: unknown): PromptText {
+  return parseText(prefixSchema, prefix);
+}
+
+/** Checks the options of `saveSession`. @throws KvantError INVALID_OPTION */
+export function parseSaveSession(options: unknown): SaveSessionOptions {
+  return parseText(saveSessionSchema, options);
+}
+
+/** Checks the options of `saveToFolder`. @throws KvantError INVALID_OPTION */
+export function parseSaveToFolder(options: unknown): SaveToFolderOptions & { readonly limit?: number } {
+  return parseText(saveToFolderSchema, options);
+}
+
+/** Checks the options of `loadSession`. @throws KvantError INVALID_OPTION */
+export function parseLoadSession(options: unknown): LoadSessionOptions {
+  return parse(loadSessionSchema, options);
+}
+
+/** Checks the options of `loadFromFolder`. @throws KvantError INVALID_OPTION */
+export function parseLoadFromFolder(options: unknown): LoadFromFolderOptions {
+  return parseText(loadFromFolderSchema, options);
+}
+
+/** Checks a path of a file or folder. @throws KvantError INVALID_OPTION */
+export function parsePath<Name extends 'path' | 'folder'>(
+  name: Name,
+  path: unknown,
+): { readonly [name in Name]: string } {
+  if (path === undefined) throw new KvantError('INVALID_OPTION', `give the ${name}: a text, as the first argument`);
+  return parse(pathSchema, { [name]: path }) as { readonly [name in Name]: string };
+}
+
+function parseText(schema: z.ZodObject, options: unknown): PromptText {
+  const parsed: PromptText = parse(schema, options);
   checkOnePrompt(parsed);
   return parsed;
 }
 
-function checkOnePrompt(options: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): void {
+function checkOnePrompt(options: PromptText): void {
   const given = (['prompt', 'messages', 'tokens'] as const).filter((name) => options[name] !== undefined);
   if (given.length === 1) return;
   const found = given.length === 0 ? 'got none' : `got ${given.join(' and ')}`;

@@ -7,6 +7,7 @@ import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import { DiskPageStore } from './disk-page-store-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
+import { nodeSessionFiles } from './session-files-node.ts';
 import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 async function readTextFileIfThere(path: string): Promise<string | undefined> {
@@ -45,6 +46,7 @@ export const nodePlatform: EnginePlatform = {
   createPageStore({ kind, folder, maxBytes }) {
     return kind === 'memory' ? new MemoryPageStore(maxBytes) : new DiskPageStore(maxBytes, folder);
   },
+  sessions: nodeSessionFiles,
   // A turn of the event loop, in which messages of other threads arrive: awaiting a settled promise gives them no chance.
   yieldToEvents: () => nextTurn(),
 };

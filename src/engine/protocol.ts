@@ -1,6 +1,16 @@
 import { KvantError, type ErrorCode } from '../errors.ts';
 import type { QueuePolicy } from './queue-order.ts';
 import type {
+  LoadedFromFolder,
+  LoadedSession,
+  LoadFromFolderOptions,
+  LoadSessionOptions,
+  PromptText,
+  SavedSession,
+  SavedToFolder,
+  SaveSessionOptions,
+} from './session-types.ts';
+import type {
   BackendName,
   GenerateOptions,
   GenerateResult,
@@ -67,9 +77,17 @@ export interface EngineCalls {
   tokenize: { readonly params: { readonly text: string; readonly parseSpecial: boolean }; readonly result: number[] };
   detokenize: { readonly params: { readonly tokenIds: readonly number[] }; readonly result: string };
   forkConversation: { readonly params: { readonly from: number; readonly to: number }; readonly result: undefined };
-  declarePublicPrefix: {
-    readonly params: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>;
-    readonly result: undefined;
+  declarePublicPrefix: { readonly params: PromptText; readonly result: undefined };
+  encode: { readonly params: PromptText; readonly result: readonly number[] };
+  saveSession: { readonly params: SaveSessionOptions & { readonly path: string }; readonly result: SavedSession };
+  loadSession: { readonly params: LoadSessionOptions & { readonly path: string }; readonly result: LoadedSession };
+  saveToFolder: {
+    readonly params: SaveSessionOptions & { readonly folder: string; readonly limit?: number | undefined };
+    readonly result: SavedToFolder;
+  };
+  loadFromFolder: {
+    readonly params: LoadFromFolderOptions & { readonly folder: string };
+    readonly result: LoadedFromFolder | undefined;
   };
   releaseConversation: { readonly params: { readonly conversation: number }; readonly result: undefined };
 }

@@ -1,15 +1,27 @@
 import { KvantError } from '../errors.ts';
 import { parseChatSendOptions } from './options.ts';
+import type { LoadedSession, SavedSession, SaveSessionOptions, SessionPlace } from './session-types.ts';
 import type { Chat, ChatMessage, ChatSendOptions, GenerateOptions, Generation } from './types.ts';
 
 /** What a chat needs of its model. */
 export interface ChatEngine {
   /** Generates within the chat's conversation. */
   generate(options: GenerateOptions): Generation;
+  save(path: string, options: SaveSessionOptions): Promise<SavedSession>;
   /** Lets the conversation's pages go. */
   release(): Promise<void>;
   /** Another conversation that begins with this one's pages. */
   fork(): Promise<ChatEngine>;
+}
+
+/** How a chat begins. */
+export interface ChatStart {
+  readonly system?: string | undefined;
+  /** What was said before; the system's message is the first one then. */
+  readonly messages?: readonly ChatMessage[];
+  /** Where messages go that say nothing else. */
+  readonly place?: SessionPlace;
+  readonly restored?: LoadedSession;
 }
 
 /** The messages of a conversation. The engine finds by itself what of them it has computed before. */
@@ -17,13 +29,23 @@ export class RemoteChat implements Chat {
   readonly #engine: ChatEngine;
   readonly #system: readonly ChatMessage[];
   #messages: readonly ChatMessage[];
+  readonly restored?: LoadedSession;
+  /** Where messages go that say nothing else, and where the last one went. */
+  readonly #defaultPlace: SessionPlace;
+  #lastPlace: SessionPlace;
   /** Settles when the answer under way is in `messages`; never rejects. */
   #answering: { readonly done: Promise<void>; abort(): void } | undefined;
 
-  constructor(system: string | undefined, engine: ChatEngine, messages: readonly ChatMessage[] = []) {
+  constructor(engine: ChatEngine, { system, messages, place = {}, restored }: ChatStart = {}) {
     this.#engine = engine;
-    this.#system = system === undefined ? [] : [{ role: 'system', content: system }];
-    this.#messages = messages.length > 0 ? messages : this.#system;
+    const [first] = messages ?? [];
+    const given = system === undefined ? undefined : ({ role: 'system', content: system } as const);
+    const systemMessage = first?.role === 'system' ? first : given;
+    this.#system = systemMessage ? [systemMessage] : [];
+    this.#messages = messages ?? this.#system;
+    this.#defaultPlace = place;
+    this.#lastPlace = place;
+    if (restored) this.restored = restored;
   }
 
   get messages(): readonly ChatMessage[] {
@@ -32,7 +54,7 @@ export class RemoteChat implements Chat {
 
   /** @throws KvantError INVALID_OPTION, also while another answer is under way */
   send(content: string, options: ChatSendOptions = {}): Generation {
-    const parsed = parseChatSendOptions(options);
+    const parsed = { ...this.#defaultPlace, ...parseChatSendOptions(options) };
     this.#checkIdle('sending more');
     const before = this.#messages;
     const controller = new AbortController();
@@ -40,6 +62,8 @@ export class RemoteChat implements Chat {
     const asked: readonly ChatMessage[] = [...before, { role: 'user', content }];
     const generation = this.#engine.generate({ ...parsed, messages: asked, signal });
     this.#messages = asked;
+    const { kv, tenant } = parsed;
+    this.#lastPlace = { ...(kv !== undefined && { kv }), ...(tenant !== undefined && { tenant }) };
     const done = generation.result.then(
       ({ text }) => this.#endAnswer([...asked, { role: 'assistant', content: text }]),
       // What could not be answered is not part of the conversation: it would fail again with every later message.
@@ -61,8 +85,16 @@ export class RemoteChat implements Chat {
 
   async fork(): Promise<Chat> {
     this.#checkIdle('forking it');
-    const messages = this.#messages;
-    return new RemoteChat(this.#system[0]?.content, await this.#engine.fork(), messages);
+    const [messages, place] = [this.#messages, this.#defaultPlace];
+    return new RemoteChat(await this.#engine.fork(), { system: this.#system[0]?.content, messages, place });
+  }
+
+  async save(path: string, options: { readonly title?: string } = {}): Promise<SavedSession> {
+    this.#checkIdle('saving it');
+    if (this.#messages.length === 0) {
+      throw new KvantError('INVALID_OPTION', 'the chat has no messages yet: send one before saving it');
+    }
+    return this.#engine.save(path, { ...options, ...this.#lastPlace, messages: this.#messages });
   }
 
   async clear(): Promise<void> {

@@ -1,9 +1,30 @@
 import type { Call, EngineClient } from './engine-client.ts';
 import { MAX_SEED } from './defaults.ts';
-import { parseChatOptions, parseGenerateOptions, parsePrefix } from './options.ts';
+import { KvantError } from '../errors.ts';
+import {
+  parseChatOptions,
+  parseGenerateOptions,
+  parseLoadFromFolder,
+  parseLoadSession,
+  parsePath,
+  parsePrefix,
+  parseSaveSession,
+  parseSaveToFolder,
+} from './options.ts';
 import type { CallEvent } from './protocol.ts';
 import { RemoteChat, type ChatEngine } from './remote-chat.ts';
 import { RemoteGeneration } from './remote-generation.ts';
+import type {
+  LoadedFromFolder,
+  LoadedSession,
+  LoadFromFolderOptions,
+  LoadSessionOptions,
+  PromptText,
+  SavedSession,
+  SavedToFolder,
+  SaveSessionOptions,
+  SaveToFolderOptions,
+} from './session-types.ts';
 import type { Chat, GenerateOptions, Generation, Model, ModelInfo } from './types.ts';
 
 /** A model whose engine runs in a worker. */
@@ -23,12 +44,26 @@ export class RemoteModel implements Model {
   }
 
   chat(options: { readonly system?: string } = {}): Chat {
-    return new RemoteChat(parseChatOptions(options).system, this.#chatEngine(this.#nextConversation++));
+    const { system } = parseChatOptions(options);
+    return new RemoteChat(this.#chatEngine(this.#nextConversation++), { system });
+  }
+
+  async openChat(path: string, options: LoadSessionOptions = {}): Promise<Chat> {
+    const restored = await this.loadSession(path, options);
+    const { messages, kv } = restored;
+    if (!messages) {
+      const message = `the session file "${path}" holds a text without messages, not a conversation: use loadSession, or another file`;
+      throw new KvantError('SESSION_MISMATCH', message);
+    }
+    const { tenant } = options;
+    const place = { ...(kv !== this.info.kvFormat && { kv }), ...(tenant !== undefined && { tenant }) };
+    return new RemoteChat(this.#chatEngine(this.#nextConversation++), { messages, place, restored });
   }
 
   #chatEngine(conversation: number): ChatEngine {
     return {
       generate: (generateOptions) => startGeneration(this.#client, generateOptions, conversation),
+      save: (path, saveOptions) => this.saveSession(path, saveOptions),
       release: () => this.#client.call('releaseConversation', { conversation }).result,
       fork: async () => {
         const to = this.#nextConversation++;
@@ -38,8 +73,32 @@ export class RemoteModel implements Model {
     };
   }
 
-  async declarePublicPrefix(prefix: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): Promise<void> {
+  async declarePublicPrefix(prefix: PromptText): Promise<void> {
     await this.#client.call('declarePublicPrefix', parsePrefix(prefix)).result;
+  }
+
+  async saveSession(path: string, options: SaveSessionOptions): Promise<SavedSession> {
+    const params = { ...parsePath('path', path), ...parseSaveSession(options) };
+    return this.#client.call('saveSession', params).result;
+  }
+
+  async loadSession(path: string, options: LoadSessionOptions = {}): Promise<LoadedSession> {
+    const params = { ...parsePath('path', path), ...parseLoadSession(options) };
+    return this.#client.call('loadSession', params).result;
+  }
+
+  async saveToFolder(folder: string, options: SaveToFolderOptions): Promise<SavedToFolder> {
+    const params = { ...parsePath('folder', folder), ...parseSaveToFolder(options) };
+    return this.#client.call('saveToFolder', params).result;
+  }
+
+  async loadFromFolder(folder: string, options: LoadFromFolderOptions): Promise<LoadedFromFolder | undefined> {
+    const params = { ...parsePath('folder', folder), ...parseLoadFromFolder(options) };
+    return this.#client.call('loadFromFolder', params).result;
+  }
+
+  async encode(prompt: PromptText): Promise<number[]> {
+    return [...(await this.#client.call('encode', parsePrefix(prompt)).result)];
   }
 
   tokenize(text: string, { parseSpecial = false }: { readonly parseSpecial?: boolean } = {}): Promise<number[]> {

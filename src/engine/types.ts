@@ -1,5 +1,16 @@
 import type { BackendDescription, MemoryUsage } from '../kernels/kernels.ts';
 import type { TileBits } from '../quant/kv-format.ts';
+import type {
+  LoadedFromFolder,
+  LoadedSession,
+  LoadFromFolderOptions,
+  LoadSessionOptions,
+  PromptText,
+  SavedSession,
+  SavedToFolder,
+  SaveSessionOptions,
+  SaveToFolderOptions,
+} from './session-types.ts';
 
 /**
  * The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses
@@ -322,6 +333,15 @@ export interface Chat {
   rewind(numTurns?: number): void;
   /** Another chat with the same messages so far, which goes on by itself. What both have in common is stored once. */
   fork(): Promise<Chat>;
+  /**
+   * Writes the conversation and its pages into a session file, crash-safe: an interrupted save leaves the old file or the new one. The last
+   * message's `kv` and `tenant` say which pages.
+   *
+   * @throws KvantError INVALID_OPTION while an answer is under way; FILE_ERROR
+   */
+  save(path: string, options?: { readonly title?: string }): Promise<SavedSession>;
+  /** Of a chat that `openChat` has opened: what came from the file, and what did not. */
+  readonly restored?: LoadedSession;
   /** Aborts a running answer, forgets all messages but the system's, and lets the conversation's pages go. */
   clear(): Promise<void>;
 }
@@ -343,7 +363,29 @@ export interface Model {
    *
    * @throws KvantError INVALID_OPTION
    */
-  declarePublicPrefix(prefix: Pick<GenerateOptions, 'prompt' | 'messages' | 'tokens'>): Promise<void>;
+  declarePublicPrefix(prefix: PromptText): Promise<void>;
+  /**
+   * Writes a text and what the cache has of it into a session file, crash-safe. Generations go on meanwhile.
+   *
+   * @throws KvantError INVALID_OPTION, also for a text without messages of which the cache has no page; FILE_ERROR
+   */
+  saveSession(path: string, options: SaveSessionOptions): Promise<SavedSession>;
+  /**
+   * Puts a file's pages into the cache, so that requests whose prompts begin with its tokens start at once. Pages that are damaged, or for which there
+   * is no room, are left out: see `problem`.
+   *
+   * @throws KvantError SESSION_MISMATCH for a file of another model, format, calibration, backend or version, which names what differs;
+   *   SESSION_INVALID, FILE_ERROR, INVALID_OPTION
+   */
+  loadSession(path: string, options?: LoadSessionOptions): Promise<LoadedSession>;
+  /** The conversation of a session file, which goes on in the file's format. @throws KvantError as `loadSession`; SESSION_MISMATCH if it holds none */
+  openChat(path: string, options?: LoadSessionOptions): Promise<Chat>;
+  /** As `saveSession`, into a folder of files that are found by their tokens. @throws KvantError as `saveSession` */
+  saveToFolder(folder: string, options: SaveToFolderOptions): Promise<SavedToFolder>;
+  /** As `loadSession`, of the file in a folder that has most of a text; undefined if none has a page of it. @throws KvantError as `loadSession` */
+  loadFromFolder(folder: string, options: LoadFromFolderOptions): Promise<LoadedFromFolder | undefined>;
+  /** Token ids of a prompt, as `generate` would compute them. @throws KvantError INVALID_OPTION, MODEL_UNSUPPORTED, MODEL_INVALID */
+  encode(prompt: PromptText): Promise<number[]>;
   /** Text to ids; special tokens in the text stay text unless asked for. */
   tokenize(text: string, options?: { readonly parseSpecial?: boolean }): Promise<number[]>;
   detokenize(tokenIds: readonly number[]): Promise<string>;

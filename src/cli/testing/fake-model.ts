@@ -1,4 +1,14 @@
 import type {
+  LoadedFromFolder,
+  LoadedSession,
+  LoadFromFolderOptions,
+  LoadSessionOptions,
+  PromptText,
+  SaveToFolderOptions,
+} from '../../engine/session-types.ts';
+import type {
+  Chat,
+  ChatMessage,
   ChatSendOptions,
   GenerateOptions,
   Generation,
@@ -15,6 +25,11 @@ export interface FakeModelLog {
   readonly generations: GenerateOptions[];
   readonly messages: string[];
   readonly sends: ChatSendOptions[];
+  /** Of chats: the path, and the messages that it got. */
+  readonly saves: { readonly path: string; readonly messages: readonly ChatMessage[] }[];
+  readonly opens: { readonly path: string; readonly options: LoadSessionOptions | undefined }[];
+  readonly folderSaves: { readonly folder: string; readonly options: SaveToFolderOptions }[];
+  readonly folderLoads: { readonly folder: string; readonly options: LoadFromFolderOptions }[];
   numClears: number;
   numCloses: number;
 }
@@ -24,6 +39,14 @@ export interface FakeModelOptions {
   readonly answer?: (prompt: string, signal: AbortSignal) => AsyncIterable<string> | Iterable<string>;
   readonly finishReason?: GenerateResult['finishReason'];
   readonly numRowsGiven?: number;
+  /** Tokens of the context. */
+  readonly ctx?: number;
+  /** What `openChat` gives, or throws. */
+  readonly restored?: LoadedSession | Error;
+  /** What `loadFromFolder` gives, or throws. Default: nothing is there. */
+  readonly inFolder?: LoadedFromFolder | Error;
+  /** What saving throws, if it does. */
+  readonly saveError?: Error;
 }
 
 const RESULT: GenerateResult = {
@@ -60,29 +83,39 @@ export function fakeModel(options: FakeModelOptions = {}): {
   readonly load: (options: LoadOptions) => Promise<Model>;
   readonly log: FakeModelLog;
 } {
-  const log: FakeModelLog = { loads: [], generations: [], messages: [], sends: [], numClears: 0, numCloses: 0 };
+  const log: FakeModelLog = {
+    ...{ loads: [], generations: [], messages: [], sends: [], saves: [], opens: [], folderSaves: [], folderLoads: [] },
+    ...{ numClears: 0, numCloses: 0 },
+  };
   const close = (): Promise<void> => Promise.resolve(void (log.numCloses += 1));
   const model: Model = {
-    info: FAKE_INFO,
+    info: { ...FAKE_INFO, ...(options.ctx !== undefined && { ctx: options.ctx }) },
     generate(request) {
       log.generations.push(request);
       for (const position of (request.logProbsAt ?? []).slice(0, options.numRowsGiven)) {
         request.onLogProbs?.(position, new Float32Array(FAKE_INFO.vocabularySize).fill(-position));
       }
-      const text = request.prompt ?? request.messages?.at(-1)?.content ?? '';
-      return fakeGeneration(text, options, request.signal, request.maxTokens === 0);
+      return fakeGeneration(textOf(request), options, request.signal, request.maxTokens === 0);
     },
-    chat: () => ({
-      messages: [],
-      send(content, request = {}) {
-        log.messages.push(content);
-        log.sends.push(request);
-        return fakeGeneration(content, options, request.signal);
-      },
-      clear: () => Promise.resolve(void (log.numClears += 1)),
-      rewind: () => undefined,
-      fork: () => Promise.reject(new Error('the fake does not fork')),
-    }),
+    chat: ({ system } = {}) =>
+      fakeChat(log, options, system === undefined ? [] : [{ role: 'system', content: system }]),
+    openChat: async (path, openOptions) => {
+      log.opens.push({ path, options: openOptions });
+      const restored = given(options.restored);
+      return { ...fakeChat(log, options, restored?.messages ?? []), ...(restored && { restored }) };
+    },
+    encode: (prompt) => Promise.resolve(Array.from(textOf(prompt), (character) => character.charCodeAt(0))),
+    saveSession: () => Promise.reject(new Error('the fake saves chats only')),
+    loadSession: () => Promise.reject(new Error('the fake opens chats only')),
+    saveToFolder: async (folder, saveOptions) => {
+      log.folderSaves.push({ folder, options: saveOptions });
+      given(options.saveError);
+      return { path: `${folder}/a.kvp`, removed: [], numPages: 4, numTokens: 260, numBytes: 2_000_000 };
+    },
+    loadFromFolder: async (folder, loadOptions) => {
+      log.folderLoads.push({ folder, options: loadOptions });
+      return given(options.inFolder);
+    },
     declarePublicPrefix: () => Promise.resolve(),
     tokenize: (text) => Promise.resolve(Array.from(text, (character) => character.charCodeAt(0))),
     detokenize: (tokenIds) => Promise.resolve(String.fromCharCode(...tokenIds)),
@@ -94,6 +127,43 @@ export function fakeModel(options: FakeModelOptions = {}): {
     return Promise.resolve(model);
   };
   return { load, log };
+}
+
+function fakeChat(log: FakeModelLog, options: FakeModelOptions, start: readonly ChatMessage[]): Chat {
+  let messages = start;
+  return {
+    get messages() {
+      return messages;
+    },
+    send(content, request = {}) {
+      log.messages.push(content);
+      log.sends.push(request);
+      const generation = fakeGeneration(content, options, request.signal);
+      generation.result.then(
+        ({ text }) => (messages = [...messages, { role: 'user', content }, { role: 'assistant', content: text }]),
+        () => undefined,
+      );
+      return generation;
+    },
+    clear: () => Promise.resolve(void ((messages = []), (log.numClears += 1))),
+    rewind: () => undefined,
+    fork: () => Promise.reject(new Error('the fake does not fork')),
+    save: async (path) => {
+      given(options.saveError);
+      log.saves.push({ path, messages });
+      return { numPages: 1, numTokens: 68, numBytes: 1000 };
+    },
+  };
+}
+
+/** The value, unless it is an error. */
+function given<T>(value: T | Error): T {
+  if (value instanceof Error) throw value;
+  return value;
+}
+
+function textOf({ prompt, messages }: PromptText): string {
+  return prompt ?? messages?.at(-1)?.content ?? '';
 }
 
 function fakeGeneration(
