@@ -1,6 +1,7 @@
 import { KvantError } from '../errors.ts';
 import type { BENCH_FLAGS } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
+import { RESIDENCY_EXAMPLES, RESIDENCY_FLAGS } from './bench-residency-flags.ts';
 import { USERS_EXAMPLES, USERS_FLAG_GROUPS, USERS_FLAGS } from './bench-users-flags.ts';
 import type { CliContext } from './cli-context.ts';
 import { parseFlags, type GivenFlag, type OptionsOf } from './cli-options.ts';
@@ -27,6 +28,17 @@ export const BENCH_COMMANDS: readonly BenchCommand[] = [
       measure(USERS_FLAGS, given, context, async (options, session) => {
         const { benchUsers } = await import('./bench-users.ts');
         return benchUsers(options, session, context);
+      }),
+  },
+  {
+    name: 'residency',
+    description: 'how much of chats stays in a KV cache of a certain size; computes no tokens',
+    flags: { 'Options:': RESIDENCY_FLAGS },
+    examples: RESIDENCY_EXAMPLES,
+    run: (given, context) =>
+      measure(RESIDENCY_FLAGS, given, context, async (options, session) => {
+        const { benchResidency } = await import('./bench-residency.ts');
+        return benchResidency(options, session);
       }),
   },
 ];
