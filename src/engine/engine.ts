@@ -337,6 +337,7 @@ export class Engine {
     const { kernels, model } = this.#parts;
     const { request, tokens, maxLength } = run.sequence;
     const logits = kernels.readRow(model.logits, outputRow);
+    run.events.onLogits?.(position, logits);
     if (request.logProbsAt[run.sequence.numLogProbsGiven] === position) {
       run.sequence.numLogProbsGiven++;
       run.events.onLogProbs(position, logSoftmax(logits));

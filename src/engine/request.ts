@@ -36,6 +36,12 @@ export interface RequestEvents {
   /** The request starts; not told again when it goes on after a preemption. */
   onStart?(usage: PromptUsage): void;
   onChunk(chunk: TextChunk): void;
+  /**
+   * Every row of logits that the request uses: of positions that `logProbsAt` names, and of those after which a token is chosen.
+   *
+   * @param logits [vocabulary], the backend's own: to be read before this returns
+   */
+  onLogits?(position: number, logits: Float32Array): void;
   /** @param logProbs [vocabulary], the receiver's own */
   onLogProbs(position: number, logProbs: Float32Array): void;
   onPrefillProgress(progress: { readonly computedTokens: number; readonly totalTokens: number }): void;

@@ -2,12 +2,13 @@ import { bitsPerElement, sealedPageLayout } from '../cache/page-layout.ts';
 import { SAMPLING_DEFAULTS } from '../engine/defaults.ts';
 import { loadEngine, type EnginePlatform, type LoadedEngine } from '../engine/load-engine.ts';
 import type { EngineLoadOptions } from '../engine/protocol.ts';
-import type { EngineRequest } from '../engine/request.ts';
+import type { EngineRequest, RequestEvents } from '../engine/request.ts';
 import type { GenerateResult, ModelInfo } from '../engine/types.ts';
 import { wallClockMs } from '../engine/wall-clock.ts';
 import { KvantError } from '../errors.ts';
 import type { Activations } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
+import { runRequest } from './run-request.ts';
 
 /** What all engines of an evaluation share. Only the format of the cache differs between them. */
 export interface EvalSetup {
@@ -99,7 +100,6 @@ export class EvalEngine {
     keepsPages = false,
   }: EvalRequest): Promise<GenerateResult> {
     const signal = this.#signal;
-    signal.throwIfAborted();
     const request: EngineRequest = {
       promptTokens: tokens,
       sampling: { ...SAMPLING_DEFAULTS, seed: 0 },
@@ -109,26 +109,18 @@ export class EvalEngine {
       conversation: keepsPages ? CONVERSATION : undefined,
     };
     let numRows = 0;
-    const { engine } = this.#loaded;
-    const { id, result } = engine.submit(request, {
+    const events: RequestEvents = {
       onChunk: () => undefined,
       onPrefillProgress: () => undefined,
       onLogProbs(position, logProbs) {
         numRows += 1;
         onRow?.(position, logProbs);
       },
-    });
-    const abort = (): void => engine.abort(id);
-    signal.addEventListener('abort', abort);
-    try {
-      const finished = await result;
-      signal.throwIfAborted();
-      // Positions that the cache has already are not computed again: whoever asks for them has made a mistake.
-      if (numRows !== positions.length) throw new RangeError(`${numRows} of ${positions.length} rows were computed`);
-      return finished;
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    };
+    const finished = await runRequest(this.#loaded.engine, request, events, signal);
+    // Positions that the cache has already are not computed again: whoever asks for them has made a mistake.
+    if (numRows !== positions.length) throw new RangeError(`${numRows} of ${positions.length} rows were computed`);
+    return finished;
   }
 
   async close(): Promise<void> {
