@@ -99,20 +99,21 @@ describe('where a page goes', () => {
     assert.deepEqual(moves, []);
   });
 
-  test('where none is large enough, the run of pages that costs fewest units moves towards the start', () => {
-    // Gaps of 2, 2, 2 and 2: to join the first two, 8 units have to move, the second and third 1, the last two 5.
+  test('where none is large enough, the pages that cost fewest units move into gaps elsewhere', () => {
+    // Gaps of 2, 2, 2 and 2: a window of 4 needs 8 units out of the way, 1, or 5.
     const { pool, moves, places } = poolWith(22, [
       [2, 8],
       [12, 1],
       [15, 5],
     ]);
-    assert.equal(pool.unitOf(pool.allocate(4)), 11);
-    assert.deepEqual(moves, [[12, 10, 1]]);
-    assert.deepEqual(places(), [2, 10, 15]);
+    assert.equal(pool.unitsToMove(4), 1);
+    assert.equal(pool.unitOf(pool.allocate(4)), 10);
+    assert.deepEqual(moves, [[12, 0, 1]]);
+    assert.deepEqual(places(), [2, 0, 15]);
     pool.check([0, 1, 2, 3, 4, 5, 6].filter((id) => isOwned(pool, id)));
   });
 
-  test('pages between gaps that are too small one by one all move, in order, even onto themselves', () => {
+  test('where they fit nowhere else, they are pushed together towards the start, in order, even onto themselves', () => {
     const { pool, moves, places } = poolWith(13, [
       [1, 3],
       [5, 3],

@@ -214,8 +214,6 @@ export class PagePool {
       }
       if (endOf(gaps[last]) - unit < numUnits || (best && cost >= best.cost)) continue;
       const rest = filled.flatMap(({ gap, index }) => (index < first || index > last ? [gap] : []));
-      // What of the window the page itself does not need.
-      rest.push({ unit: unit + numUnits, numUnits: endOf(gaps[last]) - unit - numUnits });
       const moves = this.#moveInto(rest, pages);
       if (moves) best = { place: { unit, moves }, cost };
     }
