@@ -1,4 +1,4 @@
-import { unitsOfSequence, type SequencePages } from '../cache/sequence-pages.ts';
+import { numSealedPages, unitsOfSequence, type SequencePages } from '../cache/sequence-pages.ts';
 import { planAdmission } from './admission-plan.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { EngineRun } from './engine-run.ts';
@@ -101,11 +101,10 @@ export class Admission {
     const { conversation } = sequence.request;
     const held = this.#conversations.find(conversation, sequence.tokens);
     const match = this.#memory.match(sequence.chain, most);
-    if (!held || held.kv.cache !== sequence.cache || held.kv.chain.chain.tenant !== sequence.chain.chain.tenant) {
+    const numTokens = held ? held.kv.pages.lengthAfterTruncate(Math.min(held.numShared, most)) : 0;
+    if (!held || numTokens < match.numTokens || !haveSamePages(held.kv, sequence, numTokens)) {
       return { kind: 'tree', match, numTokens: match.numTokens };
     }
-    const numTokens = held.kv.pages.lengthAfterTruncate(Math.min(held.numShared, most));
-    if (numTokens < match.numTokens) return { kind: 'tree', match, numTokens: match.numTokens };
     return { kind: 'conversation', kv: held.kv, numTokens };
   }
 
@@ -170,6 +169,13 @@ function toPrefill({ sequence }: EngineRun): RunningPrefill {
     numComputed: pagesOf(sequence).numTokens,
     chain: isShared ? chainName(sequence) : '',
   };
+}
+
+/** Whether the first `numTokens` tokens of both are the same pages in the prefix tree, which holds a page in one place only. */
+function haveSamePages({ cache, chain }: KvSequence, sequence: SequenceState, numTokens: number): boolean {
+  if (cache !== sequence.cache || chain.chain.tenant !== sequence.chain.chain.tenant) return false;
+  const numPages = numSealedPages(cache.shape, numTokens);
+  return numPages === 0 || chain.page(numPages - 1).key === sequence.chain.page(numPages - 1).key;
 }
 
 /** Equal for sequences that can share pages. */

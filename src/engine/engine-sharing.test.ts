@@ -104,6 +104,19 @@ describe('prefixes', () => {
     );
   });
 
+  test('that become public are computed anew by a conversation that had them before, and shared from then on', async () => {
+    const { engine, memory, cached } = createEngine({ numUnits: 2000 });
+    const promptTokens = letters(80);
+    await cached({ promptTokens, tenant: 'a', conversation: 1 });
+    engine.declarePublicPrefix(letters(40));
+    assert.equal(await cached({ promptTokens: [...promptTokens, 1], tenant: 'a', conversation: 1 }), 0);
+    assert.equal(await cached({ promptTokens: [...promptTokens, 1, 2], tenant: 'a', conversation: 1 }), 81);
+    assert.equal(await cached({ promptTokens, tenant: 'b' }), 36);
+    engine.releaseConversation(1);
+    memory.tree.clear();
+    assert.equal(memory.pool.numPages, 0);
+  });
+
   test('are neither used nor kept by a request that wants no reuse; its conversation shares them as it goes on', async () => {
     const { cached, run } = createEngine();
     const promptTokens = letters(150);
@@ -189,6 +202,18 @@ describe('a quota', () => {
     engine.checkPages();
   });
 
+  test('is kept by forks: older conversations of the tenant go, those of others stay', async () => {
+    const quota = createEngine().unitsFor(100);
+    const { engine, run, cached, memory } = createEngine({ numUnits: 1000, sharing: { tenantQuotaUnits: quota } });
+    const { tokenIds } = await run({ promptTokens: letters(50), conversation: 1, tenant: 'b' });
+    const spoken = [...letters(50), ...tokenIds];
+    await run({ promptTokens: letters(50), conversation: 2, tenant: 'a' });
+    for (const to of [3, 4, 5]) engine.forkConversation(2, to);
+    engine.checkPages();
+    assert.ok(memory.pool.numUnits - memory.pool.numFreeUnits <= 2 * quota);
+    assert.equal(await cached({ promptTokens: spoken, conversation: 1, tenant: 'b' }), 52);
+  });
+
   test('lets a request have what it found in the cache, though it is what was not used for longest', async () => {
     const quota = createEngine().unitsFor(143);
     const { cached, memory } = createEngine({ numUnits: 1000, sharing: { tenantQuotaUnits: quota } });
@@ -265,6 +290,35 @@ describe('what comes during a step', () => {
     await Promise.all(work);
     assert.deepEqual(told, ['first', 'second']);
     assert.equal(await engine.betweenSteps((given) => given === memory), true);
+  });
+
+  test('is not done if the step fails: work on the page memory is refused as requests are', async () => {
+    const { engine, kernels } = createEngine();
+    const failed = { code: 'ENGINE_FAILED', message: /^the engine failed: no power/ };
+    const done = engine.submit(
+      request({ promptTokens: letters(50), maxTokens: 2, conversation: 1 }),
+      new RecordedEvents(),
+    );
+    await done.result;
+    const work: Promise<void>[] = [];
+    kernels.onStep = async () => {
+      engine.forkConversation(1, 2);
+      work.push(
+        assert.rejects(
+          engine.betweenSteps(() => assert.fail('kernels that failed are used')),
+          failed,
+        ),
+      );
+      await Promise.resolve();
+      throw new Error('no power');
+    };
+    await assert.rejects(engine.submit(request(), new RecordedEvents()).result, failed);
+    await Promise.all(work);
+    assert.equal(work.length, 1);
+    await assert.rejects(
+      engine.betweenSteps(() => undefined),
+      failed,
+    );
   });
 
   test('an abort of a request that waits, by whoever hears that another one starts, is not lost', async () => {
