@@ -117,7 +117,7 @@ export class Admission {
   #hasRoom({ kept, units }: Need, running: Map<number, EngineRun>): boolean {
     const others = [...running.values()].map(({ sequence }) => sequence);
     const used = this.#unitsOf([...others.flatMap((sequence) => pagesOf(sequence).ownedPages()), ...kept]);
-    const growthUnits = others.reduce((total, sequence) => total + growthOf(sequence), 0);
+    const growthUnits = growthOfAll(running.values());
     const freeUnits = this.#memory.pool.numUnits - used;
     return planAdmission({ units }, { freeUnits, evictableUnits: 0, growthUnits });
   }
@@ -128,11 +128,11 @@ export class Admission {
     const own = pagesOfTenant(tenant, running);
     const held = this.#supply.pagesOfTenant(tenant, own);
     const inUse = new Set([...own.flatMap((pages) => pages.ownedPages()), ...need.kept]);
-    const units = {
-      heldUnits: this.#unitsOf(held),
-      evictableUnits: this.#unitsOf([...held].filter((page) => !inUse.has(page))),
-    };
-    return withinQuota(units, need, tenantQuotaUnits).kind === 'admit';
+    const evictableUnits = this.#unitsOf([...held].filter((page) => !inUse.has(page)));
+    // What others of the tenant are about to take counts, too: this one would only be preempted for it.
+    const growthUnits = growthOfAll([...running.values()].filter((run) => run.tenant === tenant));
+    const heldUnits = this.#unitsOf(held) + growthUnits;
+    return withinQuota({ heldUnits, evictableUnits }, need, tenantQuotaUnits).kind === 'admit';
   }
 
   /** Units of pages, each counted once. */
@@ -189,6 +189,10 @@ function pagesOfTenant(tenant: string, running: Map<number, EngineRun>): Sequenc
 
 function pagesOfMatch({ nodes }: PrefixMatch): number[] {
   return nodes.flatMap(({ page, sinkPage }) => (sinkPage === undefined ? [page] : [page, sinkPage]));
+}
+
+function growthOfAll(runs: Iterable<EngineRun>): number {
+  return [...runs].reduce((total, { sequence }) => total + growthOf(sequence), 0);
 }
 
 /** Units that a running sequence takes soon: the rest of its known tokens, and the page after that. */

@@ -188,18 +188,27 @@ describe('room', () => {
 });
 
 describe('a quota', () => {
-  test('counts the own pages only, and holds up nobody else', async () => {
-    const { run, engine, unitsFor } = createEngine({ numUnits: 1000, sharing: { tenantQuotaUnits: 120 } });
-    const order: string[] = [];
-    const start = async (tenant: string, first: number): Promise<void> => {
-      await run({ promptTokens: letters(100, first), maxTokens: 60, tenant });
-      order.push(tenant);
+  test('counts the own pages only, and holds up nobody else, even those of lower priority', async () => {
+    const sharing = { tenantQuotaUnits: 105, policy: 'priority' } as const;
+    const { run, kernels, unitsFor } = createEngine({ numUnits: 1000, sharing });
+    assert.ok(2 * unitsFor(100) > 105 && unitsFor(160) <= 105);
+    let [numSteps, mostSegments] = [0, 0];
+    const later = Promise.withResolvers<void>();
+    kernels.onStep = (step) => {
+      mostSegments = Math.max(mostSegments, step.segments.length);
+      if (++numSteps === 10) later.resolve();
+      return step;
     };
-    assert.ok(2 * unitsFor(100) > 120 && unitsFor(160) <= 120);
-    const all = [start('a', 1), start('a', 5), start('a', 9), start('b', 2), start('c', 3)];
-    await Promise.all(all);
-    assert.deepEqual(order.slice(0, 3).sort(), ['a', 'b', 'c'], 'one of each at the same time');
-    engine.checkPages();
+    const ended: string[] = [];
+    const start = async (tenant: string, first: number): Promise<void> => {
+      await run({ promptTokens: letters(100, first), maxTokens: 60, tenant, priority: tenant === 'a' ? 1 : 0 });
+      ended.push(tenant);
+    };
+    const first = [start('a', 1), start('a', 5), start('a', 9)];
+    await later.promise; // the first one of `a` has its pages by now
+    await Promise.all([...first, start('b', 2), start('c', 3)]);
+    assert.equal(mostSegments, 3, 'one of each tenant at a time');
+    assert.deepEqual(ended.slice(-2), ['a', 'a']);
   });
 
   test('is kept by forks: older conversations of the tenant go, those of others stay', async () => {
