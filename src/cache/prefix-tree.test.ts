@@ -96,6 +96,17 @@ test('what is there already is given back instead of the own page, which nobody 
   assert.equal(fixture.pool.numPages, 2);
 });
 
+test('a page is in the tree once', () => {
+  const fixture = new Fixture();
+  const [first] = fixture.add([1, 2, 3]);
+  const [other] = pagesOf([1, 2, 3], { tenant: 'b' });
+  const { page, sinkPage } = first as PrefixNode;
+  assert.throws(() => fixture.tree.insert(other, { page, sinkPage }), {
+    name: 'PageIntegrityError',
+    message: `page ${page} is in the tree under another key`,
+  });
+});
+
 test('a page whose parent is not there, or has gone, is not taken', () => {
   const fixture = new Fixture();
   const [, second] = pagesOf([1, 2, 3, 4, 5]);

@@ -1,4 +1,4 @@
-import type { PagePool } from './page-pool.ts';
+import { PageIntegrityError, type PagePool } from './page-pool.ts';
 import { isSamePage } from './page-store.ts';
 import { isFirstPage, type ChainPage } from './prefix-chain.ts';
 import type { PrefixKey } from './prefix-key.ts';
@@ -27,6 +27,7 @@ export type OnEvict = (node: PrefixNode) => void;
 export class PrefixTree {
   readonly #pool: PagePool;
   readonly #nodes = new Map<PrefixKey, TreeNode>();
+  readonly #pages = new Set<number>();
   readonly #tenantUnits = new Map<string, number>();
   #clock = 0;
 
@@ -65,11 +66,15 @@ export class PrefixTree {
    *
    * @returns the node; or the one of the same content that was there before, and nothing changes; or undefined where it cannot be in
    *   the tree: its parent is not, or its key is another page's
+   * @throws PageIntegrityError if the page is in the tree under another key
    */
   insert(chainPage: ChainPage, pages: Pick<PrefixNode, 'page' | 'sinkPage'>): PrefixNode | undefined {
     const known = this.find(chainPage);
     if (known) return known;
     if (this.#nodes.has(chainPage.key)) return undefined;
+    // Nobody else would ever seem to own it but for the other node, and it could never be evicted.
+    if (this.#pages.has(pages.page))
+      throw new PageIntegrityError(`page ${pages.page} is in the tree under another key`);
     const parent = this.#nodes.get(chainPage.parent);
     if (!isFirstPage(chainPage) && !parent) return undefined;
     if (parent) parent.numChildren++;
@@ -77,6 +82,7 @@ export class PrefixTree {
     if (pages.sinkPage !== undefined) this.#pool.retain(pages.sinkPage);
     const node = { ...chainPage, page: pages.page, sinkPage: pages.sinkPage, numChildren: 0, lastUsed: this.tick() };
     this.#nodes.set(chainPage.key, node);
+    this.#pages.add(pages.page);
     this.#countUnits(node, 1);
     return node;
   }
@@ -137,6 +143,7 @@ export class PrefixTree {
 
   #remove(node: TreeNode): void {
     this.#nodes.delete(node.key);
+    this.#pages.delete(node.page);
     const parent = this.#nodes.get(node.parent);
     if (parent) parent.numChildren--;
     this.#countUnits(node, -1);

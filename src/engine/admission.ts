@@ -1,4 +1,4 @@
-import { unitsOfSequence, type SequencePages } from '../cache/sequence-pages.ts';
+import { numSealedPages, unitsOfSequence, type SequencePages } from '../cache/sequence-pages.ts';
 import { planAdmission } from './admission-plan.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { EngineRun } from './engine-run.ts';
@@ -101,11 +101,10 @@ export class Admission {
     const { conversation } = sequence.request;
     const held = this.#conversations.find(conversation, sequence.tokens);
     const match = this.#memory.match(sequence.chain, most);
-    if (!held || held.kv.cache !== sequence.cache || held.kv.chain.chain.tenant !== sequence.chain.chain.tenant) {
+    const numTokens = held ? held.kv.pages.lengthAfterTruncate(Math.min(held.numShared, most)) : 0;
+    if (!held || numTokens < match.numTokens || !haveSamePages(held.kv, sequence, numTokens)) {
       return { kind: 'tree', match, numTokens: match.numTokens };
     }
-    const numTokens = held.kv.pages.lengthAfterTruncate(Math.min(held.numShared, most));
-    if (numTokens < match.numTokens) return { kind: 'tree', match, numTokens: match.numTokens };
     return { kind: 'conversation', kv: held.kv, numTokens };
   }
 
@@ -118,7 +117,7 @@ export class Admission {
   #hasRoom({ kept, units }: Need, running: Map<number, EngineRun>): boolean {
     const others = [...running.values()].map(({ sequence }) => sequence);
     const used = this.#unitsOf([...others.flatMap((sequence) => pagesOf(sequence).ownedPages()), ...kept]);
-    const growthUnits = others.reduce((total, sequence) => total + growthOf(sequence), 0);
+    const growthUnits = growthOfAll(running.values());
     const freeUnits = this.#memory.pool.numUnits - used;
     return planAdmission({ units }, { freeUnits, evictableUnits: 0, growthUnits });
   }
@@ -129,11 +128,11 @@ export class Admission {
     const own = pagesOfTenant(tenant, running);
     const held = this.#supply.pagesOfTenant(tenant, own);
     const inUse = new Set([...own.flatMap((pages) => pages.ownedPages()), ...need.kept]);
-    const units = {
-      heldUnits: this.#unitsOf(held),
-      evictableUnits: this.#unitsOf([...held].filter((page) => !inUse.has(page))),
-    };
-    return withinQuota(units, need, tenantQuotaUnits).kind === 'admit';
+    const evictableUnits = this.#unitsOf([...held].filter((page) => !inUse.has(page)));
+    // What others of the tenant are about to take counts, too: this one would only be preempted for it.
+    const growthUnits = growthOfAll([...running.values()].filter((run) => run.tenant === tenant));
+    const heldUnits = this.#unitsOf(held) + growthUnits;
+    return withinQuota({ heldUnits, evictableUnits }, need, tenantQuotaUnits).kind === 'admit';
   }
 
   /** Units of pages, each counted once. */
@@ -172,6 +171,13 @@ function toPrefill({ sequence }: EngineRun): RunningPrefill {
   };
 }
 
+/** Whether the first `numTokens` tokens of both are the same pages in the prefix tree, which holds a page in one place only. */
+function haveSamePages({ cache, chain }: KvSequence, sequence: SequenceState, numTokens: number): boolean {
+  if (cache !== sequence.cache || chain.chain.tenant !== sequence.chain.chain.tenant) return false;
+  const numPages = numSealedPages(cache.shape, numTokens);
+  return numPages === 0 || chain.page(numPages - 1).key === sequence.chain.page(numPages - 1).key;
+}
+
 /** Equal for sequences that can share pages. */
 function chainName({ chain: { chain } }: SequenceState): string {
   return `${chain.root} ${chain.tenant}`;
@@ -183,6 +189,10 @@ function pagesOfTenant(tenant: string, running: Map<number, EngineRun>): Sequenc
 
 function pagesOfMatch({ nodes }: PrefixMatch): number[] {
   return nodes.flatMap(({ page, sinkPage }) => (sinkPage === undefined ? [page] : [page, sinkPage]));
+}
+
+function growthOfAll(runs: Iterable<EngineRun>): number {
+  return [...runs].reduce((total, { sequence }) => total + growthOf(sequence), 0);
 }
 
 /** Units that a running sequence takes soon: the rest of its known tokens, and the page after that. */

@@ -6,10 +6,11 @@ import { MemoryPageStore } from '../cache/page-store.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { loadEngine, type EnginePlatform, type LoadedEngine, type LoadEngineOptions } from './load-engine.ts';
+import { sequenceBytes } from './kv-memory.ts';
 import { addUpMemory } from './memory-plan.ts';
 import { demandOf } from './plan-load.ts';
 import { nodePlatform } from './platform-node.ts';
-import { letters, loadTinyEngine, NO_EVENTS, request } from './testing/tiny-engine.ts';
+import { letters, loadTinyEngine, NO_EVENTS, openTinyModel, request } from './testing/tiny-engine.ts';
 import type { KvCheck } from './types.ts';
 import { wallClockMs } from './wall-clock.ts';
 
@@ -154,6 +155,16 @@ test('nothing is measured where nothing is quantized, or no page is ever full', 
   assert.deepEqual([short.layers, short.bitsPerElement > 1], [[], true]);
   const enough = await checkOf(loadTinyEngine({ kv: 'q1', ctx: 69, checkKv: 'warn' }));
   assert.deepEqual([enough.skipped, enough.numTokens, enough.layers.length], [undefined, 69, 2]);
+});
+
+test('a check runs as much text as the page memory holds', async () => {
+  const { hyperparameters } = await openTinyModel();
+  const kvMemory = (numTokens: number) =>
+    sequenceBytes(parseKvFormat('q1', hyperparameters.headDim), hyperparameters, numTokens);
+  const check = await checkOf(loadTinyEngine({ kv: 'q1', kvMemory: kvMemory(140), checkKv: 'warn' }));
+  assert.deepEqual([check.skipped, check.numTokens], [undefined, 4 + 3 * 64 - 1]);
+  const short = await checkOf(loadTinyEngine({ kv: 'q1', kvMemory: kvMemory(60), checkKv: 'warn' }));
+  assert.equal(short.skipped, 'a context of 67 tokens has no room for a page of 64 that is quantized');
 });
 
 test('engines that are started for a check have no second tier: the one that goes on has it, and closes it', async () => {

@@ -34,8 +34,9 @@ export async function checkStarted<Started extends StartedEngine>(
   try {
     const startMs = performance.now();
     const { tokenizer } = started;
+    const { memory } = started;
     const { shape, maxContext } = started.kernels.config;
-    const numTokens = Math.min(PROBE_TOKENS, maxContext);
+    const numTokens = Math.min(PROBE_TOKENS, maxContext, memory.longestSequence(memory.defaultCache));
     const skipped = reasonToSkip(format, shape.numLayers, numTokens);
     if (skipped !== undefined) return { started, check: nothingChecked(mode, skipped, format, shape) };
     const { tokens, numTextTokens } = probeTokens(tokenizer, numTokens);

@@ -104,6 +104,19 @@ describe('prefixes', () => {
     );
   });
 
+  test('that become public are computed anew by a conversation that had them before, and shared from then on', async () => {
+    const { engine, memory, cached } = createEngine({ numUnits: 2000 });
+    const promptTokens = letters(80);
+    await cached({ promptTokens, tenant: 'a', conversation: 1 });
+    engine.declarePublicPrefix(letters(40));
+    assert.equal(await cached({ promptTokens: [...promptTokens, 1], tenant: 'a', conversation: 1 }), 0);
+    assert.equal(await cached({ promptTokens: [...promptTokens, 1, 2], tenant: 'a', conversation: 1 }), 81);
+    assert.equal(await cached({ promptTokens, tenant: 'b' }), 36);
+    engine.releaseConversation(1);
+    memory.tree.clear();
+    assert.equal(memory.pool.numPages, 0);
+  });
+
   test('are neither used nor kept by a request that wants no reuse; its conversation shares them as it goes on', async () => {
     const { cached, run } = createEngine();
     const promptTokens = letters(150);
@@ -175,18 +188,39 @@ describe('room', () => {
 });
 
 describe('a quota', () => {
-  test('counts the own pages only, and holds up nobody else', async () => {
-    const { run, engine, unitsFor } = createEngine({ numUnits: 1000, sharing: { tenantQuotaUnits: 120 } });
-    const order: string[] = [];
-    const start = async (tenant: string, first: number): Promise<void> => {
-      await run({ promptTokens: letters(100, first), maxTokens: 60, tenant });
-      order.push(tenant);
+  test('counts the own pages only, and holds up nobody else, even those of lower priority', async () => {
+    const sharing = { tenantQuotaUnits: 105, policy: 'priority' } as const;
+    const { run, kernels, unitsFor } = createEngine({ numUnits: 1000, sharing });
+    assert.ok(2 * unitsFor(100) > 105 && unitsFor(160) <= 105);
+    let [numSteps, mostSegments] = [0, 0];
+    const later = Promise.withResolvers<void>();
+    kernels.onStep = (step) => {
+      mostSegments = Math.max(mostSegments, step.segments.length);
+      if (++numSteps === 10) later.resolve();
+      return step;
     };
-    assert.ok(2 * unitsFor(100) > 120 && unitsFor(160) <= 120);
-    const all = [start('a', 1), start('a', 5), start('a', 9), start('b', 2), start('c', 3)];
-    await Promise.all(all);
-    assert.deepEqual(order.slice(0, 3).sort(), ['a', 'b', 'c'], 'one of each at the same time');
+    const ended: string[] = [];
+    const start = async (tenant: string, first: number): Promise<void> => {
+      await run({ promptTokens: letters(100, first), maxTokens: 60, tenant, priority: tenant === 'a' ? 1 : 0 });
+      ended.push(tenant);
+    };
+    const first = [start('a', 1), start('a', 5), start('a', 9)];
+    await later.promise; // the first one of `a` has its pages by now
+    await Promise.all([...first, start('b', 2), start('c', 3)]);
+    assert.equal(mostSegments, 3, 'one of each tenant at a time');
+    assert.deepEqual(ended.slice(-2), ['a', 'a']);
+  });
+
+  test('is kept by forks: older conversations of the tenant go, those of others stay', async () => {
+    const quota = createEngine().unitsFor(100);
+    const { engine, run, cached, memory } = createEngine({ numUnits: 1000, sharing: { tenantQuotaUnits: quota } });
+    const { tokenIds } = await run({ promptTokens: letters(50), conversation: 1, tenant: 'b' });
+    const spoken = [...letters(50), ...tokenIds];
+    await run({ promptTokens: letters(50), conversation: 2, tenant: 'a' });
+    for (const to of [3, 4, 5]) engine.forkConversation(2, to);
     engine.checkPages();
+    assert.ok(memory.pool.numUnits - memory.pool.numFreeUnits <= 2 * quota);
+    assert.equal(await cached({ promptTokens: spoken, conversation: 1, tenant: 'b' }), 52);
   });
 
   test('lets a request have what it found in the cache, though it is what was not used for longest', async () => {
@@ -265,6 +299,35 @@ describe('what comes during a step', () => {
     await Promise.all(work);
     assert.deepEqual(told, ['first', 'second']);
     assert.equal(await engine.betweenSteps((given) => given === memory), true);
+  });
+
+  test('is not done if the step fails: work on the page memory is refused as requests are', async () => {
+    const { engine, kernels } = createEngine();
+    const failed = { code: 'ENGINE_FAILED', message: /^the engine failed: no power/ };
+    const done = engine.submit(
+      request({ promptTokens: letters(50), maxTokens: 2, conversation: 1 }),
+      new RecordedEvents(),
+    );
+    await done.result;
+    const work: Promise<void>[] = [];
+    kernels.onStep = async () => {
+      engine.forkConversation(1, 2);
+      work.push(
+        assert.rejects(
+          engine.betweenSteps(() => assert.fail('kernels that failed are used')),
+          failed,
+        ),
+      );
+      await Promise.resolve();
+      throw new Error('no power');
+    };
+    await assert.rejects(engine.submit(request(), new RecordedEvents()).result, failed);
+    await Promise.all(work);
+    assert.equal(work.length, 1);
+    await assert.rejects(
+      engine.betweenSteps(() => undefined),
+      failed,
+    );
   });
 
   test('an abort of a request that waits, by whoever hears that another one starts, is not lost', async () => {

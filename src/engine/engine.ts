@@ -156,11 +156,20 @@ export class Engine {
 
   #fork(from: number, to: number): void {
     const cached = this.#conversations.get(from);
-    if (!cached || !this.#supply.makeRoom(cached.kv.cache.shape.openUnits + cached.kv.cache.shape.sinkUnits)) return;
+    if (this.#end || !cached || !this.#hasRoomForFork(cached.kv)) return;
     // Making room may have let go what was to be forked.
     if (this.#conversations.get(from) !== cached) return;
     const { memory } = this.#parts;
     this.#conversations.keep(to, cached.tokens, memory.fork(cached.kv), memory.tree.tick());
+  }
+
+  #hasRoomForFork({ cache, chain }: KvSequence): boolean {
+    const numUnits = cache.shape.openUnits + cache.shape.sinkUnits;
+    const { tenant } = chain.chain;
+    const own = [...this.#running.values()].filter((run) => run.tenant === tenant);
+    const pages = own.map(({ sequence }) => pagesOf(sequence));
+    const { tenantQuotaUnits = Infinity } = this.#parts.sharing;
+    return this.#supply.limitTenant(tenant, tenantQuotaUnits - numUnits, pages) && this.#supply.makeRoom(numUnits);
   }
 
   /** Lets all tenants share pages of sequences that begin with these tokens, as far as the tokens go. */
@@ -168,10 +177,16 @@ export class Engine {
     this.#publicPrefixes.add(tokens);
   }
 
-  /** Does something to the page memory while no step runs. @param task is given what frees pages; not asynchronous */
+  /**
+   * Does something to the page memory while no step runs.
+   *
+   * @param task is given what frees pages; not asynchronous
+   * @throws KvantError ENGINE_FAILED or ENGINE_CLOSED if the engine has ended, and what the task throws
+   */
   betweenSteps<T>(task: (memory: KvMemory, makeRoom: PageSupply['makeRoom']) => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.#afterStep(() => {
+      if (this.#end) return reject(this.#end);
       try {
         resolve(task(this.#parts.memory, this.#supply.makeRoom));
       } catch (error) {

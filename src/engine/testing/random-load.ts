@@ -4,14 +4,14 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { MemoryPageStore, type StoredPage } from '../../cache/page-store.ts';
 import type { ChainPage } from '../../cache/prefix-chain.ts';
 import { commonPrefixLength } from '../common-prefix.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine, EngineSharing } from '../engine.ts';
 import { KvMemory } from '../kv-memory.ts';
 import { DEFAULT_TENANT, type EngineRequest } from '../request.ts';
 import type { GenerateResult } from '../types.ts';
 import { expectedAnswer, type ExpectedAnswer, type HashModel } from './expected-answer.ts';
 import { createHashEngine, type HashEngineOptions } from './hash-engine.ts';
 import type { HashKernels } from './hash-kernels.ts';
-import { NUM_CONVERSATIONS, RandomRequests } from './random-requests.ts';
+import { NUM_CONVERSATIONS, RandomRequests, tenantName } from './random-requests.ts';
 import { RecordedEvents } from './recorded-events.ts';
 import { ShareablePages, type PageSharer } from './shareable-pages.ts';
 
@@ -70,6 +70,8 @@ export class RandomLoad {
     ...{ steps: 0, finished: 0, aborted: 0, failed: 0, refused: 0, mostPending: 0, continued: 0, prefixHits: 0 },
     ...{ publicHits: 0, preemptions: 0, evictions: 0, compactions: 0, forks: 0, restores: 0, logProbs: 0 },
   };
+  readonly #sharing: EngineSharing;
+  readonly #numTenants: number;
   readonly #model: HashModel;
   readonly #requests: RandomRequests;
   readonly #int: (from: number, to: number) => number;
@@ -86,6 +88,8 @@ export class RandomLoad {
     const { seed, tokenizer, maxContext, numTenants, swapBytes } = options;
     const rng = xoroshiro128plus(seed);
     this.#int = (from, to) => uniformInt(rng, from, to);
+    this.#sharing = options.sharing;
+    this.#numTenants = numTenants;
     const yieldToEvents = async (): Promise<void> => {
       await Promise.resolve();
       this.#betweenSteps();
@@ -169,6 +173,15 @@ export class RandomLoad {
     assert.ok(++this.#burstSteps < MAX_BURST_STEPS, `${this.#pending.size} requests do not end`);
     this.#operate(0.3);
     this.engine.checkPages();
+    this.#checkQuota();
+  }
+
+  #checkQuota(): void {
+    const { tenantQuotaUnits = Infinity } = this.#sharing;
+    for (let i = 1; i <= this.#numTenants; i++) {
+      const numUnits = this.memory.tree.unitsOfTenant(tenantName(i));
+      assert.ok(numUnits <= tenantQuotaUnits, `${tenantName(i)} has ${numUnits} units`);
+    }
   }
 
   /** Does this and that, with a probability each. */

@@ -11,6 +11,11 @@ const MAX_SHORT_ANSWER = 40;
 /** Conversations are told apart by numbers below it. */
 export const NUM_CONVERSATIONS = 6;
 
+/** @param number from 1 on */
+export function tenantName(number: number): string {
+  return `tenant ${number}`;
+}
+
 interface RequestShape {
   readonly vocabularySize: number;
   readonly maxContext: number;
@@ -46,7 +51,7 @@ export class RandomRequests {
     const history = conversation === undefined ? undefined : this.#conversations.get(conversation);
     const isSame = this.#chance(0.9);
     const format = isSame && history ? history.format : this.#format();
-    const tenant = isSame && history ? history.tenant : `tenant ${this.#int(1, this.#shape.numTenants)}`;
+    const tenant = isSame && history ? history.tenant : tenantName(this.#int(1, this.#shape.numTenants));
     const promptTokens = this.#prompt(history, format).slice(0, this.#shape.mostTokens(format));
     return {
       promptTokens,
