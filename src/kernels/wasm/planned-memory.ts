@@ -12,7 +12,7 @@ import {
   STRIP_ROWS,
   UNIT_BYTES,
 } from './assembly/commands.ts';
-import { stateBytes, threadScratchBytes } from './attention-plan.ts';
+import { MAX_DECODE_ROWS, MAX_SPLIT_ROWS, SPLIT_TOKENS, stateBytes, threadScratchBytes } from './attention-plan.ts';
 import { HeadMatrices, headMatricesOf } from './head-matrices.ts';
 
 /**
@@ -31,9 +31,6 @@ export interface PlannedBytes {
 const MODULE_BYTES = 65_536;
 const NUM_COMMANDS = 8192;
 const STAGING_BYTES = 1_000_000;
-/** As in attention-plan.ts. */
-const SPLIT_TOKENS = 512;
-const MAX_SPLIT_ROWS = 32;
 const WORD_BYTES = 4;
 /** int8 activations: a group of 32 has 16 bytes of scales and sums (assembly/row-quantize.ts). */
 const OPERAND_GROUP = 32;
@@ -70,8 +67,9 @@ export function wasmScratchBytes(config: KernelsConfig, numSequences: number): P
   const { maxRows, maxContext, shape, numHeads, format, numThreads } = config;
   const maxPages = Math.ceil(maxContext / format.pageSize);
   const maxParts = Math.ceil(maxPages / (SPLIT_TOKENS / format.pageSize)) + 1;
-  // A row of a decode is cut into all its parts, one of a prefill into none; only a batch of decodes can use all parts.
-  const partRows = { reserved: Math.min(maxRows, MAX_SPLIT_ROWS), used: Math.min(numSequences, MAX_SPLIT_ROWS) };
+  // A row of a decode is cut into all its parts, one of a prefill into none. All sequences decode, and one of them has drafts to verify.
+  const reserved = Math.min(maxRows, MAX_SPLIT_ROWS);
+  const partRows = { reserved, used: Math.min(reserved, numSequences - 1 + MAX_DECODE_ROWS) };
   const partBytes = shape.numKvHeads * UNIT_BYTES + numHeads * stateBytes(shape.headDim);
   const fixed =
     MODULE_BYTES +
