@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { normalStream } from '../../test/random-data.ts';
 import { parseKvFormat, type KvFormat } from '../quant/kv-format.ts';
-import type { Kernels, KernelsConfig, PageArena, Segment, StepPages } from './kernels.ts';
+import type { Kernels, KernelsConfig, PageArena, StepPages } from './kernels.ts';
 import { BACKENDS } from './testing/backends.ts';
 import { calibratedFormat } from './testing/calibrated-format.ts';
-import { RowBench, type Input } from './testing/row-bench.ts';
-import { arenaStepPages, createStepPages, openPageEnd, openPageNumber } from './step-pages.ts';
+import { MixedBench, type Place, type Span } from './testing/mixed-bench.ts';
+import { arenaStepPages, createStepPages, openPageEnd } from './step-pages.ts';
 
 /** A step that mixes formats gives each sequence what it gets alone in kernels made for its format, to the bit. */
 
@@ -37,105 +36,6 @@ function configFor(format: KvFormat): KernelsConfig {
     ropeFrequencies: [1, 0.3, 0.1],
     numThreads: 2,
   };
-}
-
-interface Place {
-  readonly pages: StepPages;
-  readonly sealed: readonly number[];
-  readonly open: number;
-  readonly sink: number | undefined;
-}
-
-interface Span {
-  readonly sequence: number;
-  readonly firstPosition: number;
-  readonly numRows: number;
-}
-
-/** Runs both layers of attention over random queries, keys and values, which a position of a sequence always has the same. */
-class MixedBench {
-  readonly kernels: Kernels;
-  readonly #places: readonly (Place | undefined)[];
-  readonly #inputs: { readonly q: Input; readonly k: Input; readonly v: Input };
-  readonly #rows: RowBench;
-
-  private constructor(
-    rows: RowBench,
-    places: readonly (Place | undefined)[],
-    inputs: { q: Input; k: Input; v: Input },
-  ) {
-    this.kernels = rows.kernels;
-    this.#rows = rows;
-    this.#places = places;
-    this.#inputs = inputs;
-  }
-
-  static async create(kernels: Kernels, places: readonly (Place | undefined)[]): Promise<MixedBench> {
-    const rows = new RowBench(kernels);
-    const input = (width: number, seed: number): Promise<Input> => {
-      const normal = normalStream(seed);
-      const numRows = SEQUENCES.length * NUM_TOKENS;
-      const row = (): Float32Array => new Float32Array(width).map((_, i) => normal() * (i % 7 === 3 ? 12 : 1));
-      return rows.input(Array.from({ length: numRows }, row));
-    };
-    const [queryWidth, keyWidth] = [NUM_HEADS * SHAPE.headDim, SHAPE.numKvHeads * SHAPE.headDim];
-    const inputs = { q: await input(queryWidth, 1), k: await input(keyWidth, 2), v: await input(keyWidth, 3) };
-    return new MixedBench(rows, places, inputs);
-  }
-
-  /** @returns for each span and layer, a row of attention for each token */
-  async step(spans: readonly Span[]): Promise<Float32Array[][]> {
-    const { kernels } = this;
-    const { q, k, v } = this.#inputs;
-    let firstRow = 0;
-    const segments = spans.map((span): Segment => {
-      const segment = this.#segment(span, firstRow);
-      firstRow += span.numRows;
-      return segment;
-    });
-    const tokenIds = spans.flatMap(({ sequence, firstPosition, numRows }) =>
-      Array.from({ length: numRows }, (_, i) => sequence * NUM_TOKENS + firstPosition + i),
-    );
-    const layers = Array.from({ length: SHAPE.numLayers }, (_, layer) => layer);
-    const attended = kernels.createOperand(q.activation.width, 'step');
-    const readers = await Promise.all(layers.map(() => this.#rows.reader(q.activation.width)));
-    kernels.beginStep({ tokenIds, segments, outputRows: [] });
-    for (const layer of layers) {
-      for (const { table, activation } of [q, k, v]) kernels.embed(table, activation);
-      kernels.storeKeysValues(layer, q.activation, k.activation, v.activation);
-      kernels.attend(layer, q.activation, attended);
-      kernels.sealTiles(layer);
-      kernels.matmul(attended, [readers[layer]]);
-    }
-    await kernels.finishStep();
-    const rows = readers.map(({ out }) => this.#rows.rows(out, tokenIds.length));
-    return segments.map(({ firstRow: first, numRows }) => rows.flatMap((layer) => layer.slice(first, first + numRows)));
-  }
-
-  /** Bytes of all sealed pages up to a position, and of the sink page. */
-  pageBytes(sequence: number, numTokens: number): Uint8Array[] {
-    const { pages, sealed, sink } = this.#placeOf(sequence);
-    const numSealed = openPageNumber(numTokens, pages.format);
-    const bytes = sealed.slice(0, numSealed).map((page) => this.kernels.readPage(pages.sealed, page));
-    return pages.sink && sink !== undefined ? [...bytes, this.kernels.readPage(pages.sink, sink)] : bytes;
-  }
-
-  #placeOf(sequence: number): Place {
-    const place = this.#places[sequence];
-    assert.ok(place);
-    return place;
-  }
-
-  #segment({ sequence, firstPosition, numRows }: Span, firstRow: number): Segment {
-    const { pages, sealed, open, sink } = this.#placeOf(sequence);
-    const number = openPageNumber(firstPosition, pages.format);
-    const isFull = firstPosition + numRows === openPageEnd(firstPosition, pages.format);
-    return {
-      ...{ firstRow, numRows, firstPosition, pages, openPage: open, sinkPage: sink },
-      sealedPages: sealed.slice(0, number),
-      sealInto: isFull ? sealed[number] : undefined,
-    };
-  }
 }
 
 const NUM_PAGES = Math.ceil(NUM_TOKENS / 64);
@@ -218,7 +118,7 @@ async function runAlone(create: (config: KernelsConfig) => Promise<Kernels>, seq
   const pages = createStepPages(kernels, NUM_PAGES, 1);
   const places: (Place | undefined)[] = [];
   places[sequence] = { pages, sealed: [...Array(NUM_PAGES).keys()], open: 0, sink: pages.sink && 0 };
-  const bench = await MixedBench.create(kernels, places);
+  const bench = await MixedBench.create(kernels, places, NUM_TOKENS);
   const rows: Float32Array[] = [];
   const spans = spansOf(sequence);
   for (const span of spans) rows.push(...(await bench.step([span])).flat());
@@ -254,7 +154,7 @@ for (const { name, create } of BACKENDS) {
   ] as const) {
     test(`${name}: sequences of many formats in one step, pages in ${where}, have the bits (===) that they have alone`, async () => {
       const kernels = await create(configFor(FORMATS[2]));
-      const bench = await MixedBench.create(kernels, placesIn(kernels));
+      const bench = await MixedBench.create(kernels, placesIn(kernels), NUM_TOKENS);
       const rows = SEQUENCES.map((): Float32Array[] => []);
       for (const spans of mixedSteps()) {
         const found = await bench.step(spans);
@@ -271,7 +171,7 @@ for (const { name, create } of BACKENDS) {
   test(`${name}: pages that change places in an arena between steps leave the bits (===) as they are`, async () => {
     const kernels = await create(configFor(FORMATS[2]));
     const { places, arena } = arenaPlaces(kernels);
-    const bench = await MixedBench.create(kernels, places);
+    const bench = await MixedBench.create(kernels, places, NUM_TOKENS);
     const rows = SEQUENCES.map((): Float32Array[] => []);
     const numTwice = SEQUENCES.length - FORMATS.length;
     for (const [index, spans] of mixedSteps().entries()) {
@@ -307,7 +207,7 @@ for (const { name, create } of BACKENDS) {
 
   test(`${name}: formats are added between steps, and once`, async () => {
     const kernels = await create(configFor(FORMATS[2]));
-    const bench = await MixedBench.create(kernels, ownPlaces(kernels));
+    const bench = await MixedBench.create(kernels, ownPlaces(kernels), NUM_TOKENS);
     const { scratchBytes } = kernels.memoryUsage();
     for (const format of FORMATS) kernels.addFormat(format);
     assert.equal(kernels.memoryUsage().scratchBytes, scratchBytes);

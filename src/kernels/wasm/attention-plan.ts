@@ -34,13 +34,16 @@ import type { SharedMemory } from './shared-memory.ts';
 
 const WORD = 4;
 /** Sealed tokens in a part: small enough that a single row at 1,024 tokens feeds several threads. */
-const SPLIT_TOKENS = 512;
-/** Segments of at most this many rows are cut by pages, so that one sequence's decode feeds all threads; longer ones by rows. */
-const MAX_DECODE_ROWS = 4;
+export const SPLIT_TOKENS = 512;
+/**
+ * Segments of at most this many rows (a token and drafts of 16 more) are cut by pages, so that one sequence's decode feeds all threads; longer
+ * ones by rows.
+ */
+export const MAX_DECODE_ROWS = 17;
 /** Query vectors of a unit of prefill: enough that a page's unpacking is shared, few enough that the unit's scratch stays in L2. */
 const PREFILL_QUERIES = 48;
 /** Rows that can be cut by pages in one step; the rest of a larger batch is cut by rows. */
-const MAX_SPLIT_ROWS = 32;
+export const MAX_SPLIT_ROWS = 32;
 
 /** Where a segment's pages are, by kind and index, and its format's parameters. */
 export interface PageAddresses {

@@ -59,6 +59,10 @@ test('scratch takes what was planned, within 2%, but for what reading weights ta
     const error = (reserved - STAGING_BYTES - scratchBytes) / scratchBytes;
     assert.ok(Math.abs(error) < 0.02, `${JSON.stringify(change)}: ${reserved} planned, ${scratchBytes} taken`);
     assert.ok(resident <= reserved);
+    // Drafts take parts of attention, as far as those are reserved.
+    const withDrafts = wasmScratchBytes(config, 1, 16).resident;
+    assert.ok(withDrafts > resident);
+    assert.equal(withDrafts, wasmScratchBytes(config, 17).resident - 16 * pageListBytes(config));
   }
 });
 
@@ -97,3 +101,8 @@ test('formats that are added take exactly what was planned, and matrices that th
   // K's forward and inverse, V's inverse by columns, feedback; then only inverses that were copied.
   assert.deepEqual(sizes, [block, block + 4 * matrices, block, block + matrices, 0, block + 4 * matrices]);
 });
+
+/** Of a sequence. */
+function pageListBytes({ maxContext, format }: KernelsConfig): number {
+  return 4 * Math.ceil(maxContext / format.pageSize);
+}

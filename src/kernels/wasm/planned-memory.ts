@@ -12,7 +12,7 @@ import {
   STRIP_ROWS,
   UNIT_BYTES,
 } from './assembly/commands.ts';
-import { stateBytes, threadScratchBytes } from './attention-plan.ts';
+import { MAX_SPLIT_ROWS, SPLIT_TOKENS, stateBytes, threadScratchBytes } from './attention-plan.ts';
 import { HeadMatrices, headMatricesOf } from './head-matrices.ts';
 
 /**
@@ -31,9 +31,6 @@ export interface PlannedBytes {
 const MODULE_BYTES = 65_536;
 const NUM_COMMANDS = 8192;
 const STAGING_BYTES = 1_000_000;
-/** As in attention-plan.ts. */
-const SPLIT_TOKENS = 512;
-const MAX_SPLIT_ROWS = 32;
 const WORD_BYTES = 4;
 /** int8 activations: a group of 32 has 16 bytes of scales and sums (assembly/row-quantize.ts). */
 const OPERAND_GROUP = 32;
@@ -64,14 +61,16 @@ export function operandRowBytes(width: number): number {
  * All that the backend allocates beside weights, pages, activations and operands, for the format of `config`. Every other one that is
  * added takes `addedFormatBytes`.
  *
- * @param numSequences that run at a time
+ * @param numSequences that run at a time, each with a row
+ * @param numDrafts rows of a step beside those; a prompt that ends in up to MAX_DECODE_ROWS rows takes as much as so many drafts
  */
-export function wasmScratchBytes(config: KernelsConfig, numSequences: number): PlannedBytes {
+export function wasmScratchBytes(config: KernelsConfig, numSequences: number, numDrafts = 0): PlannedBytes {
   const { maxRows, maxContext, shape, numHeads, format, numThreads } = config;
   const maxPages = Math.ceil(maxContext / format.pageSize);
   const maxParts = Math.ceil(maxPages / (SPLIT_TOKENS / format.pageSize)) + 1;
   // A row of a decode is cut into all its parts, one of a prefill into none; only a batch of decodes can use all parts.
-  const partRows = { reserved: Math.min(maxRows, MAX_SPLIT_ROWS), used: Math.min(numSequences, MAX_SPLIT_ROWS) };
+  const reserved = Math.min(maxRows, MAX_SPLIT_ROWS);
+  const partRows = { reserved, used: Math.min(numSequences + numDrafts, MAX_SPLIT_ROWS) };
   const partBytes = shape.numKvHeads * UNIT_BYTES + numHeads * stateBytes(shape.headDim);
   const fixed =
     MODULE_BYTES +

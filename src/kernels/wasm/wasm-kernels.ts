@@ -70,7 +70,7 @@ const FEW_ROWS = 8;
  */
 function stripsAtOnce(numStrips: number, numRows: number, numThreads: number): number {
   if (numRows <= FEW_ROWS) return Math.ceil(numStrips / numThreads);
-  return Math.max(1, Math.min(16, Math.floor(numStrips / (4 * numThreads))));
+  return Math.max(1, Math.min(16, Math.floor(numStrips / (8 * numThreads))));
 }
 
 /**

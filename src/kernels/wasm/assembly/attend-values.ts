@@ -16,7 +16,6 @@ import {
 } from './simd';
 import {
   addRest,
-  decodeF16,
   decodeMeta,
 } from './tile-codes';
 import {
@@ -41,7 +40,6 @@ import {
   STATE_VALUES,
   stateBytes,
   sums,
-  tileV,
   tokenScale,
   tokenZero,
 } from './tile-scratch';
@@ -94,40 +92,6 @@ function raiseMaximum(row: usize, count: i32, state: usize, s: usize): f32 {
 function addToSum(state: usize, s: usize, sum: v128): void {
   const correction = load<f32>(s + QUERY_CORRECTION);
   store<f32>(state + STATE_SUM, load<f32>(state + STATE_SUM) * correction + sumLanes(sum));
-}
-
-/** values = values * correction + sum_t p[t] v[t], over the tokens that the query sees, for an f16 tile [numTokens, d]. */
-export function accumulateF16Page(v: usize, d: i32, numTokens: i32, numQueries: i32): void {
-  decodeF16(v, numTokens * d, tileV);
-  const stride = numTokensStride(numTokens);
-  const bytes = <usize>d << 2;
-  for (let i = 0; i < numQueries; i++) {
-    const s = scalars + <usize>i * QUERY_BYTES;
-    const weights = scores + (<usize>(i * stride) << 2);
-    const count = load<i32>(s + QUERY_COUNT);
-    const correction = v128.load32_splat(s + QUERY_CORRECTION);
-    const values = part + <usize>i * stateBytes(d) + STATE_VALUES;
-    for (let c: usize = 0; c < bytes; c += 64) {
-      const columns = tileV + c;
-      let a0 = f32x4.mul(v128.load(values + c), correction);
-      let a1 = f32x4.mul(v128.load(values + c, 16), correction);
-      let a2 = f32x4.mul(v128.load(values + c, 32), correction);
-      let a3 = f32x4.mul(v128.load(values + c, 48), correction);
-      let r = columns;
-      for (let t: usize = 0; t < <usize>count; t++) {
-        const p = v128.load32_splat(weights + (t << 2));
-        a0 = madd(p, v128.load(r), a0);
-        a1 = madd(p, v128.load(r, 16), a1);
-        a2 = madd(p, v128.load(r, 32), a2);
-        a3 = madd(p, v128.load(r, 48), a3);
-        r += bytes;
-      }
-      v128.store(values + c, a1, 16);
-      v128.store(values + c, a0);
-      v128.store(values + c, a3, 48);
-      v128.store(values + c, a2, 32);
-    }
-  }
 }
 
 /**

@@ -1,5 +1,6 @@
+import { accumulateF16Page } from './attend-f16-values';
 import { scoreF16Page, scoreSealedPage } from './attend-scores';
-import { accumulateF16Page, accumulateSealedPage, softmaxF16Page } from './attend-values';
+import { accumulateSealedPage, softmaxF16Page } from './attend-values';
 import {
   ATTN_HEAD_DIM,
   ATTN_NUM_HEADS,
@@ -34,7 +35,7 @@ import {
   UNIT_SEGMENT,
 } from './commands';
 import { quantizedRowBytes, quantizeRow } from './row-quantize';
-import { exp1NotAbove0, madd } from './simd';
+import { exp1NotAbove0, fill16, madd } from './simd';
 import { keyMeta, keyPlane0, keyPlane1, layerRecord, valueMeta, valuePlane0, valuePlane1 } from './tile-address';
 import { transformHead } from './transform-head';
 import {
@@ -191,7 +192,8 @@ function setCounts(numQueries: i32, count: i32): void {
 function clearStates(states: usize, numQueries: i32, d: i32): void {
   for (let i = 0; i < numQueries; i++) {
     const state = states + <usize>i * stateBytes(d);
-    memory.fill(state, 0, stateBytes(d));
+    // The engine's own fill and copy are calls.
+    fill16(state, i32x4.splat(0), stateBytes(d));
     store<f32>(state, EMPTY_MAXIMUM);
   }
 }
@@ -235,7 +237,8 @@ function storePartials(
     const index =
       load<i32>(segment, SEGMENT_FIRST_PART) + (firstRow + i / group) * numParts + load<i32>(unit, UNIT_PART);
     const target = partials + <usize>(index * numHeads + firstHead + (i % group)) * stateBytes(d);
-    memory.copy(target, total + <usize>i * stateBytes(d), stateBytes(d));
+    const state = total + <usize>i * stateBytes(d);
+    for (let c: usize = 0; c < stateBytes(d); c += 16) v128.store(target + c, v128.load(state + c));
   }
 }
 

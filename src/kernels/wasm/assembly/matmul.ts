@@ -39,7 +39,7 @@ export function matmulStrips(command: usize, begin: i32, end: i32, scratch: usiz
   }
 }
 
-/** One strip for all rows of x: several at a time, so that unpacked weights are used again. */
+/** One strip for all rows of x: several at a time, so that unpacked weights are used again, and as many each time. */
 function quantizedStrip(
   type: i32,
   w: usize,
@@ -55,12 +55,14 @@ function quantizedStrip(
 ): void {
   const stride = <usize>quantizedRowBytes(numCols);
   const outStride = <usize>numOut << 2;
-  for (let first = 0; first < numRows; first += ROWS_AT_ONCE) {
-    const count = min(ROWS_AT_ONCE, numRows - first);
+  const numPasses = (numRows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+  const rowsAtOnce = (numRows + numPasses - 1) / numPasses;
+  for (let first = 0; first < numRows; first += rowsAtOnce) {
+    const count = min(rowsAtOnce, numRows - first);
     multiplyRows(type, w, x + <usize>first * stride, stride, numCols, count, sums);
     writeStrip(sums, count, out + <usize>first * outStride, numOut, valid, accumulate, bias);
   }
 }
 
 /** Rows of x that share unpacked weights: their codes fit the level-1 cache at usual widths. */
-const ROWS_AT_ONCE = 16;
+const ROWS_AT_ONCE = 24;

@@ -65,7 +65,14 @@ export function storeKeysValues(command: usize, begin: i32, end: i32, scratch: u
 /** Pairs (i, i + ropeDim / 2) turned by their angle (RoPE, arXiv 2104.09864). */
 function applyRope(x: usize, cosines: usize, sines: usize, ropeDim: i32): void {
   const half = <usize>ropeDim << 1;
-  for (let i: usize = 0; i < half; i += 4) {
+  let i: usize = 0;
+  for (; i + 16 <= half; i += 16) {
+    const a = v128.load(x + i), b = v128.load(x + i + half);
+    const c = v128.load(cosines + i), s = v128.load(sines + i);
+    v128.store(x + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)));
+    v128.store(x + i + half, f32x4.add(f32x4.mul(a, s), f32x4.mul(b, c)));
+  }
+  for (; i < half; i += 4) {
     const a = load<f32>(x + i);
     const b = load<f32>(x + i + half);
     const c = load<f32>(cosines + i);

@@ -1,14 +1,24 @@
 import { PAIR_BYTES } from './row-dots';
-import { f16ToF32, loadF16x4 } from './simd';
+import { f16ToF32 } from './simd';
 import { QUERY_EXACT_SUM, QUERY_ZERO } from './tile-scratch';
 
-/** Decodes `count` halves (a multiple of 4). */
+/** Decodes `count` halves (a multiple of 16). */
 export function decodeF16(halves: usize, count: i32, out: usize): void {
-  for (let i: usize = 0; i < <usize>count; i += 4) v128.store(out + (i << 2), loadF16x4(halves + (i << 1)));
+  const end = halves + (<usize>count << 1);
+  let target = out;
+  for (let h = halves; h < end; h += 32) {
+    const a = f16ToF32(v128.load_ext<i16>(h)), b = f16ToF32(v128.load_ext<i16>(h, 8));
+    const c = f16ToF32(v128.load_ext<i16>(h, 16)), d = f16ToF32(v128.load_ext<i16>(h, 24));
+    v128.store(target, b, 16);
+    v128.store(target, a);
+    v128.store(target, d, 48);
+    v128.store(target, c, 32);
+    target += 64;
+  }
 }
 
 /**
- * Decodes f16 rows of d channels in blocks of 8 rows: for 4 channels at a time: for r in 0..3: those of row r, those of row r + 4. Rows
+ * Decodes f16 rows of d channels (a multiple of 16) in blocks of 8 rows: for 4 channels at a time: for r in 0..3: those of row r, those of row r + 4. Rows
  * beyond the last are copies of it.
  */
 export function decodeF16Pairs(halves: usize, numRows: i32, d: i32, out: usize): void {
@@ -20,12 +30,21 @@ export function decodeF16Pairs(halves: usize, numRows: i32, d: i32, out: usize):
       let b = halves + <usize>min(block + pair + 4, numRows - 1) * rowBytes;
       const end = a + rowBytes;
       let into = target;
-      for (; a < end; a += 8) {
-        const left = f16ToF32(v128.load_ext<i16>(a)), right = f16ToF32(v128.load_ext<i16>(b));
-        v128.store(into, right, 16);
-        v128.store(into, left);
-        b += 8;
-        into += 4 * PAIR_BYTES;
+      for (; a < end; a += 32) {
+        const a0 = f16ToF32(v128.load_ext<i16>(a)), b0 = f16ToF32(v128.load_ext<i16>(b));
+        const a1 = f16ToF32(v128.load_ext<i16>(a, 8)), b1 = f16ToF32(v128.load_ext<i16>(b, 8));
+        const a2 = f16ToF32(v128.load_ext<i16>(a, 16)), b2 = f16ToF32(v128.load_ext<i16>(b, 16));
+        const a3 = f16ToF32(v128.load_ext<i16>(a, 24)), b3 = f16ToF32(v128.load_ext<i16>(b, 24));
+        v128.store(into, b0, 16);
+        v128.store(into, a0);
+        v128.store(into, b1, 144);
+        v128.store(into, a1, 128);
+        v128.store(into, b2, 272);
+        v128.store(into, a2, 256);
+        v128.store(into, b3, 400);
+        v128.store(into, a3, 384);
+        b += 32;
+        into += 16 * PAIR_BYTES;
       }
       target += PAIR_BYTES;
     }
