@@ -28,33 +28,40 @@ export class Acceptance {
   }
 }
 
-const DECAY = 0.95;
-/** Lengths at which kinds of matches begin, and shares of them that are right in text that is not copied. */
-const MATCHES = [
+/** A kind of guesses: matches from some length on. */
+interface Kind {
+  readonly from: number;
+  /** Share of them that is right before anything was seen. */
+  readonly expected: number;
+}
+
+/**
+ * Short matches are chance in prose (a tenth of those of two tokens is right) and a copy that begins in a text of copies; what shares are right
+ * differs by text, so that each length is counted by itself. From some tokens on it is a copy, whose next token is right as often whatever its length.
+ */
+const MATCHES: readonly Kind[] = [
   { from: 2, expected: 0.2 },
-  { from: 3, expected: 0.4 },
-  { from: 4, expected: 0.5 },
-  { from: 5, expected: 0.6 },
-  { from: 6, expected: 0.7 },
-  { from: 8, expected: 0.8 },
-  { from: 12, expected: 0.88 },
-  { from: 24, expected: 0.93 },
+  { from: 3, expected: 0.45 },
+  { from: 4, expected: 0.7 },
 ];
-const RESUMED = [
-  { from: 0, expected: 0.3 },
+const COPY: Kind = { from: 6, expected: 0.9 };
+/** Places where a copy may go on after a difference: without an equal token, with one, and then as any copy. */
+const RESUMED: readonly Kind[] = [
+  { from: 0, expected: 0.1 },
   { from: 1, expected: 0.5 },
-  { from: 2, expected: 0.7 },
-  { from: 4, expected: 0.85 },
 ];
-const EXPECTED_WEIGHT = 6;
+const RESUMED_COPY_FROM = 2;
+const EXPECTED_WEIGHT = 4;
+const DECAY = 0.96;
 
 /**
  * Chances of what prompt lookup guesses, by the length of the match. A guess and its outcome cost nothing there, so they are counted
  * whether it was computed or not.
  */
 export class MatchAcceptance {
-  readonly #matches = MATCHES.map(({ expected }) => new Acceptance(expected, EXPECTED_WEIGHT, DECAY));
-  readonly #resumed = RESUMED.map(({ expected }) => new Acceptance(expected, EXPECTED_WEIGHT, DECAY));
+  readonly #matches = MATCHES.map(newAcceptance);
+  readonly #resumed = RESUMED.map(newAcceptance);
+  readonly #copy = newAcceptance(COPY);
 
   learn(evidence: Evidence, isRight: boolean): void {
     this.#kind(evidence).learn(isRight);
@@ -66,8 +73,13 @@ export class MatchAcceptance {
   }
 
   #kind({ numMatched, isResumed }: Evidence): Acceptance {
+    if (numMatched >= (isResumed ? RESUMED_COPY_FROM : COPY.from)) return this.#copy;
     const kinds = isResumed ? RESUMED : MATCHES;
     const index = kinds.findLastIndex(({ from }) => numMatched >= from);
     return (isResumed ? this.#resumed : this.#matches)[Math.max(index, 0)];
   }
+}
+
+function newAcceptance({ expected }: Kind): Acceptance {
+  return new Acceptance(expected, EXPECTED_WEIGHT, DECAY);
 }

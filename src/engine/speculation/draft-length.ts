@@ -41,7 +41,7 @@ export function chooseDraftLength(
 }
 
 /** Tokens that may be lost at first, and at most what gains are worth later. */
-const FIRST_CREDIT = 1;
+const FIRST_CREDIT = 0.75;
 const MOST_CREDIT = 8;
 const LEAST_CREDIT = -1;
 /** Share of all tokens that may be lost. */

@@ -20,11 +20,11 @@ const MAX_PLACES = 24;
 /** Longer matches are all the same. */
 const MAX_MATCH = 48;
 /** A match of so many tokens is a copy: where a token differs, it goes on behind it. */
-const MIN_COPY = 6;
+const MIN_COPY = 5;
 /** Tokens after a difference during which the copied text is not given up. */
 const MAX_ASTRAY = 16;
 /** Where a copy goes on is looked for so many tokens around the place where it would be had a word been replaced. */
-const RESUME_WINDOW = 12;
+const RESUME_WINDOW = 6;
 
 /** A copy that broke off. */
 interface BrokenCopy {
