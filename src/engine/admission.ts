@@ -58,6 +58,8 @@ export class Admission {
       const run = byId.get(id) as EngineRun;
       const found = this.#find(run.sequence);
       if (isHeldBack(run.sequence, found.numTokens, prefills)) continue;
+      // What it begins with goes last where others of its tenant have to.
+      if (found.kind === 'tree') this.#memory.tree.touch(found.match.nodes);
       if (!this.#hasRoom(run, found, running)) return undefined;
       waiting.splice(waiting.indexOf(run), 1);
       running.set(id, run);
@@ -109,7 +111,8 @@ export class Admission {
         return kv.withChain(sequence.chain);
       }
     }
-    const match = found.kind === 'tree' ? found.match : this.#memory.match(sequence.chain, mostCachedTokens(sequence));
+    // Once more, as keeping a quota may have let pages of it go.
+    const match = this.#memory.match(sequence.chain, mostCachedTokens(sequence));
     const kv = this.#memory.startSequence(sequence.cache, sequence.chain, match, this.#supply.makeRoom);
     if (conversation !== undefined) this.#conversations.release(conversation);
     return kv;
