@@ -7,7 +7,7 @@ import { Transformer } from '../model/transformer.ts';
 import { loadWeights } from '../model/weights.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
-import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
+import { arithmeticOf, cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
 import type { SessionFiles } from './session-files.ts';
 import type { SessionModel } from './session-identity.ts';
 import { Speculation } from './speculation/speculation.ts';
@@ -136,7 +136,7 @@ async function start(
     const weights = await loadWeights(kernels, model, {
       onProgress: (loadedBytes, totalBytes) => onProgress?.({ loadedBytes, totalBytes }),
     });
-    const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
+    const identity = await engineIdentity(model, arithmeticOf(kernels.description));
     const root = await cacheIdentity(identity, config.format);
     const store = options.swap && platform.createPageStore(options.swap);
     const memory = new KvMemory(kernels, { numBytes: arenaBytes, root, store });
