@@ -149,7 +149,8 @@ export class Admission {
         return kv.withChain(sequence.chain);
       }
     }
-    const match = found.kind === 'tree' ? found.match : this.#memory.match(sequence.chain, mostCachedTokens(sequence));
+    // Once more, as keeping a quota may have let pages of it go.
+    const match = this.#memory.match(sequence.chain, mostCachedTokens(sequence));
     const kv = this.#memory.startSequence(sequence.cache, sequence.chain, match, this.#supply.makeRoom);
     if (conversation !== undefined) this.#conversations.release(conversation);
     return kv;

@@ -1,5 +1,6 @@
 import { rootKey, type PrefixKey } from '../cache/prefix-key.ts';
 import type { KvShape } from '../cache/page-layout.ts';
+import type { BackendDescription } from '../kernels/kernels.ts';
 import { modelFingerprint } from '../model/fingerprint.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import type { KvFormat, TileFormat } from '../quant/kv-format.ts';
@@ -14,8 +15,16 @@ export interface EngineIdentity {
   readonly tokenizer: string;
   readonly shape: KvShape;
   readonly ropeFrequencies: readonly number[];
-  /** What computes, as far as its roundings differ from those of others: `wasm relaxed SIMD`. */
+  /** What computes, as far as its roundings differ from those of others: `wasm relaxed SIMD`; see `arithmeticOf`. */
   readonly arithmetic: string;
+}
+
+/**
+ * What a backend's roundings depend on. Which of two builds is faster is timed at every start, so that it must not matter: whether bytes are multiplied
+ * in fours or in pairs, and in how wide vectors, changes no bit.
+ */
+export function arithmeticOf({ name, isa }: Pick<BackendDescription, 'name' | 'isa'>): string {
+  return `${name} ${isa.replace(/ in pairs|, 256 bits/g, '')}`;
 }
 
 /** @param arithmetic see `EngineIdentity` */

@@ -5,7 +5,7 @@ import type { Kernels } from '../kernels/kernels.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
-import { cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
+import { arithmeticOf, cacheIdentity, engineIdentity, type EngineIdentity } from './cache-identity.ts';
 import { StepCosts } from './speculation/step-costs.ts';
 import type { SessionFiles } from './session-files.ts';
 import type { SessionModel } from './session-identity.ts';
@@ -133,7 +133,7 @@ async function start(
   const kernels = await starting;
   const loaded = await loadOnto(kernels, model, progressOf(options, 0, model, options.draft));
   try {
-    const identity = await engineIdentity(model, `${kernels.description.name} ${kernels.description.isa}`);
+    const identity = await engineIdentity(model, arithmeticOf(kernels.description));
     const root = await cacheIdentity(identity, plan.demand.format);
     const memory = new KvMemory(kernels, { numBytes: arenaBytes, root });
     return { ...loaded, memory, tokenizer, plan, identity };

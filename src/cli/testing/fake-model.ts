@@ -174,9 +174,14 @@ function fakeGeneration(
 ): Generation {
   const { promise, resolve, reject } = Promise.withResolvers<GenerateResult>();
   async function* chunks(): AsyncGenerator<TextChunk> {
+    let completionTokens = 0;
     try {
-      for await (const text of isEmpty ? [] : answer(prompt, signal)) yield { text, tokenIds: [] };
-      resolve({ ...RESULT, promptTokens: prompt.length, finishReason: signal.aborted ? 'aborted' : finishReason });
+      for await (const text of isEmpty ? [] : answer(prompt, signal)) {
+        completionTokens++;
+        yield { text, tokenIds: [] };
+      }
+      const reason = signal.aborted ? 'aborted' : finishReason;
+      resolve({ ...RESULT, promptTokens: prompt.length, completionTokens, finishReason: reason });
     } catch (error) {
       reject(error);
       throw error;
