@@ -1,10 +1,12 @@
 import { isExact, runExactness, type CellResult, type ConditionResult } from '../eval/exactness.ts';
 import { evalSetup, prepareModel } from '../eval/setup-node.ts';
-import type { BenchSession } from './bench-session.ts';
+import { measureInSession, type BenchSession } from './bench-session.ts';
 import { headingLine, rowLine, type Column } from './bench-table.ts';
+import type { CliContext } from './cli-context.ts';
 import type { ExactOptions } from './cli-options.ts';
 import { EVAL_DEFAULTS } from './eval-flags.ts';
 import { evalHeader, type EvalHeader } from './eval-header.ts';
+import { EXIT } from './exit-code.ts';
 import { formatCount } from './format.ts';
 import { definedOnly } from './load-model.ts';
 
@@ -37,8 +39,28 @@ const ACTIVATIONS = 'int8';
 const CONDITION_WIDTH = 42;
 const CELL_WIDTH = 15;
 
-/** The matrix of exactness. @throws KvantError; the session's reason where it is ended */
-export async function evalExact(options: ExactOptions, session: BenchSession): Promise<ExactReport> {
+/**
+ * Prints the matrix of exactness.
+ *
+ * @param run computes it
+ * @returns the exit code: a failure if any cell is not exact
+ * @throws KvantError
+ */
+export async function evalExactCommand(
+  options: ExactOptions,
+  context: CliContext,
+  run: typeof runExactness = runExactness,
+): Promise<number> {
+  let isAllExact = true;
+  const exitCode = await measureInSession(options.json === true, context, async (session) => {
+    const report = await evalExact(options, session, run);
+    isAllExact = report.exact;
+    return report;
+  });
+  return isAllExact ? exitCode : EXIT.failure;
+}
+
+async function evalExact(options: ExactOptions, session: BenchSession, run: typeof runExactness): Promise<ExactReport> {
   const { model, calibration, threads, backend, tokens = EVAL_DEFAULTS.exactTokens } = options;
   const kvFormats = [...new Set(options.kv ?? EVAL_DEFAULTS.exactKv)];
   const setup = evalSetup(definedOnly({ model, calibration, threads, backend }), ACTIVATIONS, session.signal);
@@ -46,7 +68,7 @@ export async function evalExact(options: ExactOptions, session: BenchSession): P
   const columns = matrixColumns(kvFormats);
   const conditions: ConditionResult[] = [];
   let header: EvalHeader | undefined;
-  await runExactness({ kvFormats, numTokens: tokens }, tokenizer, setup, {
+  await run({ kvFormats, numTokens: tokens }, tokenizer, setup, {
     onProgress: (describe) => session.progress(describe),
     async onLoaded(info) {
       header = evalHeader(info, setup, 'built-in text');

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { MAX_EXACT_TOKENS, MIN_EXACT_TOKENS } from '../eval/exactness/prompt-length.ts';
 import { NEEDLE_VARIANTS } from '../eval/needle-task.ts';
-import { chatSendOptionShape, loadOptionShape } from '../engine/options.ts';
+import { chatSendOptionShape, kvFormatName, loadOptionShape } from '../engine/options.ts';
 import { listOf } from './bench-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag } from './flags.ts';
 
@@ -135,6 +135,7 @@ export const EXACT_FLAGS = {
   ...{ model, calibration, threads, backend, json: COMMON_FLAGS.json },
   kv: {
     ...COMMON_FLAGS.kv,
+    schema: listOf(kvFormatName),
     description: `formats of the KV cache, between commas: a column each (default: ${EVAL_DEFAULTS.exactKv.join(',')})`,
   },
   tokens: {

@@ -196,14 +196,8 @@ function addEval(program: Command, context: CliContext, exit: (code: number) => 
   add('exact', 'whether conditions change a bit of the answers', EXACT_FLAGS, EXACT_EXAMPLES).action(
     async (_values, command: Command) => {
       const options = parseFlags(EXACT_FLAGS, givenFlags(command));
-      const { evalExact } = await import('./eval-exact.ts');
-      let isExact = true;
-      const exitCode = await inSession(options, context, async (session) => {
-        const report = await evalExact(options, session);
-        isExact = report.exact;
-        return report;
-      });
-      exit(isExact ? exitCode : EXIT.failure);
+      const { evalExactCommand } = await import('./eval-exact.ts');
+      exit(await evalExactCommand(options, context));
     },
   );
 }
