@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { BENCH_FLAGS } from './bench-flags.ts';
-import type { KLD_FLAGS, NEEDLE_FLAGS, PPL_FLAGS } from './eval-flags.ts';
+import type { EXACT_FLAGS, KLD_FLAGS, NEEDLE_FLAGS, PPL_FLAGS } from './eval-flags.ts';
 import { CONTEXT_FLAGS, GENERATE_FLAGS, MODEL_FLAGS, SAMPLING_FLAGS, type Flag } from './flags.ts';
 import type { PLAN_FLAGS } from './plan-flags.ts';
 
@@ -18,6 +18,7 @@ export type BenchOptions = OptionsOf<typeof BENCH_FLAGS>;
 export type KldOptions = OptionsOf<typeof KLD_FLAGS>;
 export type PplOptions = OptionsOf<typeof PPL_FLAGS>;
 export type NeedleOptions = OptionsOf<typeof NEEDLE_FLAGS>;
+export type ExactOptions = OptionsOf<typeof EXACT_FLAGS>;
 /** Of `plan`. */
 export type PlanCliOptions = OptionsOf<typeof PLAN_FLAGS>;
 

@@ -164,11 +164,22 @@ describe('kvant eval needle', () => {
   });
 });
 
+describe('kvant eval exact', () => {
+  it('ends at Ctrl-C with the exit code of the signal', async () => {
+    const context = new FakeContext();
+    const ended = runProgram(['eval', 'exact', '--kv', 'q4', '--tokens', '160', ...MODEL], context);
+    await once(context.stdout, 'data');
+    context.interrupt();
+    assert.equal(await ended, 130);
+    assert.doesNotMatch(context.texts.stdout, /all .* cells/);
+  });
+});
+
 describe('kvant eval', () => {
   it('explains itself', async () => {
     const run = await runCli(['eval', '--help']);
-    assert.match(run.stdout, /kld .*ppl .*needle /s);
-    for (const what of ['kld', 'ppl', 'needle']) {
+    assert.match(run.stdout, /kld .*ppl .*needle .*exact /s);
+    for (const what of ['kld', 'ppl', 'needle', 'exact']) {
       const { stdout, exitCode } = await runCli(['eval', 'help', what]);
       assert.equal(exitCode, 0);
       assert.match(stdout, new RegExp(`^Usage: kvant eval ${what} .*Examples:\n  kvant eval ${what}`, 's'));
@@ -193,6 +204,10 @@ describe('kvant eval', () => {
       [['needle', '--variants', 'single,haystack'], /^kvant: --variants haystack: must be one of single, multi-key/],
       [['needle', '--ctx', '64'], /^kvant: a context of 16 tokens has no room for 1 needles/],
       [['needle', '--depths', '0'], /^kvant: --depths 0: must be a whole number from 1 to 100/],
+      [['exact', '--kv', 'f16,auto'], /^kvant: --kv auto: must be f16, q8/],
+      [['exact', '--tokens', '100'], /^kvant: --tokens 100: must be a whole number from 160 to 100000/],
+      [['exact', '--tokens', '9000'], /^kvant: --tokens must be at most 8,128, so that the model's context holds/],
+      [['exact', '--activations', 'int8'], /^kvant: unknown option '--activations'/],
       [['speed'], /^kvant: unknown command 'speed'/],
     ];
     for (const [args, message] of cases) {

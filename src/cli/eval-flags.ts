@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { MAX_EXACT_TOKENS, MIN_EXACT_TOKENS } from '../eval/exactness/prompt-length.ts';
 import { NEEDLE_VARIANTS } from '../eval/needle-task.ts';
-import { chatSendOptionShape, loadOptionShape } from '../engine/options.ts';
+import { chatSendOptionShape, kvFormatName, loadOptionShape } from '../engine/options.ts';
 import { listOf } from './bench-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag } from './flags.ts';
 
@@ -14,6 +15,8 @@ export const EVAL_DEFAULTS = {
   depths: 5,
   trials: 2,
   seed: 1,
+  exactKv: ['f16', 'q8', 'q4', 'k3v2'],
+  exactTokens: 250,
 } as const;
 
 /** Below this, nothing that is measured has much before it. */
@@ -127,13 +130,30 @@ export const NEEDLE_FLAGS = {
   svg: { ...KLD_FLAGS.svg, description: 'draw a heat map, length against depth' },
 } satisfies Record<string, Flag>;
 
+/** Of `eval exact`. */
+export const EXACT_FLAGS = {
+  ...{ model, calibration, threads, backend, json: COMMON_FLAGS.json },
+  kv: {
+    ...COMMON_FLAGS.kv,
+    schema: listOf(kvFormatName),
+    description: `formats of the KV cache, between commas: a column each (default: ${EVAL_DEFAULTS.exactKv.join(',')})`,
+  },
+  tokens: {
+    usage: '--tokens <number>',
+    kind: 'number',
+    schema: wholeNumber(MIN_EXACT_TOKENS, MAX_EXACT_TOKENS),
+    description: `tokens of the prompt (default: ${EVAL_DEFAULTS.exactTokens})`,
+  },
+} satisfies Record<string, Flag>;
+
 export const EVAL_EXAMPLES = `
 Examples:
   kvant eval kld --text book.txt --kv q8,q4,k8v4 --svg loss.svg
   kvant eval ppl --text book.txt --ctx 4096 --windows 2
   kvant eval needle --kv f16,q4 --ctx 4096
+  kvant eval exact
 
-kvant eval help kld, ppl or needle tells the options of each.`;
+kvant eval help kld, ppl, needle or exact tells the options of each.`;
 
 export const KLD_EXAMPLES = `
 KL divergence of each format's cache to the f16 cache of the same model, on the running cache: every token attends to
@@ -163,3 +183,14 @@ Examples:
   kvant eval needle
   kvant eval needle --text book.txt --ctx 8192 --kv f16,q4 --trials 5
   kvant eval needle --variants multi-key --depths 9 --svg needle.svg      (needs npm i @observablehq/plot linkedom)`;
+
+export const EXACT_EXAMPLES = `
+The matrix of exactness. A prompt gives the same logits and the same tokens to the last bit, greedy and sampled, whatever happens around it: in
+batches, in chunks, on several threads, with cached prefixes, preempted and swapped, forked, rolled back, beside other formats. Each row is
+such a condition, each column a format, and each cell compares raw bits with the prompt run alone: === with the number of compared rows of logits and of
+generated tokens, or the first position that differs. The exit code is 1 if any cell is not ===.
+
+Examples:
+  kvant eval exact
+  kvant eval exact --kv f16,q4 --tokens 500 --threads 4
+  kvant eval exact --model model.gguf --json > exact.json`;

@@ -25,6 +25,8 @@ import {
 } from './cli-options.ts';
 import {
   EVAL_EXAMPLES,
+  EXACT_EXAMPLES,
+  EXACT_FLAGS,
   KLD_EXAMPLES,
   KLD_FLAGS,
   NEEDLE_EXAMPLES,
@@ -209,6 +211,13 @@ function addEval(program: Command, context: CliContext, exit: (code: number) => 
       const options = parseFlags(NEEDLE_FLAGS, givenFlags(command));
       const { evalNeedle } = await import('./eval-needle.ts');
       exit(await inSession(options, context, (session) => evalNeedle(options, session)));
+    },
+  );
+  add('exact', 'whether conditions change a bit of the answers', EXACT_FLAGS, EXACT_EXAMPLES).action(
+    async (_values, command: Command) => {
+      const options = parseFlags(EXACT_FLAGS, givenFlags(command));
+      const { evalExactCommand } = await import('./eval-exact.ts');
+      exit(await evalExactCommand(options, context));
     },
   );
 }

@@ -1,4 +1,5 @@
 import type { ModelInfo } from '../engine/types.ts';
+import { KvantError } from '../errors.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import type { EvalSetup } from './eval-engine.ts';
 import { Baselines } from './exactness/baselines.ts';
@@ -33,9 +34,6 @@ export interface ExactnessEvents {
   readonly onResult: (result: ConditionResult) => Promise<void>;
 }
 
-/** Fewest tokens of a prompt: it has two full pages, and is under way for long enough to be preempted. */
-export const MIN_EXACT_TOKENS = 160;
-
 /**
  * Compares, bit by bit, what a prompt gives in many conditions with what it gives alone: raw logits and generated tokens.
  *
@@ -50,6 +48,7 @@ export async function runExactness(
 ): Promise<void> {
   const { kvFormats, numTokens, conditions = EXACTNESS_CONDITIONS } = options;
   const text = new ExactText(tokenizer, numTokens);
+  await checkContext(text, setup);
   const load = { ...setup.load, ctx: text.ctx };
   const columns = kvFormats.map((kv) => ({ kv, baselines: new Baselines(kv, text, { ...setup, load }) }));
   try {
@@ -74,6 +73,17 @@ export async function runExactness(
   } finally {
     for (const { baselines } of columns) await baselines.close();
   }
+}
+
+/** @throws KvantError INVALID_OPTION if the model's context does not hold the prompt and what comes after it */
+async function checkContext(text: ExactText, { load, openModel }: EvalSetup): Promise<void> {
+  const { hyperparameters, file } = await openModel(load.modelPath);
+  await file.close();
+  const { contextLength } = hyperparameters;
+  if (text.ctx <= contextLength) return;
+  const most = (contextLength - (text.ctx - text.length)).toLocaleString('en-US');
+  const message = `option "tokens" must be at most ${most}, so that the model's context holds the prompt and its answers; got `;
+  throw new KvantError('INVALID_OPTION', `${message}${text.length.toLocaleString('en-US')}`);
 }
 
 /** The formats after one of them, around to those before it; one that it can be mixed with where it is alone. */

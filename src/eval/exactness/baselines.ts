@@ -5,7 +5,7 @@ import type { KernelsConfig } from '../../kernels/kernels.ts';
 import type { EvalSetup } from '../eval-engine.ts';
 import { bitsOf, type Expected } from './comparison.ts';
 import { ExactEngine } from './exact-engine.ts';
-import { GREEDY, type ExactText } from './exact-text.ts';
+import { GREEDY, SAMPLED, type ExactText } from './exact-text.ts';
 
 /** What is to be computed alone. */
 export interface BaselineRequest {
@@ -43,10 +43,11 @@ export class Baselines {
     return this.#config;
   }
 
-  /** Computes the text itself. */
+  /** Computes what is kept: the text, greedily and sampled. */
   async start(): Promise<ModelInfo> {
     const { info } = await this.#open();
     await this.#main();
+    for (const request of this.#textRequests()) await this.of(request);
     return info;
   }
 
@@ -67,11 +68,10 @@ export class Baselines {
     return { rowAt, tokenIds };
   }
 
-  /** Lets go of the engine, and of all but the text itself. It is loaded again when it is wanted. */
+  /** Lets go of the engine, and of all but the text's own. It is loaded again when it is wanted. */
   async rest(): Promise<void> {
-    const main = this.#main();
-    this.#computed.clear();
-    this.#computed.set(keyOf(this.#mainRequest()), main);
+    const kept = new Set(this.#textRequests().map(keyOf));
+    for (const key of this.#computed.keys()) if (!kept.has(key)) this.#computed.delete(key);
     await this.close();
   }
 
@@ -81,12 +81,17 @@ export class Baselines {
     await (await engine)?.close();
   }
 
-  #mainRequest(): BaselineRequest {
-    return { tokens: this.#text.tokens, sampling: GREEDY, maxTokens: this.#text.numGenerated };
+  /** The text greedily, of which every row is computed, and sampled. */
+  #textRequests(): readonly [BaselineRequest, BaselineRequest] {
+    const { tokens, numGenerated: maxTokens } = this.#text;
+    return [
+      { tokens, sampling: GREEDY, maxTokens },
+      { tokens, sampling: SAMPLED, maxTokens },
+    ];
   }
 
   #main(): Promise<Computed> {
-    return this.#compute(this.#mainRequest(), 0);
+    return this.#compute(this.#textRequests()[0], 0);
   }
 
   /** @param from first position whose row is wanted */

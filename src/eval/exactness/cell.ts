@@ -5,7 +5,7 @@ import type { GenerateResult } from '../../engine/types.ts';
 import { parseKvFormat, type KvFormat } from '../../quant/kv-format.ts';
 import type { EvalSetup } from '../eval-engine.ts';
 import type { Baselines } from './baselines.ts';
-import { Comparison, type Difference } from './comparison.ts';
+import { Comparison, type Difference, type Expected } from './comparison.ts';
 import { ExactEngine, type ExactEngineOptions } from './exact-engine.ts';
 import { GREEDY, type ExactText } from './exact-text.ts';
 
@@ -94,12 +94,21 @@ export class Cell {
     }
   }
 
+  /** Computes a run's baseline, for a run that has to start in time. */
+  prepare({
+    tokens = this.text.tokens,
+    sampling = GREEDY,
+    maxTokens = this.text.numGenerated,
+  }: CheckedRun): Promise<Expected> {
+    return this.#parts.baselines.of({ tokens, sampling, maxTokens });
+  }
+
   /** Runs a prompt and compares what comes with its baseline. */
   async check(engine: ExactEngine, run: CheckedRun): Promise<GenerateResult> {
     const { text } = this;
     const { name, rowsFrom, cachedTokens, events, ...request } = run;
     const { tokens = text.tokens, sampling = GREEDY, maxTokens = text.numGenerated, ...sharing } = request;
-    const expected = await this.#parts.baselines.of({ tokens, sampling, maxTokens });
+    const expected = await this.prepare(run);
     const logProbsAt = rowsFrom === undefined ? [] : text.positions(tokens.length, rowsFrom);
     const positions: number[] = [];
     const whole = { promptTokens: tokens, sampling, maxTokens, logProbsAt, ...sharing };

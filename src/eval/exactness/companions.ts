@@ -4,7 +4,7 @@ import { SAMPLED, type ExactText } from './exact-text.ts';
 
 const MAX_TOKENS = 40;
 /** Lengths of their prompts, in turn: they end in all places of a page. */
-const LENGTHS = [3, 90, 41, 130, 66, 17];
+const LENGTHS = [3, 90, 41, 66, 17, 5];
 
 /**
  * Keeps other requests under way while something runs: each of them is followed by the next, of another prompt, until that has ended.

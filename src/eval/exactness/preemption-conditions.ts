@@ -37,6 +37,8 @@ function preempted(name: string, swap: SwapPlace | undefined): Condition {
 
 /** Runs the text beside an older sequence until that needs its pages. @returns whether it did */
 async function checkPreempted(cell: Cell, engine: ExactEngine, run: (typeof TEXT_RUNS)[number]): Promise<boolean> {
+  // Or the older sequence would be far ahead when the text comes.
+  await cell.prepare(run);
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const tenant = `${run.name} ${attempt}`;
     const growing = growOld(cell, engine, attempt, tenant);
