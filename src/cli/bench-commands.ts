@@ -1,5 +1,13 @@
 import { KvantError } from '../errors.ts';
 import type { BENCH_FLAGS } from './bench-flags.ts';
+import {
+  FIRST_TOKEN_EXAMPLES,
+  FIRST_TOKEN_FLAGS,
+  LOOKUP_EXAMPLES,
+  LOOKUP_FLAGS,
+  PREEMPTION_EXAMPLES,
+  PREEMPTION_FLAGS,
+} from './bench-reuse-flags.ts';
 import type { BenchSession } from './bench-session.ts';
 import { RESIDENCY_EXAMPLES, RESIDENCY_FLAGS } from './bench-residency-flags.ts';
 import { USERS_EXAMPLES, USERS_FLAG_GROUPS, USERS_FLAGS } from './bench-users-flags.ts';
@@ -41,6 +49,39 @@ export const BENCH_COMMANDS: readonly BenchCommand[] = [
         return benchResidency(options, session);
       }),
   },
+  {
+    name: 'first-token',
+    description: 'how long a second question about a document waits for its answer',
+    flags: { 'Options:': FIRST_TOKEN_FLAGS },
+    examples: FIRST_TOKEN_EXAMPLES,
+    run: (given, context) =>
+      measure(FIRST_TOKEN_FLAGS, given, context, async (options, session) => {
+        const { benchFirstToken } = await import('./bench-first-token.ts');
+        return benchFirstToken(options, session, context);
+      }),
+  },
+  {
+    name: 'preemption',
+    description: 'how long a sequence takes to go on that has lost its pages',
+    flags: { 'Options:': PREEMPTION_FLAGS },
+    examples: PREEMPTION_EXAMPLES,
+    run: (given, context) =>
+      measure(PREEMPTION_FLAGS, given, context, async (options, session) => {
+        const { benchPreemption } = await import('./bench-preemption.ts');
+        return benchPreemption(options, session, context);
+      }),
+  },
+  {
+    name: 'lookup',
+    description: 'decoding with prompt lookup beside decoding without',
+    flags: { 'Options:': LOOKUP_FLAGS },
+    examples: LOOKUP_EXAMPLES,
+    run: (given, context) =>
+      measure(LOOKUP_FLAGS, given, context, async (options, session) => {
+        const { benchLookup } = await import('./bench-lookup.ts');
+        return benchLookup(options, session, context);
+      }),
+  },
 ];
 
 /** Flags before the measurement's name are those of `bench` or of the program: they would be dropped in silence. */
@@ -67,7 +108,17 @@ async function measure<Flags extends BenchFlags>(
     import('./machine.ts'),
   ]);
   return measureInSession(options.json === true, context, async (session) => {
-    const section = await run(options, session);
+    const section = await run(options, session).catch((error: unknown) => {
+      throw withoutContextFlag(error);
+    });
     return { node: process.version, machine: describeMachine(), ...section };
   });
+}
+
+/** The context follows from other flags here: an error about it must not name a flag that is none. */
+function withoutContextFlag(error: unknown): unknown {
+  const option = 'option "ctx"';
+  if (!(error instanceof KvantError) || !error.message.startsWith(option)) return error;
+  const message = `ask for fewer tokens: the context that they need${error.message.slice(option.length)}`;
+  return new KvantError(error.code, message, { cause: error });
 }

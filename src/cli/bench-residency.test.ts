@@ -20,7 +20,10 @@ test('bench residency counts more conversations and hits for fewer bits, the sam
   assert.deepEqual([run.stderr, run.stdout], ['', again.stdout]);
   const { model, settings, residency } = JSON.parse(run.stdout) as ResidencySection;
   assert.equal(model, 'kvant-tiny-llama-d64');
-  assert.deepEqual([settings.trace, settings.kv_memory_bytes, settings.left_out], ['30 chats of seed 5', 10_000_000, 0]);
+  assert.deepEqual(
+    [settings.trace, settings.kv_memory_bytes, settings.left_out],
+    ['30 chats of seed 5', 10_000_000, 0],
+  );
   assert.deepEqual(
     residency.map(({ kv }) => kv),
     ['f16', 'q8', 'q4'],

@@ -88,7 +88,10 @@ test('bench users refuses what it cannot measure', async () => {
     [['--users', '1,0'], /^kvant: --users 0: must be a whole number from 1 to 256/],
     [['--out', '0'], /^kvant: --out 0: must be a whole number of at least 1/],
     [['--shared', '-1'], /^kvant: --shared -1: must be a whole number of at least 0/],
-    [['--shared', '9000'], /^kvant: --ctx must be at most 8,192, the model's context; got 9,013/],
+    [
+      ['--shared', '9000'],
+      /^kvant: ask for fewer tokens: the context that they need must be at most 8,192, the model's context; got 9,013/,
+    ],
     [['--peer-batch', '64'], /^kvant: --peer-batch needs --against ENGINE/],
     [
       ['--against', 'node-llama-cpp', '--peer-kv', 'Q8_0', '--peer-flash', 'off'],

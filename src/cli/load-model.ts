@@ -8,12 +8,12 @@ import { ProgressLine } from './progress-line.ts';
 
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(
-  options: CliOptions & Pick<LoadOptions, 'maxSequences'>,
+  options: CliOptions & Pick<LoadOptions, 'maxSequences' | 'swap'>,
   context: CliContext,
   signal: AbortSignal,
 ): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel, maxSequences } =
+  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel, maxSequences, swap } =
     options;
   try {
     const loaded = await context.load({
@@ -29,6 +29,7 @@ export async function loadModel(
         checkKv,
         draftModel,
         maxSequences,
+        swap,
       }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
