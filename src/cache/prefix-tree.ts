@@ -53,9 +53,9 @@ export class PrefixTree {
   }
 
   /** Counts pages as used just now. */
-  touch(nodes: Iterable<PrefixNode>): void {
+  touch(pages: Iterable<Pick<ChainPage, 'key'>>): void {
     const now = this.tick();
-    for (const { key } of nodes) {
+    for (const { key } of pages) {
       const node = this.#nodes.get(key);
       if (node) node.lastUsed = now;
     }
@@ -85,15 +85,6 @@ export class PrefixTree {
     this.#pages.add(pages.page);
     this.#countUnits(node, 1);
     return node;
-  }
-
-  /** Units that would be free if every page went that nobody else owns. */
-  evictableUnits(tenant?: string): number {
-    let numUnits = 0;
-    for (const node of this.#nodes.values()) {
-      if (this.#isUnused(node) && (tenant === undefined || node.tenant === tenant)) numUnits += this.#unitsOf(node);
-    }
-    return numUnits;
   }
 
   /** Units of a tenant's pages in the tree, in use or not. */

@@ -368,6 +368,7 @@ export class Engine {
     this.#countEnd();
     const { request, tokens } = run.sequence;
     const kv = kvOf(run.sequence);
+    if (request.reusePrefix !== false) kv.touch(this.#parts.memory.tree);
     if (request.conversation === undefined) kv.release();
     else this.#conversations.keep(request.conversation, tokens, kv, this.#parts.memory.tree.tick());
   }

@@ -32,6 +32,11 @@ export class KvSequence {
     }
   }
 
+  /** Counts its pages in the tree as used just now, as they have been until it ended. */
+  touch(tree: PrefixTree): void {
+    tree.touch(Array.from({ length: this.#numPublished }, (_, index) => this.chain.page(index)));
+  }
+
   /** See `SequencePages.truncate`. */
   truncate(numTokens: number): number {
     const length = this.pages.truncate(numTokens);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { planReservation, planStep, type PlannedSegment, type RunningSequence, type StepLimits } from './scheduler.ts';
+import { planStep, type PlannedSegment, type RunningSequence, type StepLimits } from './scheduler.ts';
 
 const ALL: StepLimits = { maxRows: 1000, prefillChunk: 1000, maxPrefillRows: Infinity };
 
@@ -149,29 +149,3 @@ test('in 2,000 random cases no limit is broken, no sequence comes twice, and som
 function numRows(plan: readonly PlannedSegment[]): number {
   return plan.reduce((total, { numTokens, numDraft }) => total + numTokens + numDraft, 0);
 }
-
-test('a sequence starts when the pages that it may ever need are free', () => {
-  const need = { openPages: 1, sealedPages: 5 };
-  assert.deepEqual(planReservation(need, { freeOpenPages: 1, unreservedSealedPages: 5 }, []), []);
-  assert.equal(planReservation(need, { freeOpenPages: 0, unreservedSealedPages: 5 }, []), undefined);
-  assert.equal(planReservation(need, { freeOpenPages: 1, unreservedSealedPages: 4 }, []), undefined);
-});
-
-test('caches go in order, only as many as must', () => {
-  const caches = [
-    { id: 7, openPages: 1, sealedPages: 2 },
-    { id: 8, openPages: 1, sealedPages: 9 },
-    { id: 9, openPages: 1, sealedPages: 9 },
-  ];
-  const need = { openPages: 1, sealedPages: 5 };
-  assert.deepEqual(planReservation(need, { freeOpenPages: 0, unreservedSealedPages: 3 }, caches), [7]);
-  assert.deepEqual(planReservation(need, { freeOpenPages: 0, unreservedSealedPages: 2 }, caches), [7, 8]);
-  assert.equal(
-    planReservation({ openPages: 1, sealedPages: 50 }, { freeOpenPages: 1, unreservedSealedPages: 2 }, caches),
-    undefined,
-  );
-  assert.deepEqual(
-    planReservation({ openPages: 0, sealedPages: 0 }, { freeOpenPages: 0, unreservedSealedPages: 0 }, caches),
-    [],
-  );
-});
