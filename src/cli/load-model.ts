@@ -1,4 +1,4 @@
-import type { LoadOptions, Model } from '../engine/types.ts';
+import type { LoadOptions, Model, ModelInfo } from '../engine/types.ts';
 import type { CliContext } from './cli-context.ts';
 import type { CliOptions } from './cli-options.ts';
 import { DEFAULT_MAX_TOKENS } from './flags.ts';
@@ -38,15 +38,18 @@ export async function loadModel(
       },
     });
     line.clear();
-    const { kvFormat, kvReason, kvCheck } = loaded.info;
-    if (kvReason !== undefined && !options.json) context.stderr.write(`kvant: --kv auto is ${kvFormat}: ${kvReason}\n`);
-    if (kvCheck && !options.json) {
-      for (const text of kvCheckLines(kvCheck, kvFormat)) context.stderr.write(`kvant: ${text}\n`);
-    }
+    tellFormat(loaded.info, options, context);
     return loaded;
   } finally {
     line.clear();
   }
+}
+
+/** What `--kv auto` has chosen, and what `--check-kv` found. */
+function tellFormat({ kvFormat, kvReason, kvCheck }: ModelInfo, { json }: CliOptions, { stderr }: CliContext): void {
+  if (json) return;
+  if (kvReason !== undefined) stderr.write(`kvant: --kv auto is ${kvFormat}: ${kvReason}\n`);
+  for (const text of kvCheck ? kvCheckLines(kvCheck, kvFormat) : []) stderr.write(`kvant: ${text}\n`);
 }
 
 /** Options of an answer as the library takes them. */

@@ -13,6 +13,8 @@ export const MAX_SEQUENCES = 256;
 export const DEFAULT_SWAP_BYTES = 1_000_000_000;
 /** Prompt tokens of a step in which others decode: as many as two open pages hold. */
 export const DEFAULT_MAX_PREFILL_TOKENS = 128;
+/** Longer drafts are rarely right to the end; with the token before them they are as many rows as kernels share out among threads by pages. */
+export const MAX_DRAFT_TOKENS = 16;
 export const MAX_SEED = 0xffffffff;
 
 /** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */

@@ -5,6 +5,7 @@ import type { PrefixTree } from '../cache/prefix-tree.ts';
 import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
 import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
+import { MAX_DRAFT_TOKENS } from './defaults.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
 import type { FinishReason, GenerateResult, KvReport, SpeculationMode, SpeculationReport, TextChunk } from './types.ts';
 
@@ -16,9 +17,6 @@ export interface EngineRunParts {
   readonly loadMs: number;
   readonly drafts?: { readonly mode: SpeculationMode; readonly speculator: Speculator } | undefined;
 }
-
-/** Longer drafts are rarely right to the end, and hold up everybody else. */
-const MAX_DRAFT_TOKENS = 24;
 
 /** A request between its submission and its result: the sequence, the text that comes of it, and who hears of it. */
 export class EngineRun {
