@@ -37,8 +37,8 @@ export class SpeculationContender implements Contender<DecodeTask, DecodeRun> {
       const { tokenIds, timings, speculation } = await this.#model.generate(options).result;
       signal.throwIfAborted();
       answers.push(tokenIds);
-      numDrafted += speculation?.draftedTokens ?? 0;
-      numAccepted += speculation?.acceptedTokens ?? 0;
+      numDrafted += speculation?.drafted ?? 0;
+      numAccepted += speculation?.accepted ?? 0;
       if (timings.decodeTps === undefined) continue;
       numTokens += tokenIds.length - 1;
       decodeMs += ((tokenIds.length - 1) * MS_PER_SECOND) / timings.decodeTps;
