@@ -56,7 +56,7 @@ export const LOOKUP_FLAGS = {
 
 export const FIRST_TOKEN_EXAMPLES = `
 Asks a question about a document, and then others: "recompute" computes everything again, "prefix hit" finds the document
-in the cache.
+in the cache, "file" loads its pages from a session file first.
 
 Examples:
   kvant bench first-token

@@ -13,7 +13,7 @@ async function benchJson<Section>(...args: string[]): Promise<Section> {
   return JSON.parse(run.stdout) as Section;
 }
 
-test('bench first-token asks about a document again, computing it or finding it in the cache', async () => {
+test('bench first-token asks about a document again, computing it, finding it in the cache, or loading it from a file', async () => {
   const section = await benchJson<FirstTokenSection>('first-token', '--kv', 'f16,q4', '--document', '300');
   assert.deepEqual(section.settings, { runs: 2, document_tokens: 300 });
   const cells = section.first_token.map(({ kv, way, cached_tokens, ms_runs }) => [
@@ -25,8 +25,10 @@ test('bench first-token asks about a document again, computing it or finding it 
   assert.deepEqual(cells, [
     ['f16', 'recompute', 0, 2],
     ['f16', 'prefix hit', 256, 2],
+    ['f16', 'file', 256, 2],
     ['q4', 'recompute', 0, 2],
     ['q4', 'prefix hit', 260, 2],
+    ['q4', 'file', 260, 2],
   ]);
   for (const { prompt_tokens, ms, ms_median } of section.first_token) {
     assert.ok(prompt_tokens > 300 && ms > 0 && ms <= ms_median);

@@ -13,24 +13,12 @@ export async function loadModel(
   signal: AbortSignal,
 ): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
-  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel, maxSequences, swap } =
-    options;
+  const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel } = options;
+  const { maxSequences, swap } = options;
   try {
     const loaded = await context.load({
-      ...definedOnly({
-        model,
-        kv,
-        calibration,
-        ctx,
-        memory,
-        kvMemory,
-        threads,
-        backend,
-        checkKv,
-        draftModel,
-        maxSequences,
-        swap,
-      }),
+      ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel }),
+      ...definedOnly({ maxSequences, swap }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);
