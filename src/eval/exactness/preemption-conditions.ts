@@ -24,8 +24,8 @@ function preempted(name: string, swap: SwapPlace | undefined): Condition {
     async run(cell) {
       const { prefillChunk, kvMemory } = pressure(cell);
       await cell.withEngine({ maxSequences: 3, policy: 'priority', prefillChunk, kvMemory, swap }, async (engine) => {
-        for (const run of TEXT_RUNS) {
-          const isPreempted = await checkPreempted(cell, engine, run);
+        for (const [index, run] of TEXT_RUNS.entries()) {
+          const isPreempted = await checkPreempted(cell, engine, run, index);
           cell.require(isPreempted, `${run.name}: nothing was preempted`);
         }
         const what = `${engine.numRestored} pages came back from ${swap?.kind ?? 'nowhere'}`;
@@ -35,11 +35,21 @@ function preempted(name: string, swap: SwapPlace | undefined): Condition {
   };
 }
 
-/** Runs the text beside an older sequence until that needs its pages. @returns whether it did */
-async function checkPreempted(cell: Cell, engine: ExactEngine, run: (typeof TEXT_RUNS)[number]): Promise<boolean> {
+/**
+ * Runs the text beside an older sequence that needs its pages.
+ *
+ * @param first of the attempts: even ones preempt the text while it is a prompt, odd ones in its answer
+ * @returns whether it was preempted in one of them
+ */
+async function checkPreempted(
+  cell: Cell,
+  engine: ExactEngine,
+  run: (typeof TEXT_RUNS)[number],
+  first: number,
+): Promise<boolean> {
   // Or the older sequence would be far ahead when the text comes.
   await cell.prepare(run);
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  for (let attempt = first; attempt < first + MOST_ATTEMPTS; attempt++) {
     const tenant = `${run.name} ${attempt}`;
     const growing = growOld(cell, engine, attempt, tenant);
     await Promise.race([growing.isUnderWay, growing.ended]);
@@ -53,7 +63,7 @@ async function checkPreempted(cell: Cell, engine: ExactEngine, run: (typeof TEXT
   return false;
 }
 
-/** Starts the older sequence. Half of the attempts give it time, so that it needs pages while the text is still a prompt. */
+/** Starts the older sequence. Even attempts give it time, so that it needs pages while the text is still a prompt. */
 function growOld(cell: Cell, engine: ExactEngine, attempt: number, tenant: string) {
   const { promptLength } = pressure(cell);
   const headStart = attempt % 2 === 0 ? promptLength / 2 : 0;
@@ -77,12 +87,13 @@ function pushIn({ text, format }: Cell, engine: ExactEngine, attempt: number, te
 
 /**
  * Memory for the text and for an older sequence as it is admitted: with its prompt and a page more. The prompt is two tokens short of a
- * page, so that it needs a third page after as many tokens as a page has, and two. Chunks are so small that the text is still under way then.
+ * page, so that it needs a third page when it has generated as many tokens as a page has, and two. Chunks are such that the text is in the
+ * middle of its answer then, if it starts at the same time.
  */
 function pressure({ text, format, bytesOf }: Cell) {
   const promptLength = numTokensIn(format, 1) - 2;
-  const numSteps = format.pageSize + 4;
-  const prefillChunk = Math.max(1, Math.floor((text.length + text.numGenerated - promptLength) / numSteps));
+  const numSteps = format.pageSize + 2 - text.numGenerated / 2;
+  const prefillChunk = Math.max(1, Math.floor((text.length - promptLength) / numSteps));
   const kvMemory = bytesOf(text.length) + bytesOf(promptLength + format.pageSize);
   return { promptLength, prefillChunk, kvMemory };
 }
