@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createEngineRequest, type RequestEncoder } from './create-request.ts';
+import { createEngineRequest, encodePrefix, encodePrompt, type RequestEncoder } from './create-request.ts';
+import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { END_ID, LETTER_A_ID, loadTinyEngine } from './testing/tiny-engine.ts';
 
 const [A, B, C] = [LETTER_A_ID, LETTER_A_ID + 1, LETTER_A_ID + 2];
@@ -37,4 +38,18 @@ test('defaults are filled in, and the seed of the host counts', async () => {
     format: undefined,
     ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined },
   });
+});
+
+test('messages as a prefix end before the answer begins, so that a conversation can go on in any way', async () => {
+  const { tokenizer } = await loadTinyEngine();
+  const template =
+    '{% for message in messages %}{{ message.content }}{% endfor %}{% if add_generation_prompt %}z{% endif %}';
+  const chatTemplate = new ChatTemplate({ [TEMPLATE_KEY]: template }, tokenizer);
+  const encoder = { tokenizer, chatTemplate: () => chatTemplate };
+  const system = { role: 'system', content: 'cb' } as const;
+  const prefix = encodePrefix({ messages: [system] }, encoder);
+  assert.deepEqual(prefix, [C, B]);
+  const prompt = encodePrompt({ messages: [system, { role: 'user', content: 'a' }] }, encoder);
+  assert.deepEqual(prompt.slice(0, prefix.length), prefix);
+  assert.deepEqual(encodePrefix({ tokens: [A, B] }, encoder), [A, B]);
 });

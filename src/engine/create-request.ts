@@ -43,6 +43,15 @@ export async function createEngineRequest(
   };
 }
 
+/** What prompts begin with that begin with this one: messages without the start of an answer. @param prefix checked already */
+export function encodePrefix(
+  prefix: Pick<EngineGenerateOptions, 'prompt' | 'messages' | 'tokens'>,
+  encoder: PromptEncoder,
+): readonly number[] {
+  if (!prefix.messages) return encodePrompt(prefix, encoder);
+  return encoder.chatTemplate().encode(prefix.messages, { addGenerationPrompt: false });
+}
+
 /** @param prompt checked already */
 export function encodePrompt(
   { prompt, messages, tokens }: Pick<EngineGenerateOptions, 'prompt' | 'messages' | 'tokens'>,

@@ -1,6 +1,6 @@
 import { KvantError } from '../errors.ts';
 import type { LoadedEngine } from './load-engine.ts';
-import { createEngineRequest, encodePrompt } from './create-request.ts';
+import { createEngineRequest, encodePrefix, encodePrompt } from './create-request.ts';
 import { loadFromFolder, loadSession } from './load-session.ts';
 import {
   toPlainError,
@@ -60,7 +60,7 @@ export class EngineServer {
       case 'forkConversation':
         return engine.forkConversation(message.params.from, message.params.to) as undefined;
       case 'declarePublicPrefix':
-        return engine.declarePublicPrefix(encodePrompt(message.params, loaded)) as undefined;
+        return engine.declarePublicPrefix(encodePrefix(message.params, loaded)) as undefined;
       case 'encode':
         return encodePrompt(message.params, loaded);
       case 'saveSession':
