@@ -5,11 +5,12 @@ import { SAMPLING_DEFAULTS } from '../src/engine/options.ts';
 import { nodePlatform } from '../src/engine/platform-node.ts';
 import type { EngineRequest } from '../src/engine/request.ts';
 import type { Kernels } from '../src/kernels/kernels.ts';
+import { calibratedFormat } from '../src/kernels/testing/calibrated-format.ts';
 import { openModelFile } from '../src/model/model-file.ts';
 import { MemorySource } from '../src/model/testing/memory-source.ts';
 import type { KvShape } from '../src/cache/page-layout.ts';
 import type { KvFormat } from '../src/quant/kv-format.ts';
-import { normalStream, uniformStream } from './random-data.ts';
+import { uniformStream } from './random-data.ts';
 import { randomModel } from './support/random-model.ts';
 
 /**
@@ -207,29 +208,7 @@ for (const { backend, prompt } of BACKENDS) {
 }
 
 /** Layers of other bits, a matrix for each head, and errors that channels of K take. */
-const CALIBRATED = { kv: 'q4', adapt: calibrated } as const;
-
-function calibrated(format: KvFormat, { numLayers, numKvHeads, headDim }: KvShape): KvFormat {
-  const normal = normalStream(21);
-  const size = headDim ** 2;
-  const numbers = (valueAt: (row: number, col: number) => number): Float32Array =>
-    new Float32Array(numLayers * numKvHeads * size).map((_, i) =>
-      valueAt(Math.floor((i % size) / headDim), i % headDim),
-    );
-  // Triangular with ones on the diagonal: whether the inverse is exact is no matter to these contracts.
-  const transforms = {
-    headDim,
-    forward: numbers((row, col) => (row === col ? 1 : col < row ? (0.5 * normal()) / headDim : 0)),
-    inverse: numbers((row, col) => (row === col ? 1 : 0)),
-  };
-  const feedback = numbers((row, col) => (col < row ? (0.5 * normal()) / Math.sqrt(headDim) : 0));
-  const layerBits = [
-    { k: 5, v: 3 },
-    { k: 2, v: 1 },
-  ] as const;
-  const [k, v] = [format.k, format.v].map((side) => ({ ...side, rotate: false, transforms }));
-  return { ...format, layerBits, k: { ...k, feedback }, v };
-}
+const CALIBRATED = { kv: 'q4', adapt: calibratedFormat } as const;
 
 for (const { backend, prompt } of BACKENDS) {
   for (const { name, bytes } of backend === 'wasm' ? MODELS : MODELS.slice(1)) {
