@@ -74,8 +74,10 @@ test('what a calibration multiplies heads with counts, in formats that use it on
   assert.equal(chooseFormat(DEMAND, limits).format.name, 'q4');
   assert.equal(chooseFormat(calibrated, limits).format.name, 'q3');
   const chosen = chooseFormat(calibrated, [machineLimit(q4.totalBytes)]).format;
-  assert.deepEqual([chosen.name, chosen.k.transforms], ['q4', calibration.k]);
-  assert.equal(chooseFormat(calibrated, [machineLimit(352e6)]).format.k.transforms, undefined);
+  assert.equal(chosen.name, 'q4');
+  // Not deepEqual: it would take minutes to print how such matrices differ.
+  assert.ok(chosen.k.transforms === calibration.k);
+  assert.ok(chooseFormat(calibrated, [machineLimit(352e6)]).format.k.transforms === undefined);
 });
 
 test('mixes are chosen from where they are listed', () => {

@@ -3,7 +3,6 @@ import { operandRowBytes, packedMatrixBytes, wasmScratchBytes } from '../kernels
 import type { PlannedBytes } from '../kernels/wasm/planned-memory.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
 import type { ModelFile } from '../model/model-file.ts';
-import { MAX_DRAFT_TOKENS } from './defaults.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 
 const FLOAT32_BYTES = 4;
@@ -38,7 +37,7 @@ export function scratchBytes(
     const bytes = REFERENCE_SCRATCH_BYTES + maxRows * (step + output);
     return { reserved: bytes, resident: bytes };
   }
-  const { reserved, resident } = wasmScratchBytes(config, numSequences, MAX_DRAFT_TOKENS);
+  const { reserved, resident } = wasmScratchBytes(config, numSequences);
   return {
     reserved: reserved + maxRows * (step + output),
     resident: resident + maxRows * step + Math.min(numSequences, maxRows) * output,
