@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { evalExactCommand, type ExactReport } from '../src/cli/eval-exact.ts';
 import { FakeContext } from '../src/cli/testing/fake-context.ts';
 import type { EnginePlatform } from '../src/engine/load-engine.ts';
@@ -22,6 +25,9 @@ const FORMATS = ['f16', 'q8', 'q4', 'k3v2'];
 /** Two pages and an open one, which is sealed while the answer is generated. */
 const NUM_TOKENS = 186;
 
+const folder = mkdtempSync(join(tmpdir(), 'kvant-exact-'));
+after(() => rmSync(folder, { recursive: true }));
+
 function setupOf(model: Uint8Array, backend: 'wasm' | 'reference', platform: EnginePlatform = nodePlatform): EvalSetup {
   return {
     load: { modelPath: 'random', requestedAtMs: 0, kv: 'q4', ctx: undefined, threads: 1, backend, maxSequences: 1 },
@@ -29,6 +35,7 @@ function setupOf(model: Uint8Array, backend: 'wasm' | 'reference', platform: Eng
     openModel: () => openRandom(model),
     platform,
     signal: new AbortController().signal,
+    scratchFile: join(folder, 'exact.kvp'),
   };
 }
 

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isExact, runExactness, type CellResult, type ConditionResult } from '../eval/exactness.ts';
 import { evalSetup, prepareModel } from '../eval/setup-node.ts';
 import { measureInSession, type BenchSession } from './bench-session.ts';
@@ -53,17 +56,31 @@ export async function evalExactCommand(
 ): Promise<number> {
   let isAllExact = true;
   const exitCode = await measureInSession(options.json === true, context, async (session) => {
-    const report = await evalExact(options, session, run);
-    isAllExact = report.exact;
-    return report;
+    const folder = await mkdtemp(join(tmpdir(), 'kvant-exact-'));
+    try {
+      const report = await evalExact(options, session, run, folder);
+      isAllExact = report.exact;
+      return report;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
   return isAllExact ? exitCode : EXIT.failure;
 }
 
-async function evalExact(options: ExactOptions, session: BenchSession, run: typeof runExactness): Promise<ExactReport> {
+/** @param folder for a session file */
+async function evalExact(
+  options: ExactOptions,
+  session: BenchSession,
+  run: typeof runExactness,
+  folder: string,
+): Promise<ExactReport> {
   const { model, calibration, threads, backend, tokens = EVAL_DEFAULTS.exactTokens } = options;
   const kvFormats = [...new Set(options.kv ?? EVAL_DEFAULTS.exactKv)];
-  const setup = evalSetup(definedOnly({ model, calibration, threads, backend }), ACTIVATIONS, session.signal);
+  const setup = {
+    ...evalSetup(definedOnly({ model, calibration, threads, backend }), ACTIVATIONS, session.signal),
+    scratchFile: join(folder, 'exact.kvp'),
+  };
   const tokenizer = await prepareModel(setup, kvFormats);
   const columns = matrixColumns(kvFormats);
   const conditions: ConditionResult[] = [];

@@ -19,6 +19,8 @@ export interface EvalSetup {
   readonly platform: EnginePlatform;
   /** Ends requests before their next step; they throw its reason. */
   readonly signal: AbortSignal;
+  /** Path of a file that may be written, for what is measured with files. */
+  readonly scratchFile?: string;
 }
 
 /** Takes the log-probabilities of a position, [vocabulary], its own. */

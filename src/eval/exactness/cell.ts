@@ -21,7 +21,10 @@ export interface CellResult {
 }
 
 /** A run that is compared with its baseline. */
-export interface CheckedRun extends Pick<Partial<EngineRequest>, 'conversation' | 'tenant' | 'format' | 'reusePrefix'> {
+export interface CheckedRun extends Pick<
+  Partial<EngineRequest>,
+  'conversation' | 'tenant' | 'format' | 'reusePrefix' | 'speculate'
+> {
   /** What the run is called where it differs. */
   readonly name: string;
   /** Default: the text. */
@@ -64,6 +67,10 @@ export class Cell {
 
   get format(): KvFormat {
     return this.#parts.baselines.config.format;
+  }
+
+  get scratchFile(): string | undefined {
+    return this.#parts.setup.scratchFile;
   }
 
   /** Page memory that a sequence takes in the cell's format. */

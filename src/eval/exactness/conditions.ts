@@ -1,5 +1,6 @@
 import { BRANCH_CONDITIONS } from './branch-conditions.ts';
 import type { Condition } from './condition.ts';
+import { FILE_CONDITIONS } from './file-conditions.ts';
 import { PREEMPTION_CONDITIONS } from './preemption-conditions.ts';
 import { PREFIX_CONDITIONS } from './prefix-conditions.ts';
 import { REQUEST_CONDITIONS } from './request-conditions.ts';
@@ -14,5 +15,6 @@ export const EXACTNESS_CONDITIONS: readonly Condition[] = [
   ...PREFIX_CONDITIONS,
   ...PREEMPTION_CONDITIONS,
   ...BRANCH_CONDITIONS,
+  ...FILE_CONDITIONS,
   ...REQUEST_CONDITIONS,
 ];

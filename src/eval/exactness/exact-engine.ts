@@ -6,7 +6,10 @@ import {
   type LoadedEngine,
   type LoadEngineOptions,
 } from '../../engine/load-engine.ts';
+import { loadSession } from '../../engine/load-session.ts';
 import type { EngineRequest, RequestEvents } from '../../engine/request.ts';
+import { saveSession } from '../../engine/save-session.ts';
+import type { LoadedSession } from '../../engine/session-types.ts';
 import type { GenerateResult, ModelInfo } from '../../engine/types.ts';
 import { wallClockMs } from '../../engine/wall-clock.ts';
 import type { KernelsConfig } from '../../kernels/kernels.ts';
@@ -83,12 +86,22 @@ export class ExactEngine {
   run(request: ExactRequest, events: Partial<RequestEvents> = {}, stop?: AbortSignal): Promise<GenerateResult> {
     const { signal } = this.#setup;
     const whole: EngineRequest = {
-      ...{ sampling: GREEDY, maxTokens: 0, stop: [], logProbsAt: [], conversation: undefined },
+      ...{ sampling: GREEDY, maxTokens: 0, stop: [], logProbsAt: [], conversation: undefined, speculate: 'off' },
       ...request,
     };
     const noEvents = { onChunk: nothing, onLogProbs: nothing, onPrefillProgress: nothing };
     const either = stop ? AbortSignal.any([signal, stop]) : signal;
     return runRequest(this.engine, whole, { ...noEvents, ...events }, either);
+  }
+
+  /** Writes a file of what the cache has of these tokens. @throws KvantError as `saveSession` */
+  async save(path: string, tokens: readonly number[]): Promise<void> {
+    await saveSession(this.#loaded, { path, tokens });
+  }
+
+  /** Reads a file into the cache. @throws KvantError as `loadSession` */
+  load(path: string): Promise<LoadedSession> {
+    return loadSession(this.#loaded, { path });
   }
 
   /** Lets every page of the prefix tree go that no sequence and no conversation uses. */

@@ -21,6 +21,22 @@ export const REQUEST_CONDITIONS: readonly Condition[] = [
     },
   },
   {
+    name: 'speculated by prompt lookup',
+    async run(cell) {
+      // The second half is a copy of the first, so that there is something to look up.
+      const half = cell.text.tokens.slice(0, cell.text.length / 2);
+      const tokens = [...half, ...half];
+      let drafted = 0;
+      await cell.withEngine({}, async (engine) => {
+        for (const run of TEXT_RUNS) {
+          const result = await cell.check(engine, { ...run, tokens, speculate: 'lookup', reusePrefix: false });
+          drafted += result.speculation?.drafted ?? 0;
+        }
+      });
+      cell.require(drafted > 0, 'nothing was drafted');
+    },
+  },
+  {
     name: 'beside requests of other formats',
     async run(cell) {
       const { kv, otherKvs, text } = cell;
