@@ -126,6 +126,7 @@ function flipOnce(kernels: Kernels): Kernels {
       hasFlipped = true;
       const [page] = segment.sealedPages;
       const bytes = kernels.readPage(segment.pages.sealed, page);
+      assert.ok(bytes instanceof Uint8Array);
       bytes[(bytes.length >> 1) | 1] ^= 0x40;
       kernels.writePage(segment.pages.sealed, page, bytes);
     }

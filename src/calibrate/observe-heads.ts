@@ -56,7 +56,8 @@ export class HeadObserver {
         for (let row = 0; row < pageSize; row++) rows[layer].set(queryRow(row), (first + row) * width);
       });
     }
-    const halves = Array.from({ length: tokens.length / pageSize }, (_, page) => this.#pageHalves(page));
+    const pages = Array.from({ length: tokens.length / pageSize }, (_, page) => this.#pageHalves(page));
+    const halves = await Promise.all(pages);
     return {
       queries: (layer, head) => this.#turned(columns(rows[layer], width, head * shape.headDim, shape.headDim), offset),
       keys: (layer, kvHead) => this.#turned(this.#decode(halves, 'k', layer, kvHead), offset),
@@ -79,8 +80,8 @@ export class HeadObserver {
     return heads;
   }
 
-  #pageHalves(page: number): Uint16Array {
-    const bytes = this.#kernels.readPage(this.#pages.sealed, page);
+  async #pageHalves(page: number): Promise<Uint16Array> {
+    const bytes = await this.#kernels.readPage(this.#pages.sealed, page);
     return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
   }
 

@@ -45,8 +45,8 @@ export async function benchKernels(request: KernelRequest, session: BenchSession
   const { options } = request;
   const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs } = options;
   const backend = options.backend === undefined || options.backend === 'auto' ? 'wasm' : options.backend;
-  if (backend === 'reference') {
-    throw new KvantError('INVALID_OPTION', '--backend reference: only the wasm kernels are measured alone');
+  if (backend === 'reference' || backend === 'webgpu' || backend === 'webgpu-software') {
+    throw new KvantError('INVALID_OPTION', `--backend ${backend}: only the wasm kernels are measured alone`);
   }
   const ceilings: CeilingRow[] = [];
   const kernels: KernelRow[] = [];

@@ -109,7 +109,7 @@ export const MODEL_FLAGS = {
     kind: 'text',
     schema: loadOptionShape.backend,
     description:
-      'wasm (the default); wasm-128 (128-bit vectors), wasm-simd (no relaxed SIMD); reference (float64, slow)',
+      'wasm (the default); wasm-128 (128-bit vectors), wasm-simd (no relaxed SIMD); webgpu (a GPU), webgpu-software (one that is computed, to try it); auto (webgpu where there is a GPU); reference (float64, slow)',
     environmentVariable: 'KVANT_BACKEND',
   },
 } satisfies Record<string, Flag>;

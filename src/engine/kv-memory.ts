@@ -179,14 +179,16 @@ export class KvMemory {
     return node;
   }
 
-  /** A node's bytes, as the store and files keep them. */
-  readNode(cache: KvCache, node: PrefixNode): StoredPage {
+  /** A node's bytes as of this call, as the store and files keep them; at once where the backend can. */
+  readNode(cache: KvCache, node: PrefixNode): StoredPage | Promise<StoredPage> {
     const { pages } = cache;
     const read = this.#kernels.readPage.bind(this.#kernels);
-    const sealed = read(pages.sealed, this.pool.unitOf(node.page));
     const { key, parent, root, tokens, tenant, sinkPage } = node;
+    const place = { key, parent, root, tokens, tenant };
+    const sealed = read(pages.sealed, this.pool.unitOf(node.page));
     const sink = pages.sink && sinkPage !== undefined ? read(pages.sink, this.pool.unitOf(sinkPage)) : undefined;
-    return { key, parent, root, tokens, tenant, sealed, sink };
+    if (sealed instanceof Uint8Array && !(sink instanceof Promise)) return { ...place, sealed, sink };
+    return Promise.all([sealed, sink]).then(([ofSealed, ofSink]) => ({ ...place, sealed: ofSealed, sink: ofSink }));
   }
 
   /** Lets the least recently used page of the tree go, to the store if there is one. @returns whether there was one */
@@ -211,7 +213,16 @@ export class KvMemory {
   #demote(node: PrefixNode): void {
     if (!this.store || this.store.has(node)) return;
     const cache = [...this.#caches.values()].find(({ root }) => root === node.root);
-    if (cache) this.store.put(this.readNode(cache, node));
+    if (!cache) return;
+    const page = this.readNode(cache, node);
+    const { store } = this;
+    // What cannot be read is not kept; that the device failed, the next step says.
+    if (page instanceof Promise)
+      void page.then(
+        (read) => store.put(read),
+        () => undefined,
+      );
+    else store.put(page);
   }
 }
 

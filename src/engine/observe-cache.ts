@@ -45,9 +45,10 @@ export async function observeCache(engine: ProbedEngine, tokens: readonly number
       };
       await transformer.forward({ ...step, outputRows: [] }, observed.length > 0 ? into(observed, first) : undefined);
       queries.push(...observed);
-      open[sequence.sealedPages.length] = kernels.readPage(pages.open, segment.openPage);
-      if (pages.sink && segment.sinkPage !== undefined) sink ??= kernels.readPage(pages.sink, segment.sinkPage);
-      if (segment.sealInto !== undefined && !isLast) sealed.push(kernels.readPage(pages.sealed, segment.sealInto));
+      open[sequence.sealedPages.length] = await kernels.readPage(pages.open, segment.openPage);
+      if (pages.sink && segment.sinkPage !== undefined) sink ??= await kernels.readPage(pages.sink, segment.sinkPage);
+      if (segment.sealInto !== undefined && !isLast)
+        sealed.push(await kernels.readPage(pages.sealed, segment.sealInto));
       sequence.commit(numRows);
     }
   } finally {

@@ -41,8 +41,8 @@ export const loadOptionShape = {
   ctx: integerFrom(1),
   threads: integerFrom(1, 256),
   backend: z.enum(
-    ['auto', 'wasm', 'wasm-128', 'wasm-simd', 'reference'],
-    'must be auto, wasm, wasm-128, wasm-simd or reference',
+    ['auto', 'wasm', 'wasm-128', 'wasm-simd', 'webgpu', 'webgpu-software', 'reference'],
+    'must be auto, wasm, wasm-128, wasm-simd, webgpu, webgpu-software or reference',
   ),
   maxSequences: integerFrom(1, MAX_SEQUENCES),
   memory: memorySize(),

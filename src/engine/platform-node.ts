@@ -3,10 +3,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MemoryPageStore } from '../cache/page-store.ts';
 import { KvantError } from '../errors.ts';
 import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
+import { createWebgpuKernels } from '../kernels/webgpu/create-webgpu-kernels-node.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import { DiskPageStore } from './disk-page-store-node.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
+import type { EngineLoadOptions } from './protocol.ts';
 import { nodeSessionFiles } from './session-files-node.ts';
 import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
@@ -26,19 +28,28 @@ const WASM_ADDRESS_SPACE: MemoryLimit = {
   of: 'addresses',
 };
 
+/** Which adapters a WebGPU backend takes. */
+const ADAPTERS = { webgpu: 'hardware', 'webgpu-software': 'any' } as const;
+
 /** Which build of the kernels a wasm backend asks for; undefined: the fastest. */
 export const WASM_BUILDS = { wasm: undefined, 'wasm-128': '128 bits', 'wasm-simd': 'SIMD' } as const;
+
+function isWebgpu(backend: EngineLoadOptions['backend']): backend is keyof typeof ADAPTERS {
+  return backend in ADAPTERS;
+}
 
 /** Node.js, as an engine sees it. */
 export const nodePlatform: EnginePlatform = {
   async createKernels(backend, config) {
-    return backend === 'reference' ? new ReferenceKernels(config) : createWasmKernels(config, WASM_BUILDS[backend]);
+    if (backend === 'reference') return new ReferenceKernels(config);
+    if (isWebgpu(backend)) return createWebgpuKernels(config, ADAPTERS[backend]);
+    return createWasmKernels(config, WASM_BUILDS[backend]);
   },
   memoryLimits(backend) {
     // What the system, or the container that the process runs in, still has to give, and what the process has taken of a plan already.
     const bytes = process.availableMemory() + Math.min(process.memoryUsage.rss(), idleRuntimeBytes());
     const machine: MemoryLimit = { bytes, name: 'this machine', of: 'process' };
-    return backend === 'reference' ? [machine] : [WASM_ADDRESS_SPACE, machine];
+    return backend in WASM_BUILDS ? [WASM_ADDRESS_SPACE, machine] : [machine];
   },
   runtimeBytes,
   calibrationBytes,

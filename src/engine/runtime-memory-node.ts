@@ -54,7 +54,7 @@ export function idleRuntimeBytes(): number {
 /** With the model's vocabulary and all threads. */
 export function runtimeBytes({ numThreads, backend, vocabularySize, tokenizerModel }: RuntimeDemand): number {
   const { thread } = measured();
-  const numKernelThreads = backend === 'reference' ? 0 : numThreads - 1;
+  const numKernelThreads = backend.startsWith('wasm') ? numThreads - 1 : 0;
   const places = 2 ** Math.ceil(Math.log2(Math.max(1, vocabularySize)));
   const placeBytes = tokenizerModel === 'gpt2' ? TABLE_PLACE_BYTES.gpt2 : TABLE_PLACE_BYTES.other;
   return idleRuntimeBytes() + numKernelThreads * thread + places * placeBytes;

@@ -49,7 +49,8 @@ export class SessionPages {
       const hold = supply.hold(chain.chain.tenant);
       for (const node of nodes) hold.add(node);
       const numPages = nodes.length + stored.length;
-      const read = (index: number) => betweenSteps(() => readPage(memory, cache, chain, index));
+      const read = async (index: number): Promise<PageBytes | undefined> =>
+        await betweenSteps(() => readPage(memory, cache, chain, index));
       return new CachedPages({ numPages, hold, read });
     });
   }
@@ -150,10 +151,15 @@ export class PageImport {
   }
 }
 
-function readPage(memory: KvMemory, cache: KvCache, chain: TokenChain, index: number): PageBytes | undefined {
+async function readPage(
+  memory: KvMemory,
+  cache: KvCache,
+  chain: TokenChain,
+  index: number,
+): Promise<PageBytes | undefined> {
   const page = chain.page(index);
   const node = memory.tree.find(page);
-  const bytes = node ? memory.readNode(cache, node) : memory.store?.get(page);
+  const bytes = node ? await memory.readNode(cache, node) : memory.store?.get(page);
   if (!bytes) return undefined;
   return { sealed: bytes.sealed, sink: isFirstPage(page) ? bytes.sink : undefined };
 }

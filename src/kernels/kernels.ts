@@ -20,7 +20,8 @@ export interface Kernels {
   loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix>;
   /** Reads a vector of F32, F16 or BF16, kept as float32. */
   loadVector(source: TensorSource, rowOrder: RowOrder): Promise<Vector>;
-  createActivation(width: number, rows: RowSet): Activation;
+  /** @param use `readable`: its rows can be read after `flush` and `finishStep`, which may cost a copy. Default `device` */
+  createActivation(width: number, rows: RowSet, use?: ActivationUse): Activation;
   /** A matmul's input: what norm, attention and SwiGLU write and `matmul` reads (for instance as int8 with scales). */
   createOperand(width: number, rows: RowSet): Operand;
   /**
@@ -78,10 +79,14 @@ export interface Kernels {
 
   // ---- reading back ----
 
-  /** A row as float32; valid until the next step begins. */
+  /** A row of a readable activation as float32; valid until the next step begins. A backend without a device reads all. */
   readRow(activation: Activation, row: number): Float32Array;
-  /** A copy of a page's bytes, for tests, files and other tiers. */
-  readPage(pages: PageMemory, page: number): Uint8Array;
+  /**
+   * A copy of a page's bytes as of this call, for tests, files and other tiers; at once where the backend can. Between steps.
+   *
+   * @throws KvantError ENGINE_FAILED
+   */
+  readPage(pages: PageMemory, page: number): Uint8Array | Promise<Uint8Array>;
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void;
   /** Bytes that weights, pages (an arena counts once) and scratch take in this backend. */
   memoryUsage(): MemoryUsage;
@@ -114,9 +119,9 @@ export type Activations = 'int8' | 'f32';
 
 /** What runs, for reports. */
 export interface BackendDescription {
-  readonly name: 'reference' | 'wasm';
+  readonly name: 'reference' | 'wasm' | 'webgpu';
   readonly threads: number;
-  /** For instance `relaxed SIMD`, `SIMD`, or `float64`. */
+  /** For instance `relaxed SIMD`, `SIMD`, `float64`, or the name of a GPU. */
   readonly isa: string;
 }
 
@@ -141,6 +146,9 @@ export type RowOrder =
 
 /** Whether a buffer has a row per token of the step, or per output row. */
 export type RowSet = 'step' | 'output';
+
+/** Whether rows stay with the backend, or can be read. */
+export type ActivationUse = 'device' | 'readable';
 
 declare const brand: unique symbol;
 /** Handles: a backend hands them out and takes only its own back. */

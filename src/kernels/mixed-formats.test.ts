@@ -122,7 +122,7 @@ async function runAlone(create: (config: KernelsConfig) => Promise<Kernels>, seq
   const rows: Float32Array[] = [];
   const spans = spansOf(sequence);
   for (const span of spans) rows.push(...(await bench.step([span])).flat());
-  const result = { rows, pages: bench.pageBytes(sequence, endOf(spans)) };
+  const result = { rows, pages: await bench.pageBytes(sequence, endOf(spans)) };
   await kernels.close();
   return result;
 }
@@ -161,7 +161,7 @@ for (const { name, create } of BACKENDS) {
         spans.forEach(({ sequence }, i) => rows[sequence].push(...found[i]));
       }
       for (const [sequence, format] of SEQUENCES.entries()) {
-        const pages = bench.pageBytes(sequence, endOf(spansOf(sequence)));
+        const pages = await bench.pageBytes(sequence, endOf(spansOf(sequence)));
         assertSame({ rows: rows[sequence], pages }, await expected(sequence), `sequence ${sequence}, ${format.name}`);
       }
       await kernels.close();
@@ -181,7 +181,7 @@ for (const { name, create } of BACKENDS) {
       swapPages(kernels, arena, places, sequence, sequence + FORMATS.length);
     }
     for (const [sequence, format] of SEQUENCES.entries()) {
-      const pages = bench.pageBytes(sequence, endOf(spansOf(sequence)));
+      const pages = await bench.pageBytes(sequence, endOf(spansOf(sequence)));
       assertSame({ rows: rows[sequence], pages }, await expected(sequence), `sequence ${sequence}, ${format.name}`);
     }
     await kernels.close();

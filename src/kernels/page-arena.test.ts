@@ -19,17 +19,17 @@ function bytesOf(length: number, seed: number): Uint8Array {
   return new Uint8Array(length).map((_, i) => (i * 7 + (i >> 6) * 13 + seed * 31) % 251);
 }
 
-function arenaTest(title: string, run: (kernels: Kernels) => void): void {
+function arenaTest(title: string, run: (kernels: Kernels) => Promise<void>): void {
   for (const { name, create } of BACKENDS) {
     test(`${name}: ${title}`, async () => {
       const kernels = await create(CONFIG);
-      run(kernels);
+      await run(kernels);
       await kernels.close();
     });
   }
 }
 
-arenaTest('an arena holds pages of several layouts at any unit, and counts as page memory once', (kernels) => {
+arenaTest('an arena holds pages of several layouts at any unit, and counts as page memory once', async (kernels) => {
   const { pageBytes } = kernels.memoryUsage();
   const arena = kernels.createPageArena(NUM_UNITS * PAGE_UNIT_BYTES);
   assert.equal(arena.numUnits, NUM_UNITS);
@@ -40,20 +40,20 @@ arenaTest('an arena holds pages of several layouts at any unit, and counts as pa
   assert.ok(pageUnits > 4 && pageUnits < 100);
   assert.equal(sealed.numPages, NUM_UNITS - pageUnits + 1);
   assert.equal(sink.numPages, NUM_UNITS - SINK.pageBytes / PAGE_UNIT_BYTES + 1);
-  assert.ok(kernels.readPage(sealed, 0).every((byte) => byte === 0));
+  assert.ok((await kernels.readPage(sealed, 0)).every((byte) => byte === 0));
 
   const [a, b, c] = [bytesOf(SEALED.pageBytes, 1), bytesOf(SINK.pageBytes, 2), bytesOf(SEALED.pageBytes, 3)];
   kernels.writePage(sealed, 3, a);
   kernels.writePage(sink, 3 + pageUnits, b);
   kernels.writePage(sealed, NUM_UNITS - pageUnits, c);
-  assert.deepEqual(kernels.readPage(sealed, 3), a);
-  assert.deepEqual(kernels.readPage(sink, 3 + pageUnits), b);
-  assert.deepEqual(kernels.readPage(sealed, NUM_UNITS - pageUnits), c);
+  assert.deepEqual(await kernels.readPage(sealed, 3), a);
+  assert.deepEqual(await kernels.readPage(sink, 3 + pageUnits), b);
+  assert.deepEqual(await kernels.readPage(sealed, NUM_UNITS - pageUnits), c);
   // The same bytes in another layout.
-  assert.deepEqual(kernels.readPage(sink, 4), a.slice(PAGE_UNIT_BYTES, PAGE_UNIT_BYTES + SINK.pageBytes));
+  assert.deepEqual(await kernels.readPage(sink, 4), a.slice(PAGE_UNIT_BYTES, PAGE_UNIT_BYTES + SINK.pageBytes));
 });
 
-arenaTest('units are copied as if by way of another place', (kernels) => {
+arenaTest('units are copied as if by way of another place', async (kernels) => {
   const arena = kernels.createPageArena(NUM_UNITS * PAGE_UNIT_BYTES);
   const sealed = kernels.arenaPages(arena, SEALED);
   const pageUnits = SEALED.pageBytes / PAGE_UNIT_BYTES;
@@ -66,13 +66,13 @@ arenaTest('units are copied as if by way of another place', (kernels) => {
     [NUM_UNITS - pageUnits, NUM_UNITS - pageUnits - 1],
   ]) {
     kernels.copyUnits(arena, from, to, pageUnits);
-    assert.deepEqual(kernels.readPage(sealed, to), page, `${from} to ${to}`);
+    assert.deepEqual(await kernels.readPage(sealed, to), page, `${from} to ${to}`);
   }
   kernels.copyUnits(arena, NUM_UNITS, 0, 0);
-  assert.deepEqual(kernels.readPage(sealed, 0), page);
+  assert.deepEqual(await kernels.readPage(sealed, 0), page);
 });
 
-arenaTest('what lies outside of an arena, and what is no whole unit, is refused', (kernels) => {
+arenaTest('what lies outside of an arena, and what is no whole unit, is refused', async (kernels) => {
   const refused = (operation: () => unknown, message: string): void =>
     assert.throws(operation, new RangeError(message));
   const whole = 'bytes are not whole units of 64';
@@ -125,7 +125,7 @@ for (const { name, create } of BACKENDS) {
   });
 }
 
-arenaTest('pages of formats in an arena are those that memory of their own has', (kernels) => {
+arenaTest('pages of formats in an arena are those that memory of their own has', async (kernels) => {
   const arena = kernels.createPageArena(2 ** 20);
   for (const format of ['f16', 'q8'].map((name) => parseKvFormat(name, 16))) {
     const [found, expected] = [arenaStepPages(kernels, arena, format), createStepPages(kernels, 1, 1, format)];

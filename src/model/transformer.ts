@@ -45,7 +45,7 @@ export class Transformer {
     this.#rmsEpsilon = hyperparameters.rmsEpsilon;
     this.#buffers = createBuffers(kernels, hyperparameters);
     this.#layers = weights.layers.map((layer) => bindLayer(layer, this.#buffers));
-    this.logits = kernels.createActivation(hyperparameters.vocabularySize, 'output');
+    this.logits = kernels.createActivation(hyperparameters.vocabularySize, 'output', 'readable');
     this.#head = [{ weights: weights.output, out: this.logits }];
   }
 

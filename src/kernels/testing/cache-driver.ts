@@ -75,7 +75,7 @@ export class CacheDriver {
       k: kernels.createActivation(matrices.k.numCols, 'step'),
       v: kernels.createActivation(matrices.v.numCols, 'step'),
       attended: kernels.createOperand(matrices.q.numCols, 'step'),
-      out: kernels.createActivation(matrices.q.numCols, 'step'),
+      out: kernels.createActivation(matrices.q.numCols, 'step', 'readable'),
     };
     const numSealed = numSequences * Math.ceil(numTokens / kernels.config.format.pageSize);
     this.pages = createStepPages(kernels, numSealed, numSequences);

@@ -92,11 +92,12 @@ export class MixedBench {
   }
 
   /** Bytes of all sealed pages up to a position, and of the sink page. */
-  pageBytes(sequence: number, numTokens: number): Uint8Array[] {
+  async pageBytes(sequence: number, numTokens: number): Promise<Uint8Array[]> {
     const { pages, sealed, sink } = this.#placeOf(sequence);
     const numSealed = openPageNumber(numTokens, pages.format);
-    const bytes = sealed.slice(0, numSealed).map((page) => this.kernels.readPage(pages.sealed, page));
-    return pages.sink && sink !== undefined ? [...bytes, this.kernels.readPage(pages.sink, sink)] : bytes;
+    const reads = sealed.slice(0, numSealed).map((page) => this.kernels.readPage(pages.sealed, page));
+    if (pages.sink && sink !== undefined) reads.push(this.kernels.readPage(pages.sink, sink));
+    return Promise.all(reads);
   }
 
   #placeOf(sequence: number): Place {

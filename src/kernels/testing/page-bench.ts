@@ -22,11 +22,11 @@ export class PageBench {
   }
 
   /** Pages of these kernels become those of other ones. */
-  copyPages(from: PageBench): void {
+  async copyPages(from: PageBench): Promise<void> {
     for (const kind of ['sealed', 'open', 'sink'] as const) {
       const [target, source] = [this.pages[kind], from.pages[kind]];
       for (let page = 0; target && source && page < target.numPages; page++) {
-        this.kernels.writePage(target, page, from.kernels.readPage(source, page));
+        this.kernels.writePage(target, page, await from.kernels.readPage(source, page));
       }
     }
   }

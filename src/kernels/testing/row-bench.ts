@@ -94,7 +94,7 @@ export class RowBench {
       identity = this.kernels.loadMatrix(f32Tensor(width, width, values), FILE);
       this.#identities.set(width, identity);
     }
-    return { weights: await identity, out: this.kernels.createActivation(width, 'step') };
+    return { weights: await identity, out: this.kernels.createActivation(width, 'step', 'readable') };
   }
 
   /** Copies of an activation's first rows. */

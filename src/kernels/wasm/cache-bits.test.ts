@@ -88,7 +88,7 @@ for (const format of ['f16', 'q8', 'q4', 'k16v4', 'q6', 'k5v3', 'q2', 'q1']) {
         for (const kind of ['sealed', 'open', 'sink'] as const) {
           const [source, target] = [from.pages[kind], to.pages[kind]];
           for (let page = 0; source && target && page < source.numPages; page++) {
-            kernels.writePage(target, page, first.readPage(source, page));
+            kernels.writePage(target, page, await first.readPage(source, page));
           }
         }
         to.seek(1, 100);

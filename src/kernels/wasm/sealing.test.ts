@@ -36,7 +36,7 @@ async function sealPages(kernels: Kernels, layers: readonly number[]): Promise<U
   await bench.step(placements, new Array<number>(DATA.length).fill(0), [], () => {
     for (const layer of layers) kernels.sealTiles(layer);
   });
-  return DATA.map((_, page) => kernels.readPage(bench.pages.sealed, sealInto(page)));
+  return Promise.all(DATA.map((_, page) => kernels.readPage(bench.pages.sealed, sealInto(page))));
 }
 
 const CASES = [

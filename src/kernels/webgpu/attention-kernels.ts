@@ -1,0 +1,207 @@
+import { hadamardFactor } from '../../quant/hadamard.ts';
+import type { TileFormat } from '../../quant/kv-format.ts';
+import type { KernelsConfig } from '../kernels.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import type { GpuFormats } from './gpu-formats.ts';
+import type { GpuKernel, GpuProgram } from './gpu-program.ts';
+import { f32, type ShaderConstants } from './shader-constants.ts';
+import type { FormatPart, StepBuffer } from './step-buffer.ts';
+
+/** Threads of attention, and blocks of 64 tokens that they take at a time: 16 threads a block. */
+const BLOCK_THREADS = 16;
+const MANY_THREADS = 128;
+const FEW_THREADS = 64;
+/** Workgroup memory that many threads need at most. */
+const MANY_THREADS_BYTES = 32_768;
+/** Query heads that a workgroup takes. */
+const TILE_HEADS = 4;
+
+/** Blocks that a unit of attention takes at a time on a device. */
+export function splitBlocks({ limits }: GpuDevice): number {
+  return attentionThreads(limits) / BLOCK_THREADS;
+}
+
+function attentionThreads({ maxComputeWorkgroupStorageSize }: GPUSupportedLimits): number {
+  return maxComputeWorkgroupStorageSize >= MANY_THREADS_BYTES ? MANY_THREADS : FEW_THREADS;
+}
+
+export interface AttentionParts {
+  readonly gpu: GpuDevice;
+  readonly program: GpuProgram;
+  readonly config: KernelsConfig;
+  readonly formats: GpuFormats;
+  readonly step: StepBuffer;
+}
+
+/** An operand's buffers: float32, int8 codes, their scales. */
+export interface OperandRanges {
+  readonly floats: GpuRange;
+  readonly codes: GpuRange;
+  readonly scales: GpuRange;
+}
+
+/** What happens between the projections and the pages. */
+export class AttentionKernels {
+  readonly #parts: AttentionParts;
+  /** States of parts of attention, and a pair of words for what a shader does not read. */
+  readonly #states: GpuRange;
+  readonly #nothing: GpuRange;
+  readonly #rope: GpuRange;
+  readonly #ropeValues: Float32Array;
+
+  /** @throws KvantError OUT_OF_MEMORY */
+  constructor(parts: AttentionParts) {
+    const { gpu, config, step } = parts;
+    const { maxRows, numHeads, shape, ropeFrequencies } = config;
+    this.#parts = parts;
+    this.#states = gpu.allocate(step.maxParts * numHeads * (shape.headDim + 2) * 4, 'the parts of attention');
+    this.#nothing = gpu.allocate(16, 'the parts of attention');
+    this.#ropeValues = new Float32Array(2 * maxRows * ropeFrequencies.length);
+    this.#rope = gpu.allocate(this.#ropeValues.byteLength, 'the rotary table');
+  }
+
+  /** Writes cosines and sines of a step's rows, computed in float64. */
+  writeRope(positions: readonly number[]): void {
+    const { ropeFrequencies } = this.#parts.config;
+    let index = 0;
+    for (const position of positions) {
+      for (const frequency of ropeFrequencies) {
+        this.#ropeValues[index++] = Math.cos(position * frequency);
+        this.#ropeValues[index++] = Math.sin(position * frequency);
+      }
+    }
+    this.#parts.gpu.write(this.#rope, this.#ropeValues.subarray(0, index));
+  }
+
+  store(part: FormatPart, layer: number, q: GpuRange, k: GpuRange, v: GpuRange): void {
+    const { program, config, formats, step } = this.#parts;
+    const { shape, numHeads, ropeFrequencies } = config;
+    const { layers, storeMatrices } = formats.get(part.format);
+    const kernel = program.kernel(`store ${part.slot}`, () => ({
+      name: 'store-keys-values',
+      parts: ['step'],
+      constants: {
+        ...this.#shapeConstants(part, 0),
+        HEAD_THREADS: headThreads(shape.headDim),
+        ROPE_PAIRS: ropeFrequencies.length,
+        K_TRANSFORM: transformKind(part.format.k),
+        V_TRANSFORM: transformKind(part.format.v),
+        FACTOR: f32(hadamardFactor(shape.headDim)),
+        QUERY_FACTOR: f32(1 / Math.sqrt(shape.headDim)),
+      },
+    }));
+    const matrices = storeMatrices?.[layer] ?? this.#nothing;
+    const bindings = [step.range, part.arena.range, q, k, v, layers[layer], this.#rope, matrices];
+    program.dispatch(kernel, bindings, [part.numRows, numHeads + 2 * shape.numKvHeads]);
+  }
+
+  attend(part: FormatPart, layer: number, q: GpuRange, out: OperandRanges): void {
+    const { program, config, formats, step } = this.#parts;
+    const { layers, outputMatrices } = formats.get(part.format);
+    const bindings = [step.range, part.arena.range, q, layers[layer], this.#states];
+    const numGroups = config.shape.numKvHeads * this.#headTiles;
+    if (part.numUnits > 0) {
+      program.dispatch(this.#attendKernel(part, layer, false), bindings, [part.numUnits, numGroups]);
+    }
+    program.dispatch(this.#attendKernel(part, layer, true), bindings, [part.numOwnUnits, numGroups]);
+    const merge = [
+      out.floats,
+      out.codes,
+      out.scales,
+      step.range,
+      this.#states,
+      outputMatrices?.[layer] ?? this.#nothing,
+    ];
+    program.dispatch(this.#mergeKernel(part), merge, [part.numRows, config.numHeads]);
+  }
+
+  seal(part: FormatPart, layer: number): void {
+    if (part.numSeals === 0) return;
+    const { program, config, formats, step } = this.#parts;
+    const { layers, feedback, bits: widths } = formats.get(part.format);
+    for (const kind of ['k', 'v'] as const) {
+      const bits = widths[layer][kind];
+      const kernel = program.kernel(`seal ${part.slot} ${kind}${bits}`, () => ({
+        name: 'seal',
+        parts: ['step'],
+        constants: {
+          ...this.#shapeConstants(part, 0),
+          BITS: bits,
+          IS_KEY: kind === 'k',
+          // Codes of one bit have no room for it (docs/page-format.md).
+          FEEDBACK: kind === 'k' && feedback !== undefined && bits !== 1,
+        },
+      }));
+      const bindings = [step.range, part.arena.range, layers[layer], feedback?.[layer] ?? this.#nothing];
+      program.dispatch(kernel, bindings, [part.numSeals, config.shape.numKvHeads]);
+    }
+  }
+
+  get #headTiles(): number {
+    const { numHeads, shape } = this.#parts.config;
+    return Math.ceil(numHeads / shape.numKvHeads / TILE_HEADS);
+  }
+
+  #attendKernel(part: FormatPart, layer: number, isOwnPage: boolean): GpuKernel {
+    const { gpu, program, formats } = this.#parts;
+    const { k, v } = isOwnPage ? { k: 16, v: 16 } : formats.get(part.format).bits[layer];
+    return program.kernel(`attend ${part.slot} k${k}v${v} ${isOwnPage ? 'own' : ''}`, () => {
+      const threads = attentionThreads(gpu.limits);
+      const lanes = this.#lanes;
+      return {
+        name: 'attend',
+        parts: ['step', 'planes', 'softmax-state', lanes > 1 ? 'lanes-subgroup' : 'lanes-single'],
+        constants: {
+          ...this.#shapeConstants(part, 0),
+          HEAD_TILES: this.#headTiles,
+          K_BITS: k,
+          V_BITS: v,
+          WORKGROUP: threads,
+          SPLIT: threads / BLOCK_THREADS,
+          LANES: lanes,
+          OWN_PAGE: isOwnPage,
+        },
+      };
+    });
+  }
+
+  /** Threads that share a token: one for each 32 channels, if a subgroup has so many. */
+  get #lanes(): number {
+    const { gpu, config } = this.#parts;
+    const numGroups = Math.ceil(config.shape.headDim / 32);
+    const isPowerOfTwo = (numGroups & (numGroups - 1)) === 0;
+    return isPowerOfTwo && gpu.hasSubgroups && gpu.minSubgroupSize >= numGroups ? numGroups : 1;
+  }
+
+  #mergeKernel(part: FormatPart): GpuKernel {
+    const { program, config } = this.#parts;
+    const { headDim } = config.shape;
+    return program.kernel(`merge ${part.slot}`, () => ({
+      name: 'merge-parts',
+      parts: ['step', 'operand', 'softmax-state'],
+      constants: {
+        ...this.#shapeConstants(part, 3),
+        WIDTH: config.numHeads * headDim,
+        HEAD_THREADS: headThreads(headDim),
+        TRANSFORM: transformKind(part.format.v),
+        FACTOR: f32(hadamardFactor(headDim)),
+      },
+    }));
+  }
+
+  #shapeConstants({ slot }: FormatPart, stepBinding: number): ShaderConstants {
+    const { numHeads, shape } = this.#parts.config;
+    const { headDim, numKvHeads } = shape;
+    const sizes = { HEAD_DIM: headDim, NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads };
+    return { ...this.#parts.step.constants(slot), STEP_BINDING: stepBinding, ...sizes };
+  }
+}
+
+function headThreads(headDim: number): number {
+  return 2 ** Math.ceil(Math.log2(headDim));
+}
+
+function transformKind({ rotate, transforms }: TileFormat): number {
+  if (transforms) return 2;
+  return rotate ? 1 : 0;
+}

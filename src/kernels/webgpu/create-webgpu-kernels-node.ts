@@ -1,0 +1,65 @@
+import { KvantError } from '../../errors.ts';
+import type { KernelsConfig } from '../kernels.ts';
+import { GpuDevice } from './gpu-device.ts';
+import { readShaders } from './read-shaders-node.ts';
+import { WebgpuKernels } from './webgpu-kernels.ts';
+
+/** Dawn's objects crash the process once they are collected, so that they are kept for as long as it lives. */
+const KEPT: unknown[] = [];
+
+/** Which adapters are taken: computed in software only where that is asked for. */
+export type AdapterChoice = 'hardware' | 'any';
+
+/**
+ * Opens a GPU through Dawn, the npm package `webgpu`, and compiles nothing yet.
+ *
+ * @throws KvantError BACKEND_UNAVAILABLE without the package or an adapter; as the constructor of WebgpuKernels
+ */
+export async function createWebgpuKernels(
+  config: KernelsConfig,
+  choice: AdapterChoice = 'hardware',
+): Promise<WebgpuKernels> {
+  const gpu = await openGpu(choice);
+  try {
+    return new WebgpuKernels(config, gpu, await readShaders());
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+}
+
+/** @throws KvantError BACKEND_UNAVAILABLE */
+export async function openGpu(choice: AdapterChoice): Promise<GpuDevice> {
+  const api = await openApi();
+  const adapter = await api.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw unavailable('no GPU was found: install its Vulkan driver');
+  KEPT.push(adapter);
+  if (choice === 'hardware' && isSoftware(adapter.info)) {
+    throw unavailable(`the only adapter, ${adapter.info.description || adapter.info.device}, computes in software`);
+  }
+  const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures);
+  KEPT.push(gpu.device);
+  return gpu;
+}
+
+async function openApi(): Promise<GPU> {
+  try {
+    const { create, globals } = await import('webgpu');
+    Object.assign(globalThis, globals);
+    const api = create([]);
+    KEPT.push(api);
+    return api;
+  } catch (cause) {
+    throw unavailable('the package webgpu is missing: npm install webgpu', cause);
+  }
+}
+
+/** SwiftShader and llvmpipe compute on the CPU. */
+function isSoftware(info: GPUAdapterInfo): boolean {
+  const name = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
+  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/.test(name);
+}
+
+function unavailable(message: string, cause?: unknown): KvantError {
+  return new KvantError('BACKEND_UNAVAILABLE', `${message}; or use --backend wasm`, { cause });
+}

@@ -1,0 +1,163 @@
+import { KvantError } from '../../errors.ts';
+
+/** A part of a buffer, as shaders see it. */
+export interface GpuRange {
+  readonly buffer: GPUBuffer;
+  readonly offsetBytes: number;
+  readonly numBytes: number;
+  /** Tells ranges apart. */
+  readonly id: number;
+}
+
+/** WGSL's built-in functions for dot products of packed bytes. */
+const PACKED_DOTS = 'packed_4x8_integer_dot_product';
+const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
+
+/** Limits that are asked for in full: the defaults are for the least of devices. */
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxStorageBuffersPerShaderStage',
+] as const;
+
+/** A device, its memory, and what went wrong on it. Errors of WebGPU arrive later than the calls that cause them: `check` waits for them. */
+export class GpuDevice {
+  readonly device: GPUDevice;
+  /** For reports, for instance `nvidia hopper`. */
+  readonly name: string;
+  readonly hasSubgroups: boolean;
+  /** Threads of the smallest subgroup. */
+  readonly minSubgroupSize: number;
+  numBytes = 0;
+  readonly #buffers = new Set<GPUBuffer>();
+  readonly #pending: Promise<KvantError | undefined>[] = [];
+  #failure: KvantError | undefined;
+  #nextId = 1;
+
+  /** @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need */
+  static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures): Promise<GpuDevice> {
+    if (!language.has(PACKED_DOTS)) {
+      const message = `this WebGPU lacks ${PACKED_DOTS}: update the browser or the package webgpu, or use --backend wasm`;
+      throw new KvantError('BACKEND_UNAVAILABLE', message);
+    }
+    const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+    const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
+    try {
+      return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }));
+    } catch (cause) {
+      const message = `the GPU cannot be opened: ${String(cause)}; use --backend wasm`;
+      throw new KvantError('BACKEND_UNAVAILABLE', message, { cause });
+    }
+  }
+
+  private constructor(adapter: GPUAdapter, device: GPUDevice) {
+    this.device = device;
+    const { vendor, architecture, device: model, description, subgroupMinSize } = adapter.info;
+    this.name = [...new Set([vendor, architecture, description || model])].filter((part) => part !== '').join(' ');
+    this.hasSubgroups = device.features.has('subgroups');
+    this.minSubgroupSize = this.hasSubgroups ? (subgroupMinSize ?? 1) : 1;
+    device.addEventListener('uncapturederror', ({ error }) => this.#fail(error.message));
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== 'destroyed') this.#fail(`the GPU was lost (${message}): load the model again`);
+    });
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.device.limits;
+  }
+
+  /**
+   * Allocates zeroed memory that shaders can read and write.
+   *
+   * @param what it is for, for the error
+   * @throws KvantError OUT_OF_MEMORY if it is more than the device takes in one piece; what it lacks memory for, `check` throws
+   */
+  allocate(numBytes: number, what: string, usage = GPUBufferUsageFlags.storage): GpuRange {
+    const size = Math.max(16, Math.ceil(numBytes / 16) * 16);
+    const most = Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize);
+    if (size > most) {
+      const limit = `the GPU takes at most ${most} bytes in one piece`;
+      throw new KvantError(
+        'OUT_OF_MEMORY',
+        `no GPU memory for ${what}: ${size} bytes, and ${limit}; lower --ctx or use --backend wasm`,
+      );
+    }
+    this.device.pushErrorScope('out-of-memory');
+    const buffer = this.device.createBuffer({ size, usage });
+    const outcome = this.device.popErrorScope().then((error) => {
+      if (!error) return undefined;
+      return new KvantError(
+        'OUT_OF_MEMORY',
+        `no GPU memory for ${what}, ${size} bytes: lower --ctx or use --backend wasm`,
+      );
+    });
+    this.#pending.push(outcome);
+    this.#buffers.add(buffer);
+    this.numBytes += size;
+    return this.range(buffer, 0, size);
+  }
+
+  range(buffer: GPUBuffer, offsetBytes: number, numBytes: number): GpuRange {
+    return { buffer, offsetBytes, numBytes, id: this.#nextId++ };
+  }
+
+  free({ buffer }: GpuRange): void {
+    if (!this.#buffers.delete(buffer)) return;
+    this.numBytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  write({ buffer, offsetBytes }: GpuRange, data: Uint8Array | Uint32Array | Float32Array, atBytes = 0): void {
+    const { buffer: source, byteOffset, byteLength } = data;
+    this.device.queue.writeBuffer(buffer, offsetBytes + atBytes, source as ArrayBuffer, byteOffset, byteLength);
+  }
+
+  /** Copies of bytes as they are when all that has been submitted is done. */
+  async read({ buffer, offsetBytes }: GpuRange, atBytes: number, numBytes: number): Promise<Uint8Array> {
+    const staging = this.device.createBuffer({ size: numBytes, usage: GPUBufferUsageFlags.staging });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, offsetBytes + atBytes, staging, 0, numBytes);
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(MAP_READ);
+      return new Uint8Array(staging.getMappedRange()).slice();
+    } catch (cause) {
+      throw (
+        this.#failure ?? new KvantError('ENGINE_FAILED', `reading from the GPU failed: ${String(cause)}`, { cause })
+      );
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** @throws KvantError OUT_OF_MEMORY, ENGINE_FAILED with what went wrong since the last time */
+  async check(): Promise<void> {
+    const outcomes = await Promise.all(this.#pending.splice(0));
+    const error = this.#failure ?? outcomes.find((outcome) => outcome !== undefined);
+    if (error) throw error;
+  }
+
+  /** Lets everything go. */
+  close(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers.clear();
+    this.numBytes = 0;
+    this.device.destroy();
+  }
+
+  #fail(message: string): void {
+    this.#failure ??= new KvantError('ENGINE_FAILED', `the GPU failed: ${message}`);
+  }
+}
+
+/** Numbers of the WebGPU specification, which Node has no global objects for. */
+const MAP_READ = 0x1;
+export const GPUBufferUsageFlags = {
+  /** STORAGE, COPY_DST, COPY_SRC */
+  storage: 0x80 | 0x8 | 0x4,
+  /** UNIFORM, COPY_DST */
+  uniform: 0x40 | 0x8,
+  /** MAP_READ, COPY_DST */
+  staging: MAP_READ | 0x8,
+} as const;

@@ -1,0 +1,116 @@
+import { sealedPageLayout, type TileParts } from '../../cache/page-layout.ts';
+import { tileBits, type KvFormat, type TileBits } from '../../quant/kv-format.ts';
+import { checkFormat } from '../check-operands.ts';
+import type { KernelsConfig } from '../kernels.ts';
+import { GPUBufferUsageFlags, type GpuDevice, type GpuRange } from './gpu-device.ts';
+
+/** What shaders need of a format beside its widths. */
+export interface GpuFormat {
+  readonly slot: number;
+  /** Of each layer: bits of the codes of K and V. */
+  readonly bits: readonly { readonly k: TileBits; readonly v: TileBits }[];
+  /** Of each layer: where tiles lie in a page. */
+  readonly layers: readonly GpuRange[];
+  /** Of each layer: what q, k and v are multiplied by; undefined without transforms. */
+  readonly storeMatrices: readonly GpuRange[] | undefined;
+  /** Of each layer: what the output of attention is multiplied by. */
+  readonly outputMatrices: readonly GpuRange[] | undefined;
+  readonly feedback: readonly GpuRange[] | undefined;
+}
+
+const PURPOSE = 'the parameters of attention';
+/** Uniforms start at multiples of this on every device. */
+const LAYER_BYTES = 256;
+const LAYER_WORDS = LAYER_BYTES / 4;
+/** Bytes of the shaders' `Layer`. */
+const LAYER_SIZE = 48;
+
+export class GpuFormats {
+  readonly #gpu: GpuDevice;
+  readonly #config: KernelsConfig;
+  readonly #formats = new Map<KvFormat, GpuFormat>();
+
+  /** Adds the format of `config`. */
+  constructor(gpu: GpuDevice, config: KernelsConfig) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.add(config.format);
+  }
+
+  get known(): ReadonlySet<KvFormat> {
+    return new Set(this.#formats.keys());
+  }
+
+  /** Nothing if it is known. @throws RangeError if it does not fit the model, KvantError OUT_OF_MEMORY */
+  add(format: KvFormat): void {
+    if (this.#formats.has(format)) return;
+    checkFormat(format, this.#config);
+    const { k, v } = format;
+    this.#formats.set(format, {
+      slot: this.#formats.size,
+      bits: Array.from({ length: this.#config.shape.numLayers }, (_, layer) => {
+        return { k: tileBits(format, 'k', layer), v: tileBits(format, 'v', layer) };
+      }),
+      layers: this.#writeLayers(format),
+      storeMatrices: this.#writeStoreMatrices(format),
+      outputMatrices: this.#writeMatrices(v.transforms && [v.transforms.inverse]),
+      feedback: this.#writeMatrices(k.feedback && [k.feedback]),
+    });
+  }
+
+  /** @throws RangeError if it has not been added */
+  get(format: KvFormat): GpuFormat {
+    const known = this.#formats.get(format);
+    if (!known) throw new RangeError(`the format ${format.name} has not been added`);
+    return known;
+  }
+
+  #writeLayers(format: KvFormat): GpuRange[] {
+    const { layers } = sealedPageLayout(format, this.#config.shape);
+    const range = this.#gpu.allocate(layers.length * LAYER_BYTES, PURPOSE, GPUBufferUsageFlags.uniform);
+    const words = new Uint32Array(layers.length * LAYER_WORDS);
+    layers.forEach(({ meta, planes }, layer) => {
+      const fields = [...partWords(meta), layer, ...partWords(planes[0]), 0, ...partWords(planes[1]), 0];
+      words.set(fields, layer * LAYER_WORDS);
+    });
+    this.#gpu.write(range, words);
+    return layers.map((_, layer) => this.#gpu.range(range.buffer, layer * LAYER_BYTES, LAYER_SIZE));
+  }
+
+  /** Matrices of q, k and v, one layer after the other; the identity where only one side has any is never read. */
+  #writeStoreMatrices({ k, v }: KvFormat): GpuRange[] | undefined {
+    const any = k.transforms ?? v.transforms;
+    if (!any) return undefined;
+    const unused = new Float32Array(any.forward.length);
+    const { headDim } = this.#config.shape;
+    const queries = k.transforms && transposed(k.transforms.inverse, headDim);
+    return this.#writeMatrices([queries, k.transforms?.forward, v.transforms?.forward].map((list) => list ?? unused));
+  }
+
+  /** Several lists, each [layers, heads, d, d], put together layer by layer. */
+  #writeMatrices(lists: readonly Float32Array[] | undefined): GpuRange[] | undefined {
+    if (!lists) return undefined;
+    const { numLayers } = this.#config.shape;
+    const layerLength = lists[0].length / numLayers;
+    const layerBytes = layerLength * lists.length * 4;
+    const range = this.#gpu.allocate(numLayers * layerBytes, 'the transforms of heads');
+    return Array.from({ length: numLayers }, (_, layer) => {
+      lists.forEach((list, index) => {
+        const values = list.subarray(layer * layerLength, (layer + 1) * layerLength);
+        this.#gpu.write(range, values, layer * layerBytes + index * layerLength * 4);
+      });
+      return this.#gpu.range(range.buffer, layer * layerBytes, layerBytes);
+    });
+  }
+}
+
+function partWords({ offsetBytes, strideBytes, vOffsetBytes }: TileParts): number[] {
+  return [offsetBytes / 4, strideBytes / 4, vOffsetBytes / 4];
+}
+
+function transposed(matrices: Float32Array, d: number): Float32Array {
+  return matrices.map((_, i) => {
+    const inMatrix = i % (d * d);
+    return matrices[i - inMatrix + (inMatrix % d) * d + Math.floor(inMatrix / d)];
+  });
+}

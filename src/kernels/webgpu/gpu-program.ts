@@ -1,0 +1,101 @@
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { declareConstants, type ShaderConstants } from './shader-constants.ts';
+import type { ShaderName, ShaderSources } from './shaders.ts';
+
+/** A compiled shader. */
+export interface GpuKernel {
+  readonly id: number;
+  readonly pipeline: GPUComputePipeline;
+}
+
+/** What a kernel is made of. */
+export interface ShaderSpec {
+  readonly name: ShaderName;
+  /** Sources that it builds on, before its own. */
+  readonly parts: readonly ShaderName[];
+  readonly constants: ShaderConstants;
+}
+
+export type Grid = readonly [x: number, y?: number];
+
+/** Compiles shaders and records their dispatches: everything between two submits is one pass. */
+export class GpuProgram {
+  readonly #gpu: GpuDevice;
+  readonly #sources: ShaderSources;
+  readonly #kernels = new Map<string, GpuKernel>();
+  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+
+  constructor(gpu: GpuDevice, sources: ShaderSources) {
+    this.#gpu = gpu;
+    this.#sources = sources;
+  }
+
+  /**
+   * A kernel, compiled once.
+   *
+   * @param key tells it apart from all others; short, since it is looked up with every dispatch
+   */
+  kernel(key: string, describe: () => ShaderSpec): GpuKernel {
+    const known = this.#kernels.get(key);
+    if (known) return known;
+    const { name, parts, constants } = describe();
+    const enable = parts.includes('lanes-subgroup') ? ['enable subgroups;'] : [];
+    const code = [...enable, declareConstants(constants), ...[...parts, name].map((part) => this.#sources[part])];
+    const module = this.#gpu.device.createShaderModule({ code: code.join('\n'), label: name });
+    const pipeline = this.#gpu.device.createComputePipeline({ layout: 'auto', compute: { module }, label: name });
+    const kernel = { id: this.#kernels.size, pipeline };
+    this.#kernels.set(key, kernel);
+    return kernel;
+  }
+
+  /** Records a dispatch. @param bindings of the shader, from 0 on */
+  dispatch(kernel: GpuKernel, bindings: readonly GpuRange[], [x, y = 1]: Grid): void {
+    this.#encoder ??= this.#gpu.device.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    this.#pass.setPipeline(kernel.pipeline);
+    this.#pass.setBindGroup(0, this.#bindGroup(kernel, bindings));
+    this.#pass.dispatchWorkgroups(x, y);
+  }
+
+  /** Records a copy, after all dispatches so far. */
+  copy(from: GpuRange, to: GPUBuffer, toBytes: number, numBytes: number): void {
+    this.#endPass();
+    this.#encoder ??= this.#gpu.device.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(from.buffer, from.offsetBytes, to, toBytes, numBytes);
+  }
+
+  /** Lets what has been recorded run. */
+  submit(): void {
+    this.#endPass();
+    if (this.#encoder) this.#gpu.device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = undefined;
+  }
+
+  /** Forgets what has been recorded. */
+  discard(): void {
+    this.#endPass();
+    this.#encoder = undefined;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  #bindGroup({ id, pipeline }: GpuKernel, bindings: readonly GpuRange[]): GPUBindGroup {
+    let key = String(id);
+    for (const binding of bindings) key += `,${binding.id}`;
+    const known = this.#bindGroups.get(key);
+    if (known) return known;
+    const group = this.#gpu.device.createBindGroup({
+      layout: pipeline.getBindGroupLayout(0),
+      entries: bindings.map(({ buffer, offsetBytes, numBytes }, binding) => {
+        return { binding, resource: { buffer, offset: offsetBytes, size: numBytes } };
+      }),
+    });
+    this.#bindGroups.set(key, group);
+    return group;
+  }
+}

@@ -1,0 +1,115 @@
+import { KvantError } from '../../errors.ts';
+import { f16Value } from '../../quant/f16.ts';
+import type { RowOrder, TensorSource } from '../kernels.ts';
+import { checkRowOrder, destinationRow } from '../row-order.ts';
+import { rowBytes, WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { packBlock, packingOf, type Packing } from './weight-packing.ts';
+
+/** A matrix as shaders/weights.wgsl reads it. */
+export interface GpuMatrix {
+  readonly numRows: number;
+  readonly numCols: number;
+  readonly packing: Packing;
+  readonly codes: GpuRange;
+  readonly scales: GpuRange;
+}
+
+/** Bytes of a file that are read and packed at a time. */
+const CHUNK_BYTES = 4_000_000;
+
+/** Reads a matrix and packs it. @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED, or what the source throws */
+export async function loadGpuMatrix(gpu: GpuDevice, source: TensorSource, order: RowOrder): Promise<GpuMatrix> {
+  const { name, type, numRows, numCols } = source;
+  checkRowOrder(order, numRows);
+  const packing = packingOf(type);
+  if (numCols % 16 !== 0) {
+    const message = `tensor "${name}" has ${numCols} columns: the webgpu backend needs a multiple of 16; use --backend wasm`;
+    throw new KvantError('MODEL_UNSUPPORTED', message);
+  }
+  const codeRowBytes = (numCols * packing.codeBits) / 8;
+  const scaleRowBytes = (numCols / 32) * packing.scaleBytes;
+  const codes = gpu.allocate(numRows * codeRowBytes, `tensor "${name}"`);
+  const scales = gpu.allocate(numRows * scaleRowBytes, `the scales of tensor "${name}"`);
+  const bytesPerRow = rowBytes(type, numCols);
+  const unit = order.kind === 'file' ? 2 : 2 * order.headDim;
+  const chunkRows = Math.max(unit, Math.floor(CHUNK_BYTES / bytesPerRow / unit) * unit);
+  for (let first = 0; first < numRows; first += chunkRows) {
+    const count = Math.min(chunkRows, numRows - first);
+    const bytes = new Uint8Array(count * bytesPerRow);
+    await source.read(bytes, first * bytesPerRow);
+    const packed = packRows(source, order, bytes, count);
+    gpu.write(codes, packed.codes, first * codeRowBytes);
+    if (packed.scales.length > 0) gpu.write(scales, packed.scales, first * scaleRowBytes);
+  }
+  await gpu.check();
+  return { numRows, numCols, packing, codes, scales };
+}
+
+interface PackedRows {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+}
+
+/** Packs rows, which start at a whole head. Lengths are whole words. */
+function packRows({ type, numCols }: TensorSource, order: RowOrder, bytes: Uint8Array, count: number): PackedRows {
+  const packing = packingOf(type);
+  const codeRowBytes = (numCols * packing.codeBits) / 8;
+  const scaleRowBytes = (numCols / 32) * packing.scaleBytes;
+  const codes = new Uint8Array(wholeWords(count * codeRowBytes));
+  const scales = new Uint8Array(wholeWords(count * scaleRowBytes));
+  const scaleView = new DataView(scales.buffer);
+  const bytesPerRow = rowBytes(type, numCols);
+  const { blockElements, blockBytes } = WEIGHT_TYPES[type];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let row = 0; row < count; row++) {
+    const to = destinationRow(order, row);
+    if (blockElements === 1) {
+      codes.set(bytes.subarray(row * bytesPerRow, (row + 1) * bytesPerRow), to * codeRowBytes);
+      continue;
+    }
+    const blockCodeBytes = (blockElements * packing.codeBits) / 8;
+    const blockScaleBytes = (blockElements / 32) * packing.scaleBytes;
+    for (let block = 0; block < numCols / blockElements; block++) {
+      const from = row * bytesPerRow + block * blockBytes;
+      const codesAt = to * codeRowBytes + block * blockCodeBytes;
+      packBlock(type, view, from, codes, codesAt, scaleView, to * scaleRowBytes + block * blockScaleBytes);
+    }
+  }
+  return { codes, scales };
+}
+
+function wholeWords(numBytes: number): number {
+  return Math.ceil(numBytes / 4) * 4;
+}
+
+/** Reads a vector as float32. @throws KvantError MODEL_UNSUPPORTED for another type than F32, F16 and BF16 */
+export async function loadGpuVector(gpu: GpuDevice, source: TensorSource, order: RowOrder): Promise<GpuRange> {
+  const { name, type, numRows, numCols } = source;
+  const length = numRows * numCols;
+  checkRowOrder(order, length);
+  const { blockElements, blockBytes } = WEIGHT_TYPES[type];
+  if (blockElements !== 1) {
+    throw new KvantError('MODEL_UNSUPPORTED', `vector "${name}" is of type ${type}; vectors must be F32, F16 or BF16`);
+  }
+  const bytes = new Uint8Array(length * blockBytes);
+  await source.read(bytes, 0);
+  const view = new DataView(bytes.buffer);
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[destinationRow(order, i)] = floatAt(type, view, i);
+  const range = gpu.allocate(values.byteLength, `vector "${name}"`);
+  gpu.write(range, values);
+  await gpu.check();
+  return range;
+}
+
+const bits = new Uint32Array(1);
+const float = new Float32Array(bits.buffer);
+
+function floatAt(type: WeightType, view: DataView, index: number): number {
+  if (type === 'F32') return view.getFloat32(4 * index, true);
+  const half = view.getUint16(2 * index, true);
+  if (type === 'F16') return f16Value(half);
+  bits[0] = half << 16;
+  return float[0];
+}

@@ -1,0 +1,93 @@
+import { KvantError } from '../../errors.ts';
+import { HandleTable } from '../handles.ts';
+import type { Activation, ActivationUse, Operand, RowSet } from '../kernels.ts';
+import type { OperandRanges } from './attention-kernels.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+
+/** Columns of a group, with a scale of two float32 numbers. */
+const GROUP = 16;
+const SCALE_BYTES = 8;
+
+/** Buffers of rows. Those of output rows, which are few and wide, get room when a step wants it. */
+export class RowRanges {
+  readonly #gpu: GpuDevice;
+  readonly #maxRows: number;
+  readonly #activations = new HandleTable<Activation, { range: GpuRange }>('activation');
+  readonly #operands = new HandleTable<Operand, { ranges: OperandRanges }>('operand');
+  readonly #outputs: ((numRows: number) => void)[] = [];
+  readonly #readable: Activation[] = [];
+  #numOutputs = 1;
+
+  constructor(gpu: GpuDevice, maxRows: number) {
+    this.#gpu = gpu;
+    this.#maxRows = maxRows;
+  }
+
+  /** @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
+  createActivation(width: number, rows: RowSet, use: ActivationUse): Activation {
+    checkWidth(width);
+    const allocate = (numRows: number): GpuRange => this.#gpu.allocate(numRows * width * 4, 'activations');
+    const data = { range: allocate(this.#rowsOf(rows)) };
+    const handle = this.#activations.add({ width, rows } as Activation, data);
+    if (use === 'readable') this.#readable.push(handle);
+    if (rows === 'output') {
+      this.#outputs.push((numRows) => {
+        this.#gpu.free(data.range);
+        data.range = allocate(numRows);
+      });
+    }
+    return handle;
+  }
+
+  /** @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
+  createOperand(width: number, rows: RowSet): Operand {
+    checkWidth(width);
+    const data = { ranges: this.#allocateOperand(width, this.#rowsOf(rows)) };
+    if (rows === 'output') {
+      this.#outputs.push((numRows) => {
+        for (const range of Object.values(data.ranges) as GpuRange[]) this.#gpu.free(range);
+        data.ranges = this.#allocateOperand(width, numRows);
+      });
+    }
+    return this.#operands.add({ width, rows } as Operand, data);
+  }
+
+  /** Makes room for so many output rows. What they held is lost. */
+  ensureOutputs(numRows: number): void {
+    if (numRows <= this.#numOutputs) return;
+    this.#numOutputs = Math.min(this.#maxRows, 2 ** Math.ceil(Math.log2(numRows)));
+    for (const grow of this.#outputs) grow(this.#numOutputs);
+  }
+
+  activation(handle: Activation): GpuRange {
+    return this.#activations.get(handle).range;
+  }
+
+  operand(handle: Operand): OperandRanges {
+    return this.#operands.get(handle).ranges;
+  }
+
+  /** Activations that are read after a step. */
+  readable(): { readonly activation: Activation; readonly range: GpuRange }[] {
+    return this.#readable.map((activation) => ({ activation, range: this.activation(activation) }));
+  }
+
+  #rowsOf(rows: RowSet): number {
+    return rows === 'step' ? this.#maxRows : this.#numOutputs;
+  }
+
+  #allocateOperand(width: number, numRows: number): OperandRanges {
+    const length = numRows * width;
+    return {
+      floats: this.#gpu.allocate(length * 4, 'activations'),
+      codes: this.#gpu.allocate(length, 'activations'),
+      scales: this.#gpu.allocate((length / GROUP) * SCALE_BYTES, 'activations'),
+    };
+  }
+}
+
+function checkWidth(width: number): void {
+  if (width % GROUP === 0) return;
+  const message = `${width} channels: the webgpu backend needs a multiple of ${GROUP}; use --backend wasm`;
+  throw new KvantError('MODEL_UNSUPPORTED', message);
+}

@@ -1,0 +1,28 @@
+/** The files of shaders/, by job. */
+export const SHADER_NAMES = [
+  'attend',
+  'embed',
+  'lanes-single',
+  'lanes-subgroup',
+  'matmul-decode',
+  'matmul-float',
+  'matmul-prefill',
+  'merge-parts',
+  'norm-heads',
+  'operand',
+  'planes',
+  'products',
+  'rms-norm',
+  'seal',
+  'select-rows',
+  'softmax-state',
+  'step',
+  'store-keys-values',
+  'swiglu',
+  'weights',
+] as const;
+
+export type ShaderName = (typeof SHADER_NAMES)[number];
+
+/** The text of each. */
+export type ShaderSources = Readonly<Record<ShaderName, string>>;

@@ -1,0 +1,235 @@
+import type { KvFormat } from '../../quant/kv-format.ts';
+import type { KernelsConfig, Segment, Step } from '../kernels.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import type { GpuArena, GpuPages } from './gpu-pages.ts';
+import type { ShaderConstants } from './shader-constants.ts';
+
+/** The segments of a step that are in one format. */
+export interface FormatPart {
+  readonly format: KvFormat;
+  readonly arena: GpuArena;
+  readonly slot: number;
+  readonly numRows: number;
+  /** Units of attention to sealed pages, and to sink and own pages. */
+  readonly numUnits: number;
+  readonly numOwnUnits: number;
+  readonly numSeals: number;
+}
+
+/** Formats that one step may have. */
+const MAX_FORMATS = 16;
+// As shaders/step.wgsl has them, in words.
+const HEADER_WORDS = 4;
+const FORMAT_WORDS = 4;
+const ROW_WORDS = 8;
+const UNIT_WORDS = 4;
+const BLOCK_WORDS = 2;
+const SEAL_WORDS = 2;
+/** Blocks of a row beside its sealed pages: the sink page and its own. */
+const OWN_BLOCKS = 2;
+/**
+ * Segments of at most this many rows (a token and drafts of 16 more) are cut by pages, so that one sequence's decode fills the device; rows of
+ * longer ones attend to all their pages in one unit. So are no more rows of a step than this.
+ */
+const MAX_SPLIT_ROWS = 32;
+const MAX_DECODE_ROWS = 17;
+
+/** Word offsets of the lists, and what they have room for. */
+interface Lists {
+  readonly OUTPUT_ROWS: number;
+  readonly ROWS: number;
+  readonly ROW_LIST: number;
+  readonly UNITS: number;
+  readonly BLOCKS: number;
+  readonly SEALS: number;
+  readonly end: number;
+}
+
+function listsOf({ maxRows, maxContext, format }: KernelsConfig, maxUnits: number): Lists {
+  const maxPages = Math.ceil(maxContext / format.pageSize);
+  const OUTPUT_ROWS = HEADER_WORDS + MAX_FORMATS * FORMAT_WORDS;
+  const ROWS = OUTPUT_ROWS + maxRows;
+  const ROW_LIST = ROWS + maxRows * ROW_WORDS;
+  const SEALS = ROW_LIST + maxRows;
+  const UNITS = SEALS + maxRows * SEAL_WORDS;
+  const BLOCKS = UNITS + maxUnits * UNIT_WORDS;
+  const end = BLOCKS + maxRows * (maxPages + OWN_BLOCKS) * BLOCK_WORDS;
+  return { OUTPUT_ROWS, ROWS, ROW_LIST, SEALS, UNITS, BLOCKS, end };
+}
+
+/** What the shaders read about a step (shaders/step.wgsl): rows, units of attention, blocks of tokens, tiles to seal. */
+export class StepBuffer {
+  readonly range: GpuRange;
+  /** Parts of attention that a step can have. */
+  readonly maxParts: number;
+  readonly #gpu: GpuDevice;
+  readonly #pages: GpuPages;
+  readonly #splitBlocks: number;
+  readonly #lists: Lists;
+  readonly #words: Uint32Array;
+  #numUnits = 0;
+  #numBlocks = 0;
+  #numRowsListed = 0;
+  #numSeals = 0;
+  #numParts = 0;
+  #splitRows = 0;
+
+  /** Bytes of the lists, and parts of attention that a step can have. @param splitBlocks pages that a unit takes at a time */
+  static sizesOf(config: KernelsConfig, splitBlocks: number): { numBytes: number; maxParts: number } {
+    const { maxRows, maxContext, format } = config;
+    const maxSplits = Math.ceil(maxContext / format.pageSize / splitBlocks);
+    const maxParts = 2 * maxRows + Math.min(maxRows, MAX_SPLIT_ROWS) * maxSplits;
+    return { numBytes: listsOf(config, maxParts).end * 4, maxParts };
+  }
+
+  /** @param splitBlocks pages that a unit takes at a time */
+  constructor(gpu: GpuDevice, pages: GpuPages, config: KernelsConfig, splitBlocks: number) {
+    this.maxParts = StepBuffer.sizesOf(config, splitBlocks).maxParts;
+    this.#gpu = gpu;
+    this.#pages = pages;
+    this.#splitBlocks = splitBlocks;
+    this.#lists = listsOf(config, this.maxParts);
+    this.#words = new Uint32Array(this.#lists.end);
+    this.range = gpu.allocate(this.#words.byteLength, 'the steps');
+  }
+
+  /** Of step.wgsl. */
+  constants(slot = 0): ShaderConstants {
+    const { OUTPUT_ROWS, ROWS, ROW_LIST, UNITS, BLOCKS, SEALS } = this.#lists;
+    return { OUTPUT_ROWS, ROWS, ROW_LIST, UNITS, BLOCKS, SEALS, SLOT: slot };
+  }
+
+  /** Writes a step that has been checked, and sends it to the device. @param slotOf where a format's numbers lie */
+  write(step: Step, slotOf: (format: KvFormat) => number): FormatPart[] {
+    this.#numUnits = 0;
+    this.#numBlocks = 0;
+    this.#numRowsListed = 0;
+    this.#numSeals = 0;
+    this.#numParts = 0;
+    this.#splitRows = 0;
+    this.#words[0] = step.tokenIds.length;
+    this.#words[1] = step.outputRows.length;
+    this.#words.set(step.outputRows, this.#lists.OUTPUT_ROWS);
+    const groups = this.#group(step.segments);
+    const parts = groups.map((segments) => this.#writeFormat(step, segments, slotOf(segments[0].pages.format)));
+    this.#send();
+    return parts;
+  }
+
+  /** The lists as far as they are filled: at long contexts most of their room is not. */
+  #send(): void {
+    const { UNITS, BLOCKS } = this.#lists;
+    const used = [
+      [0, UNITS],
+      [UNITS, UNITS + this.#numUnits * UNIT_WORDS],
+      [BLOCKS, BLOCKS + this.#numBlocks * BLOCK_WORDS],
+    ];
+    for (const [first, end] of used) this.#gpu.write(this.range, this.#words.subarray(first, end), first * 4);
+  }
+
+  /** By format, whose pages must lie in one buffer. */
+  #group(segments: readonly Segment[]): Segment[][] {
+    const groups = new Map<KvFormat, Segment[]>();
+    for (const segment of segments) {
+      const group = groups.get(segment.pages.format) ?? [];
+      const isOne = group.length === 0 || this.#pages.arenaOf(group[0].pages) === this.#pages.arenaOf(segment.pages);
+      if (!isOne) throw new TypeError(`the pages of ${segment.pages.format.name} lie in several arenas`);
+      group.push(segment);
+      groups.set(segment.pages.format, group);
+    }
+    return [...groups.values()];
+  }
+
+  #writeFormat(step: Step, segments: readonly Segment[], slot: number): FormatPart {
+    const { format } = segments[0].pages;
+    const [firstRow, firstUnit, firstSeal] = [this.#numRowsListed, this.#numUnits, this.#numSeals];
+    for (const segment of segments) this.#writeRows(step, segment);
+    const cuts = segments.map((segment) => this.#addSealedUnits(segment));
+    const firstOwn = this.#numUnits;
+    segments.forEach((segment, index) => this.#addOwnUnits(segment, cuts[index]));
+    for (const segment of segments) this.#addSeal(segment);
+    this.#words.set([firstRow, firstUnit, firstOwn, firstSeal], HEADER_WORDS + slot * FORMAT_WORDS);
+    return {
+      format,
+      arena: this.#pages.arenaOf(segments[0].pages),
+      slot,
+      numRows: this.#numRowsListed - firstRow,
+      numUnits: firstOwn - firstUnit,
+      numOwnUnits: this.#numUnits - firstOwn,
+      numSeals: this.#numSeals - firstSeal,
+    };
+  }
+
+  #writeRows({ tokenIds }: Step, segment: Segment): void {
+    const { pages, firstRow, numRows, firstPosition, sealedPages } = segment;
+    const { numSinkTokens, pageSize } = pages.format;
+    const pageStart = numSinkTokens + sealedPages.length * pageSize;
+    for (let i = 0; i < numRows; i++) {
+      const [row, position] = [firstRow + i, firstPosition + i];
+      const inSink = position < numSinkTokens;
+      const page = inSink ? this.#sinkWord(segment) : this.#pages.wordOf(pages.open, segment.openPage);
+      const [tokens, index] = inSink ? [numSinkTokens, position] : [pageSize, position - pageStart];
+      this.#words.set([tokenIds[row], page, tokens, index], this.#lists.ROWS + row * ROW_WORDS);
+      this.#words[this.#lists.ROW_LIST + this.#numRowsListed++] = row;
+    }
+  }
+
+  /** Units of a segment's rows over its sealed pages. @returns how many each row has */
+  #addSealedUnits(segment: Segment): number {
+    const { numRows, firstRow, sealedPages, pages } = segment;
+    if (sealedPages.length === 0) return 0;
+    const firstBlock = this.#numBlocks;
+    const { pageSize } = pages.format;
+    for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), pageSize, pageSize);
+    const isSplit = numRows <= MAX_DECODE_ROWS && this.#splitRows + numRows <= MAX_SPLIT_ROWS;
+    if (isSplit) this.#splitRows += numRows;
+    const unitBlocks = isSplit ? this.#splitBlocks : sealedPages.length;
+    const numUnits = Math.ceil(sealedPages.length / unitBlocks);
+    for (let row = firstRow; row < firstRow + numRows; row++) {
+      this.#words.set([this.#numParts, numUnits + 1], this.#lists.ROWS + row * ROW_WORDS + 4);
+      for (let unit = 0; unit < numUnits; unit++) {
+        const count = Math.min(unitBlocks, sealedPages.length - unit * unitBlocks);
+        this.#addUnit(row, firstBlock + unit * unitBlocks, count, this.#numParts + unit);
+      }
+      this.#numParts += numUnits + 1;
+    }
+    return numUnits;
+  }
+
+  /** A unit of each row over the sink page and its own. */
+  #addOwnUnits(segment: Segment, numSealedUnits: number): void {
+    const { numRows, firstRow, firstPosition, sealedPages, pages } = segment;
+    const { numSinkTokens, pageSize } = pages.format;
+    const pageStart = numSinkTokens + sealedPages.length * pageSize;
+    for (let i = 0; i < numRows; i++) {
+      const at = this.#lists.ROWS + (firstRow + i) * ROW_WORDS;
+      if (numSealedUnits === 0) this.#words.set([this.#numParts++, 1], at + 4);
+      const part = this.#words[at + 4] + numSealedUnits;
+      const firstBlock = this.#numBlocks;
+      const end = firstPosition + i + 1;
+      if (numSinkTokens > 0) this.#addBlock(this.#sinkWord(segment), Math.min(end, numSinkTokens), numSinkTokens);
+      if (end > pageStart) this.#addBlock(this.#pages.wordOf(pages.open, segment.openPage), end - pageStart, pageSize);
+      this.#addUnit(firstRow + i, firstBlock, this.#numBlocks - firstBlock, part);
+    }
+  }
+
+  #addSeal({ pages, openPage, sealInto }: Segment): void {
+    if (sealInto === undefined) return;
+    const words = [this.#pages.wordOf(pages.open, openPage), this.#pages.wordOf(pages.sealed, sealInto)];
+    this.#words.set(words, this.#lists.SEALS + this.#numSeals++ * SEAL_WORDS);
+  }
+
+  #addUnit(row: number, firstBlock: number, numBlocks: number, part: number): void {
+    this.#words.set([row, firstBlock, numBlocks, part], this.#lists.UNITS + this.#numUnits++ * UNIT_WORDS);
+  }
+
+  #addBlock(pageWord: number, numVisible: number, pageTokens: number): void {
+    const words = [pageWord, numVisible + pageTokens * 65536];
+    this.#words.set(words, this.#lists.BLOCKS + this.#numBlocks++ * BLOCK_WORDS);
+  }
+
+  #sinkWord({ pages, sinkPage }: Segment): number {
+    if (!pages.sink || sinkPage === undefined) throw new RangeError('a position in the sink without a sink page');
+    return this.#pages.wordOf(pages.sink, sinkPage);
+  }
+}

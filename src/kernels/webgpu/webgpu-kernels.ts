@@ -1,0 +1,329 @@
+import type { PageLayout } from '../../cache/page-layout.ts';
+import { KvantError } from '../../errors.ts';
+import type { KvFormat } from '../../quant/kv-format.ts';
+import {
+  checkAttend,
+  checkConfig,
+  checkEmbed,
+  checkKeysValues,
+  checkLayer,
+  checkMatmul,
+  checkNormHeads,
+  checkQueries,
+  checkRmsNorm,
+  checkSelectOutputs,
+  checkSwiGlu,
+} from '../check-operands.ts';
+import { checkRow, checkStep, checkTokenIds, numRowsOf } from '../check-step.ts';
+import { HandleTable } from '../handles.ts';
+import type {
+  Activation,
+  ActivationUse,
+  BackendDescription,
+  Kernels,
+  KernelsConfig,
+  MatmulOutput,
+  Matrix,
+  MemoryUsage,
+  Operand,
+  PageArena,
+  PageMemory,
+  RowOrder,
+  RowSet,
+  Step,
+  TensorSource,
+  Vector,
+} from '../kernels.ts';
+import { AttentionKernels, splitBlocks, type OperandRanges } from './attention-kernels.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { GpuFormats } from './gpu-formats.ts';
+import { GpuPages } from './gpu-pages.ts';
+import { GpuProgram } from './gpu-program.ts';
+import { loadGpuMatrix, loadGpuVector, type GpuMatrix } from './gpu-weights.ts';
+import { MatmulKernels, weightConstants } from './matmul-kernels.ts';
+import { RowReadback } from './row-readback.ts';
+import { RowRanges } from './row-ranges.ts';
+import { f32 } from './shader-constants.ts';
+import type { ShaderSources } from './shaders.ts';
+import { StepBuffer, type FormatPart } from './step-buffer.ts';
+
+/** Threads of the shaders that have one for 4 or 16 columns. */
+const THREADS = 64;
+/** Columns of a group of an operand. */
+const GROUP = 16;
+
+interface RunningStep {
+  readonly step: Step;
+  readonly parts: readonly FormatPart[];
+}
+
+/** The `Kernels` interface over WebGPU: operations are recorded as dispatches of one pass, which `finishStep` submits. */
+export class WebgpuKernels implements Kernels {
+  readonly description: BackendDescription;
+  readonly config: KernelsConfig;
+  readonly #gpu: GpuDevice;
+  readonly #program: GpuProgram;
+  readonly #pages: GpuPages;
+  readonly #formats: GpuFormats;
+  readonly #stepBuffer: StepBuffer;
+  readonly #attention: AttentionKernels;
+  readonly #matmuls: MatmulKernels;
+  readonly #matrices = new HandleTable<Matrix, GpuMatrix>('matrix');
+  readonly #vectors = new HandleTable<Vector, GpuRange>('vector');
+  readonly #rows: RowRanges;
+  readonly #readback: RowReadback;
+  #weightBytes = 0;
+  #running: RunningStep | undefined;
+  #lastStep: Step | undefined;
+  #closed = false;
+
+  /** @throws RangeError if the configuration contradicts itself; KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
+  constructor(config: KernelsConfig, gpu: GpuDevice, sources: ShaderSources) {
+    checkConfig(config);
+    checkShape(config);
+    this.config = config;
+    this.description = { name: 'webgpu', threads: 1, isa: gpu.name };
+    this.#gpu = gpu;
+    this.#program = new GpuProgram(gpu, sources);
+    this.#pages = new GpuPages(gpu);
+    this.#formats = new GpuFormats(gpu, config);
+    const step = new StepBuffer(gpu, this.#pages, config, splitBlocks(gpu));
+    this.#stepBuffer = step;
+    this.#attention = new AttentionKernels({ gpu, program: this.#program, config, formats: this.#formats, step });
+    const nothing = gpu.allocate(GROUP, 'what is not there');
+    this.#matmuls = new MatmulKernels(this.#program, step.range, nothing, config.activations === 'f32');
+    this.#rows = new RowRanges(gpu, config.maxRows);
+    this.#readback = new RowReadback(gpu, this.#program);
+  }
+
+  async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
+    const matrix = await loadGpuMatrix(this.#gpu, source, rowOrder);
+    this.#weightBytes += matrix.codes.numBytes + matrix.scales.numBytes;
+    return this.#matrices.add({ numRows: matrix.numRows, numCols: matrix.numCols } as Matrix, matrix);
+  }
+
+  async loadVector(source: TensorSource, rowOrder: RowOrder): Promise<Vector> {
+    const range = await loadGpuVector(this.#gpu, source, rowOrder);
+    this.#weightBytes += range.numBytes;
+    return this.#vectors.add({ length: source.numRows * source.numCols } as Vector, range);
+  }
+
+  createActivation(width: number, rows: RowSet, use: ActivationUse = 'device'): Activation {
+    return this.#rows.createActivation(width, rows, use);
+  }
+
+  createOperand(width: number, rows: RowSet): Operand {
+    return this.#rows.createOperand(width, rows);
+  }
+
+  addFormat(format: KvFormat): void {
+    this.#checkIdle('formats are added');
+    this.#formats.add(format);
+  }
+
+  createPages(layout: PageLayout, numPages: number): PageMemory {
+    return this.#pages.createPages(layout, numPages);
+  }
+
+  createPageArena(numBytes: number): PageArena {
+    return this.#pages.createArena(numBytes);
+  }
+
+  arenaPages(arena: PageArena, layout: PageLayout): PageMemory {
+    return this.#pages.arenaPages(arena, layout);
+  }
+
+  copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
+    this.#checkIdle('units are copied');
+    this.#pages.copyUnits(arena, fromUnit, toUnit, numUnits);
+  }
+
+  beginStep(step: Step): void {
+    if (this.#closed) throw new KvantError('ENGINE_CLOSED', 'the webgpu kernels have been closed');
+    if (this.#running) throw new Error('a step has begun already: finish it first');
+    checkStep(step, this.config, this.#formats.known);
+    this.#rows.ensureOutputs(step.outputRows.length);
+    const parts = this.#stepBuffer.write(step, (format) => this.#formats.get(format).slot);
+    this.#attention.writeRope(positionsOf(step));
+    this.#running = { step, parts };
+    this.#lastStep = step;
+  }
+
+  embed(table: Matrix, out: Activation): void {
+    const { step } = this.#current();
+    checkEmbed(table, out);
+    checkTokenIds(step.tokenIds, table.numRows);
+    const matrix = this.#matrices.get(table);
+    const { packing, numCols } = matrix;
+    const kernel = this.#program.kernel(`embed ${numCols} ${packing.codeKind}.${packing.scaleKind}`, () => ({
+      name: 'embed',
+      parts: ['step', 'weights'],
+      constants: { ...this.#stepBuffer.constants(), STEP_BINDING: 0, ...weightConstants(matrix) },
+    }));
+    const bindings = [this.#stepBuffer.range, matrix.codes, matrix.scales, this.#rows.activation(out)];
+    this.#program.dispatch(kernel, bindings, [Math.ceil(numCols / 4 / THREADS), step.tokenIds.length]);
+  }
+
+  rmsNorm(x: Activation, weight: Vector, epsilon: number, out: Operand): void {
+    const { step } = this.#current();
+    checkRmsNorm(x, weight, out);
+    const kernel = this.#program.kernel(`rms ${x.width} ${epsilon}`, () => ({
+      name: 'rms-norm',
+      parts: ['operand'],
+      constants: { WIDTH: x.width, EPSILON: f32(epsilon) },
+    }));
+    const bindings = [...this.#operandBindings(out), this.#rows.activation(x), this.#vectors.get(weight)];
+    this.#dispatchRows(kernel, bindings, [numRowsOf(step, x.rows)]);
+  }
+
+  normHeads(x: Activation, weight: Vector, epsilon: number): void {
+    const { step } = this.#current();
+    checkNormHeads(x, weight);
+    const kernel = this.#program.kernel(`heads ${weight.length} ${epsilon}`, () => ({
+      name: 'norm-heads',
+      parts: [],
+      constants: { HEAD_DIM: weight.length, EPSILON: f32(epsilon) },
+    }));
+    const grid = [x.width / weight.length, numRowsOf(step, x.rows)] as const;
+    this.#program.dispatch(kernel, [this.#rows.activation(x), this.#vectors.get(weight)], grid);
+  }
+
+  matmul(x: Operand, outputs: readonly MatmulOutput[]): void {
+    const { step } = this.#current();
+    for (const output of outputs) {
+      checkMatmul(x, output);
+      this.#matmuls.record({
+        x: this.#rows.operand(x),
+        weights: this.#matrices.get(output.weights),
+        bias: output.bias && this.#vectors.get(output.bias),
+        out: this.#rows.activation(output.out),
+        accumulate: output.accumulate ?? false,
+        rows: x.rows,
+        numRows: numRowsOf(step, x.rows),
+      });
+    }
+  }
+
+  storeKeysValues(layer: number, q: Activation, k: Activation, v: Activation): void {
+    const { parts } = this.#current();
+    checkLayer(layer, this.config);
+    checkQueries(q, this.config);
+    checkKeysValues(k, v, this.config);
+    const [queries, keys, values] = [q, k, v].map((handle) => this.#rows.activation(handle));
+    for (const part of parts) this.#attention.store(part, layer, queries, keys, values);
+  }
+
+  attend(layer: number, q: Activation, out: Operand): void {
+    const { parts } = this.#current();
+    checkLayer(layer, this.config);
+    checkAttend(q, out, this.config);
+    const [queries, target] = [this.#rows.activation(q), this.#rows.operand(out)];
+    for (const part of parts) this.#attention.attend(part, layer, queries, target);
+  }
+
+  sealTiles(layer: number): void {
+    const { parts } = this.#current();
+    checkLayer(layer, this.config);
+    for (const part of parts) this.#attention.seal(part, layer);
+  }
+
+  swiGlu(gate: Activation, up: Activation, out: Operand): void {
+    const { step } = this.#current();
+    checkSwiGlu(gate, up, out);
+    const kernel = this.#program.kernel(`swiglu ${gate.width}`, () => ({
+      name: 'swiglu',
+      parts: ['operand'],
+      constants: { WIDTH: gate.width },
+    }));
+    const bindings = [...this.#operandBindings(out), this.#rows.activation(gate), this.#rows.activation(up)];
+    const x = Math.ceil(gate.width / GROUP / THREADS);
+    this.#dispatchRows(kernel, bindings, [x, numRowsOf(step, gate.rows)]);
+  }
+
+  selectOutputs(x: Activation, out: Activation): void {
+    const { step } = this.#current();
+    checkSelectOutputs(x, out);
+    const kernel = this.#program.kernel(`select ${x.width}`, () => ({
+      name: 'select-rows',
+      parts: ['step'],
+      constants: { ...this.#stepBuffer.constants(), STEP_BINDING: 0, WIDTH: x.width },
+    }));
+    const bindings = [this.#stepBuffer.range, this.#rows.activation(x), this.#rows.activation(out)];
+    this.#dispatchRows(kernel, bindings, [Math.ceil(x.width / 4 / THREADS), step.outputRows.length]);
+  }
+
+  async flush(): Promise<void> {
+    const { step } = this.#current();
+    await this.#readback.submit(this.#rows.readable(), step);
+    await this.#gpu.check();
+  }
+
+  async finishStep(): Promise<void> {
+    const { step } = this.#current();
+    this.#running = undefined;
+    await this.#readback.submit(this.#rows.readable(), step);
+    await this.#gpu.check();
+  }
+
+  readRow(activation: Activation, row: number): Float32Array {
+    this.#rows.activation(activation);
+    checkRow(row, this.#lastStep, activation.rows);
+    return this.#readback.row(activation, row);
+  }
+
+  readPage(pages: PageMemory, page: number): Promise<Uint8Array> {
+    return this.#pages.read(pages, page);
+  }
+
+  writePage(pages: PageMemory, page: number, bytes: Uint8Array): void {
+    this.#pages.write(pages, page, bytes);
+  }
+
+  memoryUsage(): MemoryUsage {
+    const pageBytes = this.#pages.numBytes;
+    return {
+      weightBytes: this.#weightBytes,
+      pageBytes,
+      scratchBytes: this.#gpu.numBytes - this.#weightBytes - pageBytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#running = undefined;
+    this.#lastStep = undefined;
+    this.#program.discard();
+    this.#gpu.close();
+  }
+
+  #dispatchRows(...args: Parameters<GpuProgram['dispatch']>): void {
+    const [, , [x, y = 1]] = args;
+    if (x * y > 0) this.#program.dispatch(...args);
+  }
+
+  #operandBindings(out: Operand): GpuRange[] {
+    const { floats, codes, scales }: OperandRanges = this.#rows.operand(out);
+    return [floats, codes, scales];
+  }
+
+  #checkIdle(what: string): void {
+    if (this.#running) throw new Error(`a step has begun: ${what} between steps`);
+  }
+
+  #current(): RunningStep {
+    if (!this.#running) throw new Error('no step has begun');
+    return this.#running;
+  }
+}
+
+function checkShape({ shape: { headDim } }: KernelsConfig): void {
+  if (headDim % 16 === 0 && headDim <= 256) return;
+  const message = `heads of ${headDim} channels: the webgpu backend needs a multiple of 16, at most 256; use --backend wasm`;
+  throw new KvantError('MODEL_UNSUPPORTED', message);
+}
+
+/** Of each row. */
+function positionsOf({ segments }: Step): number[] {
+  return segments.flatMap(({ firstPosition, numRows }) => Array.from({ length: numRows }, (_, i) => firstPosition + i));
+}
