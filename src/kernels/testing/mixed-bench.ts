@@ -97,7 +97,9 @@ export class MixedBench {
     const numSealed = openPageNumber(numTokens, pages.format);
     const reads = sealed.slice(0, numSealed).map((page) => this.kernels.readPage(pages.sealed, page));
     if (pages.sink && sink !== undefined) reads.push(this.kernels.readPage(pages.sink, sink));
-    return Promise.all(reads);
+    const bytes: Uint8Array[] = [];
+    for (const read of reads) bytes.push(await read);
+    return bytes;
   }
 
   #placeOf(sequence: number): Place {

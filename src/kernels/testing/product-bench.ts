@@ -36,7 +36,7 @@ export class ProductBench {
     for (const { weights, bias, base } of outputs) {
       const { type, numRows, numCols, bytes } = weights;
       const matrix = await kernels.loadMatrix(tensorSource(type, numRows, numCols, bytes), FILE);
-      const out = kernels.createActivation(numRows, 'step');
+      const out = kernels.createActivation(numRows, 'step', 'readable');
       if (base) {
         const zeros = await kernels.loadMatrix(f32Tensor(numRows, numCols, new Float32Array(numRows * numCols)), FILE);
         bases.push({ weights: zeros, out, bias: await bench.vector(base) });

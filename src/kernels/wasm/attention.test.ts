@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KvShape } from '../../cache/page-layout.ts';
-import { parseKvFormat, type TileBits } from '../../quant/kv-format.ts';
+import { parseKvFormat } from '../../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from '../kernels.ts';
 import { ReferenceKernels } from '../reference/reference-kernels.ts';
-import { largestMagnitude } from '../testing/assert-within.ts';
-import type { AttentionCase, QueryRun } from '../testing/attention-bench.ts';
-import { AttentionBench, createAttentionCase } from '../testing/attention-bench.ts';
+import type { QueryRun } from '../testing/attention-bench.ts';
+import { createAttentionCase } from '../testing/attention-bench.ts';
+import { assertClose, attendAll, queryRuns, toleranceOf, toleranceTitle } from '../testing/attention-tolerance.ts';
 import { TILE_DATA } from '../testing/tile-data.ts';
 import {
   buildName,
@@ -30,72 +30,6 @@ function config(formatName: string, shape: KvShape, numHeads: number): KernelsCo
   };
 }
 
-/** Bounds on errors, as parts of the largest value in the pages: of any output, and of all their root mean square. */
-interface Tolerance {
-  readonly most: number;
-  readonly rms: number;
-}
-
-/** About twice what is measured; queries and softmax weights have 14 bits over codes of 8, and 8 bits over codes of fewer. */
-const TOLERANCES: Readonly<Record<TileBits, Tolerance>> = {
-  16: { most: 4e-6, rms: 2e-7 },
-  8: { most: 5e-4, rms: 2e-5 },
-  6: { most: 3e-2, rms: 1.2e-3 },
-  5: { most: 3e-2, rms: 1.2e-3 },
-  4: { most: 3e-2, rms: 1.2e-3 },
-  3: { most: 3e-2, rms: 1.4e-3 },
-  2: { most: 3e-2, rms: 2e-3 },
-  1: { most: 3e-2, rms: 2e-3 },
-};
-/** Channels of keys that are 40 times as large make scores that are, and the errors of scores with them. */
-const OUTLIER_FACTOR = 3;
-
-function toleranceOf({ format }: KernelsConfig, data = 'Gaussian'): Tolerance {
-  const { most, rms } = TOLERANCES[Math.min(format.k.bits, format.v.bits) as TileBits];
-  const factor = data === 'outlier' && format.k.bits < 16 ? OUTLIER_FACTOR : 1;
-  return { most: factor * most, rms: factor * rms };
-}
-
-function title({ most, rms }: Tolerance): string {
-  return `error < ${most.toExponential()} of the largest value, RMS < ${rms.toExponential()}`;
-}
-
-async function attendAll(kernels: Kernels, attention: AttentionCase): Promise<Float32Array[]> {
-  return (await AttentionBench.load(kernels, attention)).runAll();
-}
-
-function assertClose(
-  actual: readonly Float32Array[],
-  expected: readonly Float32Array[],
-  largestValue: number,
-  { most, rms }: Tolerance,
-  where: string,
-): void {
-  const errors = actual.map((row, i) => row.map((value, c) => value - expected[i][c]));
-  errors.forEach((row, i) => {
-    const error = largestMagnitude(row);
-    assert.ok(error <= most * largestValue, `${where}, row ${i}: off by ${error} where values go to ${largestValue}`);
-  });
-  const numValues = errors.length * errors[0].length;
-  const squares = errors.reduce((sum, row) => row.reduce((total, error) => total + error * error, sum), 0);
-  const found = Math.sqrt(squares / numValues);
-  assert.ok(found <= rms * largestValue, `${where}: root mean square ${found} where values go to ${largestValue}`);
-}
-
-/** Rows of decode at the start and the end of an open page, and runs of prefill, one of them in the sinks if there are any. */
-function queryRuns({ format }: KernelsConfig, sealedCounts: readonly number[]): QueryRun[] {
-  const decode = sealedCounts.flatMap((numSealed) =>
-    [0, 63].map((firstIndex) => ({ numSealed, firstIndex, numRows: 1 })),
-  );
-  const start = format.numSinkTokens === 0 ? 0 : -format.numSinkTokens;
-  return [
-    ...decode,
-    { numSealed: 2, firstIndex: 10, numRows: 3 },
-    { numSealed: 9, firstIndex: 41, numRows: 18 },
-    { numSealed: 0, firstIndex: start, numRows: 7 },
-  ];
-}
-
 const WHOLE_PAGE: QueryRun = { numSealed: 1, firstIndex: 0, numRows: 64 };
 
 for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'q6', 'q5', 'q3', 'q2', 'q1']) {
@@ -117,13 +51,13 @@ for (const format of ['f16', 'q8', 'q4', 'k8v4', 'k4v8', 'k16v4', 'q6', 'q5', 'q
       }
     };
 
-    test(`0 to 40 sealed pages, 1 to 64 tokens of the open page (${title(toleranceOf(settings))}), ${BUILDS_TITLE}`, async () => {
+    test(`0 to 40 sealed pages, 1 to 64 tokens of the open page (${toleranceTitle(toleranceOf(settings))}), ${BUILDS_TITLE}`, async () => {
       await compare('Gaussian', [...queryRuns(settings, [0, 1, 7, 8, 9, 17, 40]), WHOLE_PAGE]);
     });
 
     for (const data of Object.keys(TILE_DATA)) {
       if (data === 'Gaussian' || data === 'huge') continue;
-      test(`${data} keys and values (${title(toleranceOf(settings, data))}), ${BUILDS_TITLE}`, async () => {
+      test(`${data} keys and values (${toleranceTitle(toleranceOf(settings, data))}), ${BUILDS_TITLE}`, async () => {
         await compare(data, queryRuns(settings, [0, 9]));
       });
     }
@@ -166,7 +100,7 @@ const SHAPES = [
 for (const [format, headDim, numHeads, numKvHeads] of SHAPES) {
   const settings = config(format, { numLayers: 2, numKvHeads, headDim }, numHeads);
   const shape = `${numHeads} heads of ${headDim} over ${numKvHeads} KV heads`;
-  test(`${format}, ${shape}: attention equals the reference (${title(toleranceOf(settings))}), ${FEWER_BUILDS_TITLE}`, async () => {
+  test(`${format}, ${shape}: attention equals the reference (${toleranceTitle(toleranceOf(settings))}), ${FEWER_BUILDS_TITLE}`, async () => {
     const attention = createAttentionCase(settings, 'Gaussian', queryRuns(settings, [0, 9]));
     const expected = await attendAll(new ReferenceKernels(settings), attention);
     await forEachWasmBuild(settings, async (kernels) => {

@@ -36,7 +36,9 @@ async function sealPages(kernels: Kernels, layers: readonly number[]): Promise<U
   await bench.step(placements, new Array<number>(DATA.length).fill(0), [], () => {
     for (const layer of layers) kernels.sealTiles(layer);
   });
-  return Promise.all(DATA.map((_, page) => kernels.readPage(bench.pages.sealed, sealInto(page))));
+  const sealed: Uint8Array[] = [];
+  for (const page of DATA.keys()) sealed.push(await kernels.readPage(bench.pages.sealed, sealInto(page)));
+  return sealed;
 }
 
 const CASES = [

@@ -110,7 +110,7 @@ export class GpuDevice {
 
   write({ buffer, offsetBytes }: GpuRange, data: Uint8Array | Uint32Array | Float32Array, atBytes = 0): void {
     const { buffer: source, byteOffset, byteLength } = data;
-    this.device.queue.writeBuffer(buffer, offsetBytes + atBytes, source as ArrayBuffer, byteOffset, byteLength);
+    this.device.queue.writeBuffer(buffer, offsetBytes + atBytes, source, byteOffset, byteLength);
   }
 
   /** Copies of bytes as they are when all that has been submitted is done. */

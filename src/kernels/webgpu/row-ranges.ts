@@ -25,7 +25,6 @@ export class RowRanges {
 
   /** @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
   createActivation(width: number, rows: RowSet, use: ActivationUse): Activation {
-    checkWidth(width);
     const allocate = (numRows: number): GpuRange => this.#gpu.allocate(numRows * width * 4, 'activations');
     const data = { range: allocate(this.#rowsOf(rows)) };
     const handle = this.#activations.add({ width, rows } as Activation, data);

@@ -46,6 +46,9 @@ const CHANNELS = (HEAD_DIM + WORKGROUP - 1u) / WORKGROUP;
 /// Threads of phase 4 that share a channel, each with its own blocks.
 const SHARES = select(1u, WORKGROUP / HEAD_DIM, HEAD_DIM < WORKGROUP);
 const PART_WORDS = HEAD_DIM + 2u;
+/// Of codes as they are multiplied: those of 8 bits less 128.
+const MIDDLE_K = select(f32((1u << min(K_BITS, 8u)) - 1u) / 2.0, -0.5, K_FINE);
+const MIDDLE_V = select(f32((1u << min(V_BITS, 8u)) - 1u) / 2.0, -0.5, V_FINE);
 
 // Queries times scales of a block and head, as bytes.
 var<workgroup> queries: array<vec4<u32>, SPLIT * 4u * DIM_GROUPS * 2u * K_PARTS>;
@@ -126,27 +129,30 @@ fn quantize_queries(pair: u32, quarter: u32, thread: u32, row: u32, kv_head: u32
       zero += dot(x, z);
     }
   }
-  reduced[thread] = vec4<f32>(most, zero, 0.0, 0.0);
+  reduced[thread] = vec4<f32>(most);
   workgroupBarrier();
+  let first = thread & ~3u;
+  let greatest = max(max(reduced[first].x, reduced[first + 1u].x), max(reduced[first + 2u].x, reduced[first + 3u].x));
+  let range = select(127.0, 8191.0, K_FINE);
+  let inverse = select(0.0, range / greatest, greatest > 0.0);
   if (is_there) {
-    let first = thread & ~3u;
-    let a = reduced[first].xy;
-    let b = reduced[first + 1u].xy;
-    let c = reduced[first + 2u].xy;
-    let d = reduced[first + 3u].xy;
-    let greatest = max(max(a.x, b.x), max(c.x, d.x));
-    let range = select(127.0, 8191.0, K_FINE);
-    let inverse = select(0.0, range / greatest, greatest > 0.0);
+    var rest = 0.0;
     for (var i = 0u; i < QUADS; i++) {
       let codes = vec4<i32>(round(values[i] * inverse));
+      let lost = values[i] - vec4<f32>(codes) * (greatest / range);
+      rest += (lost.x + lost.y) + (lost.z + lost.w);
       store_query(pair, 0u, quarter * QUADS + i, pack4xI8(select(codes, codes >> vec4<u32>(7u), K_FINE)));
       if (K_FINE) {
         store_query(pair, 1u, quarter * QUADS + i, pack4xI8(codes & vec4<i32>(127)));
       }
     }
-    if (quarter == 0u) {
-      query_scales[pair] = vec2<f32>(greatest / range, (a.y + b.y) + (c.y + d.y));
-    }
+    // What rounding loses in all is taken to meet the middle code.
+    reduced_sum[thread] = vec4<f32>(zero + rest * MIDDLE_K);
+  }
+  workgroupBarrier();
+  if (is_there && quarter == 0u) {
+    let zeros = (reduced_sum[first].x + reduced_sum[first + 1u].x) + (reduced_sum[first + 2u].x + reduced_sum[first + 3u].x);
+    query_scales[pair] = vec2<f32>(greatest / range, zeros);
   }
   workgroupBarrier();
 }
@@ -259,18 +265,6 @@ fn weigh(thread: u32, kv_head: u32) {
     greatest = max(greatest, reduced[start + i]);
   }
   let range = select(255.0, 16383.0, V_FINE);
-  if (thread == start) {
-    var sum = vec4<f32>(0.0);
-    var zero = vec4<f32>(0.0);
-    for (var i = 0u; i < BLOCK_THREADS; i++) {
-      sum += reduced_sum[start + i];
-      zero += reduced_zero[start + i];
-    }
-    block_most[block] = most;
-    block_sum[block] = sum;
-    block_zero[block] = zero;
-    block_scale[block] = greatest / range;
-  }
   if (V_BITS == 16u) {
     scores[first] = ea;
     scores[first + 1u] = eb;
@@ -285,11 +279,28 @@ fn weigh(thread: u32, kv_head: u32) {
     let mask = vec4<u32>(select(255u, 127u, V_FINE));
     for (var part = 0u; part < V_PARTS; part++) {
       let shift = vec4<u32>(select(0u, 7u, V_FINE && part == 0u));
-      let words = ((ia >> shift) & mask) | (((ib >> shift) & mask) << vec4<u32>(8u)) | (((ic >> shift) & mask) << vec4<u32>(16u)) | (((id >> shift) & mask) << vec4<u32>(24u));
+      let words = ((ia >> shift) & mask) | (((ib >> shift) & mask) << vec4<u32>(8u))
+        | (((ic >> shift) & mask) << vec4<u32>(16u)) | (((id >> shift) & mask) << vec4<u32>(24u));
       for (var head = 0u; head < 4u; head++) {
         weights[((block * 4u + head) * V_PARTS + part) * 4u + index / 16u][(index / 4u) & 3u] = words[head];
       }
     }
+    // What rounding loses in all is taken to weigh the middle code.
+    let rest = ((wa + wb) + (wc + wd)) - vec4<f32>((ia + ib) + (ic + id)) * (greatest / range);
+    reduced_zero[thread] += rest * MIDDLE_V;
+  }
+  workgroupBarrier();
+  if (thread == start) {
+    var sum = vec4<f32>(0.0);
+    var zero = vec4<f32>(0.0);
+    for (var i = 0u; i < BLOCK_THREADS; i++) {
+      sum += reduced_sum[start + i];
+      zero += reduced_zero[start + i];
+    }
+    block_most[block] = most;
+    block_sum[block] = sum;
+    block_zero[block] = zero;
+    block_scale[block] = greatest / range;
   }
   workgroupBarrier();
 }

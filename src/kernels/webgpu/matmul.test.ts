@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseKvFormat } from '../../quant/kv-format.ts';
+import type { Kernels, KernelsConfig } from '../kernels.ts';
+import { ReferenceKernels } from '../reference/reference-kernels.ts';
+import { assertWithin } from '../testing/assert-within.ts';
+import { FLOAT_DATA, floatRows, int8Rows } from '../testing/float-data.ts';
+import { ProductBench } from '../testing/product-bench.ts';
+import { floatTolerance, productCase, roundingBound, type Tolerance } from '../testing/product-tolerance.ts';
+import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
+import { WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+
+const NUM_ROWS = 67;
+const ALL_ROWS = Array.from({ length: NUM_ROWS }, (_, row) => row);
+const CONFIG: KernelsConfig = {
+  ...{ shape: { numLayers: 1, numKvHeads: 1, headDim: 16 }, numHeads: 1, format: parseKvFormat('q4', 16) },
+  ...{ ropeFrequencies: [1], maxRows: NUM_ROWS, maxContext: 68, numThreads: 1 },
+};
+
+async function compareProducts(
+  kernels: Kernels,
+  type: WeightType,
+  rows: readonly Float32Array[],
+  tolerance: Tolerance,
+): Promise<void> {
+  const product = productCase(type, rows);
+  const expected = await (await ProductBench.load(new ReferenceKernels(CONFIG), product)).run(ALL_ROWS);
+  const bench = await ProductBench.load(kernels, product);
+  const all = await bench.run(ALL_ROWS);
+  expected.forEach((output, o) =>
+    output.forEach((values, row) => {
+      const of = product.outputs[o];
+      assertWithin(
+        all[o][row],
+        values,
+        (n) => tolerance(rows[row], of, n),
+        () => `${type}, output ${o}, row ${row}`,
+      );
+    }),
+  );
+  // Few rows take another kernel, or none that shares weights.
+  for (const rowIds of [[66], [5, 2, 11], [0, 64, 12, 9, 16]]) {
+    const expectedRows = all.map((output) => rowIds.map((row) => output[row]));
+    assert.deepEqual(await bench.run(rowIds), expectedRows, `${type}: bits of rows ${rowIds.join(', ')}`);
+  }
+}
+
+for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
+  const { blockElements } = WEIGHT_TYPES[type];
+  const widths = [32, 288, 768].filter((numCols) => numCols % blockElements === 0);
+  const title = `${type}: products equal the reference, of rows alone to the bit those of 67 rows`;
+  test(title, { skip: SKIP_WEBGPU }, async () => {
+    const kernels = await createSoftwareGpu(CONFIG);
+    for (const numCols of widths) {
+      if (blockElements > 1) await compareProducts(kernels, type, int8Rows(NUM_ROWS, numCols), floatTolerance);
+      const tolerance: Tolerance = (...at) => (blockElements > 1 ? roundingBound(...at) : 0) + floatTolerance(...at);
+      await compareProducts(kernels, type, floatRows('Gaussian', NUM_ROWS, numCols), tolerance);
+    }
+    await kernels.close();
+  });
+
+  test(`${type}: products with float32 activations equal the reference`, { skip: SKIP_WEBGPU }, async () => {
+    const kernels = await createSoftwareGpu({ ...CONFIG, activations: 'f32' });
+    for (const data of Object.keys(FLOAT_DATA)) {
+      if (data === 'denormal') continue;
+      await compareProducts(kernels, type, floatRows(data, NUM_ROWS, widths[0]), floatTolerance);
+    }
+    await kernels.close();
+  });
+}
