@@ -13,6 +13,8 @@ const MANY_THREADS = 128;
 const FEW_THREADS = 64;
 /** Workgroup memory that many threads need at most. */
 const MANY_THREADS_BYTES = 32_768;
+/** Threads that put a head's parts together. */
+const MERGE_THREADS = 256;
 /** Query heads that a workgroup takes. */
 const TILE_HEADS = 4;
 
@@ -150,7 +152,7 @@ export class AttentionKernels {
       const lanes = this.#lanes;
       return {
         name: 'attend',
-        parts: ['step', 'planes', 'softmax-state', lanes > 1 ? 'lanes-subgroup' : 'lanes-single'],
+        parts: ['step', 'planes', lanes > 1 ? 'lanes-subgroup' : 'lanes-single'],
         constants: {
           ...this.#shapeConstants(part, 0),
           HEAD_TILES: this.#headTiles,
@@ -178,11 +180,12 @@ export class AttentionKernels {
     const { headDim } = config.shape;
     return program.kernel(`merge ${part.slot}`, () => ({
       name: 'merge-parts',
-      parts: ['step', 'operand', 'softmax-state'],
+      parts: ['step', 'operand'],
       constants: {
         ...this.#shapeConstants(part, 3),
         WIDTH: config.numHeads * headDim,
         HEAD_THREADS: headThreads(headDim),
+        SHARES: Math.max(1, MERGE_THREADS / headThreads(headDim)),
         TRANSFORM: transformKind(part.format.v),
         FACTOR: f32(hadamardFactor(headDim)),
       },

@@ -15,7 +15,6 @@ export const SHADER_NAMES = [
   'rms-norm',
   'seal',
   'select-rows',
-  'softmax-state',
   'step',
   'store-keys-values',
   'swiglu',

@@ -27,13 +27,6 @@ const BLOCK_WORDS = 2;
 const SEAL_WORDS = 2;
 /** Blocks of a row beside its sealed pages: the sink page and its own. */
 const OWN_BLOCKS = 2;
-/**
- * Segments of at most this many rows (a token and drafts of 16 more) are cut by pages, so that one sequence's decode fills the device; rows of
- * longer ones attend to all their pages in one unit. So are no more rows of a step than this.
- */
-const MAX_SPLIT_ROWS = 32;
-const MAX_DECODE_ROWS = 17;
-
 /** Word offsets of the lists, and what they have room for. */
 interface Lists {
   readonly OUTPUT_ROWS: number;
@@ -72,13 +65,12 @@ export class StepBuffer {
   #numRowsListed = 0;
   #numSeals = 0;
   #numParts = 0;
-  #splitRows = 0;
 
   /** Bytes of the lists, and parts of attention that a step can have. @param splitBlocks pages that a unit takes at a time */
   static sizesOf(config: KernelsConfig, splitBlocks: number): { numBytes: number; maxParts: number } {
     const { maxRows, maxContext, format } = config;
     const maxSplits = Math.ceil(maxContext / format.pageSize / splitBlocks);
-    const maxParts = 2 * maxRows + Math.min(maxRows, MAX_SPLIT_ROWS) * maxSplits;
+    const maxParts = maxRows * (maxSplits + 1);
     return { numBytes: listsOf(config, maxParts).end * 4, maxParts };
   }
 
@@ -106,7 +98,6 @@ export class StepBuffer {
     this.#numRowsListed = 0;
     this.#numSeals = 0;
     this.#numParts = 0;
-    this.#splitRows = 0;
     this.#words[0] = step.tokenIds.length;
     this.#words[1] = step.outputRows.length;
     this.#words.set(step.outputRows, this.#lists.OUTPUT_ROWS);
@@ -181,9 +172,7 @@ export class StepBuffer {
     const firstBlock = this.#numBlocks;
     const { pageSize } = pages.format;
     for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), pageSize, pageSize);
-    const isSplit = numRows <= MAX_DECODE_ROWS && this.#splitRows + numRows <= MAX_SPLIT_ROWS;
-    if (isSplit) this.#splitRows += numRows;
-    const unitBlocks = isSplit ? this.#splitBlocks : sealedPages.length;
+    const unitBlocks = this.#splitBlocks;
     const numUnits = Math.ceil(sealedPages.length / unitBlocks);
     for (let row = firstRow; row < firstRow + numRows; row++) {
       this.#words.set([this.#numParts, numUnits + 1], this.#lists.ROWS + row * ROW_WORDS + 4);

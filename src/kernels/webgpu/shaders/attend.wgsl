@@ -1,21 +1,20 @@
-// Attention of up to 4 query heads of a row, which share a KV head, to blocks of 64 tokens. A workgroup goes over a unit's blocks, SPLIT at
-// a time, and leaves a softmax state. Integer dot products only where tiles are sealed:
+// Attention of up to 4 query heads of a row, which share a KV head, to up to SPLIT blocks of 64 tokens. A workgroup leaves a softmax state.
+// Integer dot products only where tiles are sealed:
 //
 //   K[t][c] = a[t] (s[c] k[t][c] + z[c]):  score[t] = a[t] (sum_c (q[c] s[c]) k[t][c] + sum_c q[c] z[c])
 //   V[t][c] = s[t] v[t][c] + z[t]:         out[c]   = sum_t (p[t] s[t]) v[t][c] + sum_t p[t] z[t]
 //
 // q s and p s become integers with a scale for each block: of 8 bits, or of 14 in two bytes where codes have 8 bits. With 16 bits a side is
-// f16 and multiplied in float32. Sums over threads are of integers or in a fixed order, and no block's bits depend on where a unit starts, as
-// long as that is a multiple of SPLIT.
+// f16 and multiplied in float32. Sums over threads are of integers or in a fixed order.
 //
-// Phases of a split, with barriers in between:
-//   1 queries times scales, quantized for each block        4 threads a block and head
-//   2 scores                                                LANES threads a token, each some groups of 32 channels
-//   3 softmax of each block, weights quantized              a thread 4 tokens
+// Phases, with barriers in between:
+//   1 queries times scales, quantized for each block        a thread 16 channels of a block and head
+//   2 products of queries and keys                          LANES threads a token, each some groups of 32 channels
+//   3 softmax of each block, weights quantized              a thread 16 tokens of a block and head
 //   4 values                                                a thread a channel, or channels
 //
-// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, HEAD_TILES, K_BITS, V_BITS, WORKGROUP, SPLIT, LANES: u32
-// const OWN_PAGE: bool: f16 pages, laid out by their number of tokens; with step.wgsl, planes.wgsl, softmax-state.wgsl, lanes-*.wgsl
+// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, HEAD_TILES, K_BITS, V_BITS, LANES: u32; const WORKGROUP, SPLIT: u32, of which one is 16 times the other
+// const OWN_PAGE: bool: f16 pages, laid out by their number of tokens; with step.wgsl, planes.wgsl, lanes-*.wgsl
 
 struct Layer {
   // First head's metadata, planes: word offset in a page, words to the next head, words from K to V. The last word: the layer.
@@ -39,33 +38,42 @@ const K_FINE = K_BITS == 8u;
 const V_FINE = V_BITS == 8u;
 const K_PARTS = select(1u, 2u, K_FINE);
 const V_PARTS = select(1u, 2u, V_FINE);
-const HALF_WORDS = HEAD_DIM / 2u;
-/// Threads of phase 3 that a block has, each with 4 tokens.
-const BLOCK_THREADS = BLOCK / 4u;
-const CHANNELS = (HEAD_DIM + WORKGROUP - 1u) / WORKGROUP;
-/// Threads of phase 4 that share a channel, each with its own blocks.
-const SHARES = select(1u, WORKGROUP / HEAD_DIM, HEAD_DIM < WORKGROUP);
-const PART_WORDS = HEAD_DIM + 2u;
+const K_RANGE = select(127.0, 8191.0, K_FINE);
+const V_RANGE = select(255.0, 16383.0, V_FINE);
 /// Of codes as they are multiplied: those of 8 bits less 128.
 const MIDDLE_K = select(f32((1u << min(K_BITS, 8u)) - 1u) / 2.0, -0.5, K_FINE);
 const MIDDLE_V = select(f32((1u << min(V_BITS, 8u)) - 1u) / 2.0, -0.5, V_FINE);
+const HALF_WORDS = HEAD_DIM / 2u;
+const PAIRS = SPLIT * 4u;
+/// Phase 1: threads of a block and head, how many of these fit a turn of all threads, turns.
+const PAIR_THREADS = HEAD_DIM / 16u;
+const TURN_PAIRS = WORKGROUP / PAIR_THREADS;
+const TURNS = (PAIRS + TURN_PAIRS - 1u) / TURN_PAIRS;
+/// Words of a block's queries: rows of whole groups of 32, then zeros.
+const QUERY_VECTORS = DIM_GROUPS * 2u;
+/// Scores of a block and head lie this far apart, so that heads are in different banks.
+const SCORE_STRIDE = BLOCK + 8u;
+/// Phase 4: channels of a thread; or threads that share a channel, each with its own blocks.
+const CHANNELS = (HEAD_DIM + WORKGROUP - 1u) / WORKGROUP;
+const SHARES = select(1u, WORKGROUP / HEAD_DIM, HEAD_DIM < WORKGROUP);
+const PART_WORDS = HEAD_DIM + 2u;
+/// Below every score; infinity would make differences of it.
+const LEAST = -1e30;
 
 // Queries times scales of a block and head, as bytes.
-var<workgroup> queries: array<vec4<u32>, SPLIT * 4u * DIM_GROUPS * 2u * K_PARTS>;
+var<workgroup> queries: array<vec4<u32>, PAIRS * QUERY_VECTORS * K_PARTS>;
 // Of a block and head: the scale of these, and the sum of queries times zero points.
-var<workgroup> query_scales: array<vec2<f32>, SPLIT * 4u>;
-// Of a token the scores of 4 heads, then (f16) their weights.
-var<workgroup> scores: array<vec4<f32>, SPLIT * BLOCK>;
-// Of a block and head the softmax weights times scales, as bytes.
-var<workgroup> weights: array<vec4<u32>, SPLIT * 4u * 4u * V_PARTS>;
-var<workgroup> reduced: array<vec4<f32>, WORKGROUP>;
-var<workgroup> reduced_sum: array<vec4<f32>, WORKGROUP>;
-var<workgroup> reduced_zero: array<vec4<f32>, WORKGROUP>;
-// Of a block, for 4 heads: maximum, sum of weights, sum of weights times zero points, scale of quantized weights.
-var<workgroup> block_most: array<vec4<f32>, SPLIT>;
-var<workgroup> block_sum: array<vec4<f32>, SPLIT>;
-var<workgroup> block_zero: array<vec4<f32>, SPLIT>;
-var<workgroup> block_scale: array<vec4<f32>, SPLIT>;
+var<workgroup> query_scales: array<vec2<f32>, PAIRS>;
+var<workgroup> partial_most: array<f32, WORKGROUP * TURNS>;
+var<workgroup> partial_zero: array<f32, WORKGROUP * TURNS>;
+// Of a block and head: products of queries and keys, then (f16) the tokens' weights.
+var<workgroup> scores: array<f32, PAIRS * SCORE_STRIDE>;
+// Of a block and head: softmax weights times scales, as bytes.
+var<workgroup> weights: array<vec4<u32>, PAIRS * 4u * V_PARTS>;
+// Of a block and head: maximum, sum of weights, sum of weights times zero points, scale of quantized weights.
+var<workgroup> block_states: array<vec4<f32>, PAIRS>;
+// Of a block, for 4 heads: what products with quantized weights are multiplied by.
+var<workgroup> block_factors: array<vec4<f32>, SPLIT>;
 var<workgroup> block_page: array<u32, SPLIT>;
 var<workgroup> block_tokens: array<u32, SPLIT>;
 var<workgroup> page_tokens: array<u32, SPLIT>;
@@ -75,7 +83,7 @@ fn f32_at(word: u32) -> f32 {
   return bitcast<f32>(arena_word(word));
 }
 
-fn meta_word(page: u32, head: u32, side: u32) -> u32 {
+fn header_word(page: u32, head: u32, side: u32) -> u32 {
   return page + layer.header.x + head * layer.header.y + side * layer.header.z;
 }
 
@@ -99,66 +107,97 @@ fn query_quad(row: u32, head: u32, quad: u32) -> vec4<f32> {
   return q[(row * NUM_HEADS + head) * (HEAD_DIM / 4u) + quad];
 }
 
-/// Phase 1 for a block and head: a quarter of the channels.
-fn quantize_queries(pair: u32, quarter: u32, thread: u32, row: u32, kv_head: u32, head: u32, is_there: bool) {
-  const QUADS = HEAD_DIM / 16u;
-  let block = pair / 4u;
-  var values: array<vec4<f32>, QUADS>;
-  var most = 0.0;
-  var zero = 0.0;
-  if (is_there) {
-    let tile = meta_word(block_page[block], kv_head, 0u);
-    let s_lo = f32_at(tile + 2u);
-    let s_step = f32_at(tile + 3u);
-    let z_lo = f32_at(tile + 4u);
-    let z_step = f32_at(tile + 5u);
-    let s_bytes = tile + 8u + BLOCK / 4u;
-    let z_bytes = s_bytes + HEAD_DIM / 4u;
-    for (var i = 0u; i < QUADS; i++) {
-      let quad = quarter * QUADS + i;
-      let x = query_quad(row, head, quad);
-      let s = vec4<f32>(s_lo) + s_step * vec4<f32>(unpack4xU8(arena_word(s_bytes + quad)));
-      var z = vec4<f32>(z_lo) + z_step * vec4<f32>(unpack4xU8(arena_word(z_bytes + quad)));
+/// What the bytes of a vector of metadata stand for.
+fn decoded(bytes: u32, lo: f32, size: f32) -> vec4<f32> {
+  return vec4<f32>(lo) + size * vec4<f32>(unpack4xU8(bytes));
+}
+
+fn largest(v: vec4<f32>) -> f32 {
+  let m = abs(v);
+  return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+fn total(v: vec4<f32>) -> f32 {
+  return (v.x + v.y) + (v.z + v.w);
+}
+
+/// Phase 1. Long, since what a thread keeps from one step to the next stays in registers.
+fn quantize_queries(thread: u32, row: u32, kv_head: u32, heads: vec4<u32>) {
+  var values: array<array<vec4<f32>, 4>, TURNS>;
+  let chunk = thread % PAIR_THREADS;
+  let in_turn = thread / PAIR_THREADS;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let pair = min(turn * TURN_PAIRS + in_turn, PAIRS - 1u);
+    let tile = header_word(block_page[pair / 4u], kv_head, 0u);
+    let fields = arena[tile >> 2u];
+    let last_fields = arena[(tile >> 2u) + 1u];
+    let s_bytes = arena[(tile >> 2u) + 2u + BLOCK / 16u + chunk];
+    let z_bytes = arena[(tile >> 2u) + 2u + BLOCK / 16u + HEAD_DIM / 16u + chunk];
+    var most = 0.0;
+    var zero = 0.0;
+    for (var i = 0u; i < 4u; i++) {
+      let x = query_quad(row, heads[pair & 3u], 4u * chunk + i);
+      let s = decoded(s_bytes[i], bitcast<f32>(fields.z), bitcast<f32>(fields.w));
+      var z = decoded(z_bytes[i], bitcast<f32>(last_fields.x), bitcast<f32>(last_fields.y));
       if (K_FINE) {
         z += 128.0 * s;
       }
-      let scaled = x * s;
-      values[i] = scaled;
-      let magnitudes = abs(scaled);
-      most = max(most, max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w)));
-      zero += dot(x, z);
+      values[turn][i] = x * s;
+      most = max(most, largest(values[turn][i]));
+      zero += total(x * z);
     }
+    partial_most[turn * WORKGROUP + thread] = most;
+    partial_zero[turn * WORKGROUP + thread] = zero;
   }
-  reduced[thread] = vec4<f32>(most);
   workgroupBarrier();
-  let first = thread & ~3u;
-  let greatest = max(max(reduced[first].x, reduced[first + 1u].x), max(reduced[first + 2u].x, reduced[first + 3u].x));
-  let range = select(127.0, 8191.0, K_FINE);
-  let inverse = select(0.0, range / greatest, greatest > 0.0);
-  if (is_there) {
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let pair = turn * TURN_PAIRS + in_turn;
+    if (in_turn >= TURN_PAIRS || pair >= PAIRS) {
+      continue;
+    }
+    let greatest = greatest_of(turn * WORKGROUP + in_turn * PAIR_THREADS);
+    let inverse = select(0.0, K_RANGE / greatest, greatest > 0.0);
+    var words: vec4<u32>;
+    var low_words: vec4<u32>;
     var rest = 0.0;
-    for (var i = 0u; i < QUADS; i++) {
-      let codes = vec4<i32>(round(values[i] * inverse));
-      let lost = values[i] - vec4<f32>(codes) * (greatest / range);
-      rest += (lost.x + lost.y) + (lost.z + lost.w);
-      store_query(pair, 0u, quarter * QUADS + i, pack4xI8(select(codes, codes >> vec4<u32>(7u), K_FINE)));
-      if (K_FINE) {
-        store_query(pair, 1u, quarter * QUADS + i, pack4xI8(codes & vec4<i32>(127)));
-      }
+    for (var i = 0u; i < 4u; i++) {
+      let codes = vec4<i32>(round(values[turn][i] * inverse));
+      rest += total(values[turn][i] - vec4<f32>(codes) * (greatest / K_RANGE));
+      words[i] = pack4xI8(select(codes, codes >> vec4<u32>(7u), K_FINE));
+      low_words[i] = pack4xI8(codes & vec4<i32>(127));
+    }
+    queries[pair * K_PARTS * QUERY_VECTORS + chunk] = words;
+    if (K_FINE) {
+      queries[(pair * K_PARTS + 1u) * QUERY_VECTORS + chunk] = low_words;
+    }
+    if (HEAD_DIM % 32u != 0u && chunk == 0u) {
+      // Rows of codes end with zeros, which must not meet anything but numbers.
+      queries[(pair * K_PARTS + 1u) * QUERY_VECTORS - 1u] = vec4<u32>(0u);
+      queries[(pair * K_PARTS + K_PARTS) * QUERY_VECTORS - 1u] = vec4<u32>(0u);
     }
     // What rounding loses in all is taken to meet the middle code.
-    reduced_sum[thread] = vec4<f32>(zero + rest * MIDDLE_K);
+    partial_zero[turn * WORKGROUP + thread] += rest * MIDDLE_K;
   }
   workgroupBarrier();
-  if (is_there && quarter == 0u) {
-    let zeros = (reduced_sum[first].x + reduced_sum[first + 1u].x) + (reduced_sum[first + 2u].x + reduced_sum[first + 3u].x);
-    query_scales[pair] = vec2<f32>(greatest / range, zeros);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let pair = turn * TURN_PAIRS + in_turn;
+    if (chunk == 0u && in_turn < TURN_PAIRS && pair < PAIRS) {
+      let first = turn * WORKGROUP + in_turn * PAIR_THREADS;
+      var zero = 0.0;
+      for (var i = 0u; i < PAIR_THREADS; i++) {
+        zero += partial_zero[first + i];
+      }
+      query_scales[pair] = vec2<f32>(greatest_of(first) / K_RANGE, zero);
+    }
   }
-  workgroupBarrier();
 }
 
-fn store_query(pair: u32, part: u32, word: u32, codes: u32) {
-  queries[(pair * K_PARTS + part) * (DIM_GROUPS * 2u) + (word >> 2u)][word & 3u] = codes;
+fn greatest_of(first: u32) -> f32 {
+  var greatest = 0.0;
+  for (var i = 0u; i < PAIR_THREADS; i++) {
+    greatest = max(greatest, partial_most[first + i]);
+  }
+  return greatest;
 }
 
 fn dot32(codes: Words8, first: u32) -> i32 {
@@ -170,20 +209,18 @@ fn dot32(codes: Words8, first: u32) -> i32 {
 
 /// Products of a token's group of 32 channels with 4 heads' queries.
 fn dots_of(codes: Words8, block: u32, group: u32) -> vec4<i32> {
-  const STRIDE = DIM_GROUPS * 2u * K_PARTS;
+  const STRIDE = QUERY_VECTORS * K_PARTS;
   let first = block * 4u * STRIDE + 2u * group;
   let dots = vec4<i32>(dot32(codes, first), dot32(codes, first + STRIDE), dot32(codes, first + 2u * STRIDE), dot32(codes, first + 3u * STRIDE));
   if (!K_FINE) {
     return dots;
   }
-  let low = first + DIM_GROUPS * 2u;
+  let low = first + QUERY_VECTORS;
   return dots * 128 + vec4<i32>(dot32(codes, low), dot32(codes, low + STRIDE), dot32(codes, low + 2u * STRIDE), dot32(codes, low + 3u * STRIDE));
 }
 
-/// Phase 2 for a sealed token.
-fn sealed_scores(token: u32, lane: u32, kv_head: u32) -> vec4<f32> {
-  let block = token / BLOCK;
-  let index = token % BLOCK;
+/// Phase 2 for a sealed token: sums of a lane's groups.
+fn sealed_products(block: u32, index: u32, lane: u32, kv_head: u32) -> vec4<i32> {
   let page = block_page[block];
   let high = high_word(page, kv_head, 0u) + index * plane_row_words(high_width(K_BITS), HEAD_DIM);
   let low = low_word(page, kv_head, 0u) + index * plane_row_words(low_width(K_BITS), HEAD_DIM);
@@ -192,117 +229,155 @@ fn sealed_scores(token: u32, lane: u32, kv_head: u32) -> vec4<f32> {
     let group = lane + i * LANES;
     dots += dots_of(row_codes(K_BITS, high, low, group, HEAD_DIM), block, group);
   }
-  let sums = vec4<f32>(sum_lanes(dots));
-  let tile = meta_word(page, kv_head, 0u);
-  let factor = f32_at(tile) + f32_at(tile + 1u) * f32(arena_byte(tile + 8u, index));
-  let a = query_scales[4u * block];
-  let b = query_scales[4u * block + 1u];
-  let c = query_scales[4u * block + 2u];
-  let d = query_scales[4u * block + 3u];
-  return factor * fma(sums, vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
+  return dots;
 }
 
 /// Phase 2 for a token in f16.
-fn half_scores(token: u32, lane: u32, row: u32, kv_head: u32, heads: vec4<u32>) -> vec4<f32> {
-  let first = half_tile(token / BLOCK, kv_head, 0u) + (token % BLOCK) * HALF_WORDS;
+fn half_products(block: u32, index: u32, lane: u32, row: u32, kv_head: u32, heads: vec4<u32>) -> vec4<f32> {
+  let first = half_tile(block, kv_head, 0u) + index * HALF_WORDS;
   var sums = vec4<f32>(0.0);
   for (var i = 0u; i < GROUPS_PER_LANE; i++) {
     let group = lane + i * LANES;
-    let end = min(HEAD_DIM / 4u, 8u * (group + 1u));
-    for (var quad = 8u * group; quad < end; quad++) {
-      let k = vec4<f32>(unpack2x16float(arena_word(first + 2u * quad)), unpack2x16float(arena_word(first + 2u * quad + 1u)));
+    let end = min(HEAD_DIM / 8u, 4u * (group + 1u));
+    for (var octet = 4u * group; octet < end; octet++) {
+      let halves = arena[(first >> 2u) + octet];
+      let k = vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+      let l = vec4<f32>(unpack2x16float(halves.z), unpack2x16float(halves.w));
+      let quad = 2u * octet;
       sums += vec4<f32>(
-        dot(query_quad(row, heads.x, quad), k), dot(query_quad(row, heads.y, quad), k),
-        dot(query_quad(row, heads.z, quad), k), dot(query_quad(row, heads.w, quad), k),
+        dot(query_quad(row, heads.x, quad), k) + dot(query_quad(row, heads.x, quad + 1u), l),
+        dot(query_quad(row, heads.y, quad), k) + dot(query_quad(row, heads.y, quad + 1u), l),
+        dot(query_quad(row, heads.z, quad), k) + dot(query_quad(row, heads.z, quad + 1u), l),
+        dot(query_quad(row, heads.w, quad), k) + dot(query_quad(row, heads.w, quad + 1u), l),
       );
     }
   }
-  return sum_lanes_float(sums);
+  return sums;
 }
 
-/// Phase 3: softmax of each block by itself.
-fn weigh(thread: u32, kv_head: u32) {
-  let block = thread / BLOCK_THREADS;
-  let index = 4u * (thread % BLOCK_THREADS);
-  let first = 4u * thread;
-  let visible = block_tokens[block];
-  let a = select(vec4<f32>(LEAST), scores[first], index < visible);
-  let b = select(vec4<f32>(LEAST), scores[first + 1u], index + 1u < visible);
-  let c = select(vec4<f32>(LEAST), scores[first + 2u], index + 2u < visible);
-  let d = select(vec4<f32>(LEAST), scores[first + 3u], index + 3u < visible);
-  reduced[thread] = max(max(a, b), max(c, d));
-  workgroupBarrier();
-  let start = block * BLOCK_THREADS;
-  var most = vec4<f32>(LEAST);
-  for (var i = 0u; i < BLOCK_THREADS; i++) {
-    most = max(most, reduced[start + i]);
+/// A lane's share of a token's 4 scores.
+fn store_scores(block: u32, index: u32, lane: u32, sums: vec4<f32>) {
+  let first = block * 4u * SCORE_STRIDE + index;
+  if (LANES >= 4u) {
+    const SAME = max(1u, LANES / 4u);
+    if (lane % SAME == 0u) {
+      scores[first + (lane / SAME) * SCORE_STRIDE] = sums.x;
+    }
+  } else if (LANES == 2u) {
+    scores[first + 2u * lane * SCORE_STRIDE] = sums.x;
+    scores[first + (2u * lane + 1u) * SCORE_STRIDE] = sums.y;
+  } else {
+    for (var head = 0u; head < 4u; head++) {
+      scores[first + head * SCORE_STRIDE] = sums[head];
+    }
   }
-  let ea = select(vec4<f32>(0.0), exp(a - most), index < visible);
-  let eb = select(vec4<f32>(0.0), exp(b - most), index + 1u < visible);
-  let ec = select(vec4<f32>(0.0), exp(c - most), index + 2u < visible);
-  let ed = select(vec4<f32>(0.0), exp(d - most), index + 3u < visible);
+}
+
+/// Phase 3: softmax of each block by itself, without the tokens that may not be seen.
+fn weigh(thread: u32, kv_head: u32) {
+  let pair = thread / 4u;
+  let chunk = thread & 3u;
+  let block = pair / 4u;
+  let visible = block_tokens[block];
+  let first = pair * SCORE_STRIDE + 16u * chunk;
+  var x: array<vec4<f32>, 4>;
+  var most = LEAST;
+  var factor = vec4<u32>(0u);
+  var a_lo = 0.0;
+  var a_size = 0.0;
+  if (K_BITS != 16u) {
+    let tile = header_word(block_page[block], kv_head, 0u);
+    a_lo = f32_at(tile);
+    a_size = f32_at(tile + 1u);
+    factor = arena[(tile >> 2u) + 2u + chunk];
+  }
+  let query = query_scales[pair];
+  for (var i = 0u; i < 4u; i++) {
+    let index = 16u * chunk + 4u * i;
+    let at = first + 4u * i;
+    var score = vec4<f32>(scores[at], scores[at + 1u], scores[at + 2u], scores[at + 3u]);
+    if (K_BITS != 16u) {
+      score = decoded(factor[i], a_lo, a_size) * fma(score, vec4<f32>(query.x), vec4<f32>(query.y));
+    }
+    let is_visible = vec4<u32>(index, index + 1u, index + 2u, index + 3u) < vec4<u32>(visible);
+    x[i] = select(vec4<f32>(LEAST), score, is_visible);
+    most = max(most, max(max(x[i].x, x[i].y), max(x[i].z, x[i].w)));
+  }
+  partial_most[thread] = most;
   workgroupBarrier();
-  var s = vec4<f32>(1.0);
-  var z = vec4<f32>(0.0);
-  if (V_BITS != 16u && visible > 0u) {
-    let tile = meta_word(block_page[block], kv_head, 1u);
-    s = vec4<f32>(f32_at(tile)) + f32_at(tile + 1u) * vec4<f32>(unpack4xU8(arena_word(tile + 4u + index / 4u)));
-    z = vec4<f32>(f32_at(tile + 2u)) + f32_at(tile + 3u) * vec4<f32>(unpack4xU8(arena_word(tile + 4u + (BLOCK + index) / 4u)));
+  let start = thread & ~3u;
+  most = max(max(partial_most[start], partial_most[start + 1u]), max(partial_most[start + 2u], partial_most[start + 3u]));
+  var s_bytes = vec4<u32>(0u);
+  var z_bytes = vec4<u32>(0u);
+  var v_fields = vec4<f32>(1.0, 0.0, 0.0, 0.0);
+  if (V_BITS != 16u) {
+    let tile = header_word(block_page[block], kv_head, 1u) >> 2u;
+    v_fields = bitcast<vec4<f32>>(arena[tile]);
+    s_bytes = arena[tile + 1u + chunk];
+    z_bytes = arena[tile + 1u + BLOCK / 16u + chunk];
+  }
+  var sum = 0.0;
+  var zero = 0.0;
+  var exact = 0.0;
+  var greatest = 0.0;
+  for (var i = 0u; i < 4u; i++) {
+    let e = select(vec4<f32>(0.0), exp(x[i] - most), x[i] > vec4<f32>(LEAST));
+    let s = decoded(s_bytes[i], v_fields.x, v_fields.y);
+    var z = decoded(z_bytes[i], v_fields.z, v_fields.w);
     if (V_FINE) {
       z += 128.0 * s;
     }
+    sum += total(e);
+    zero += total(e * z);
+    x[i] = e * s;
+    exact += total(x[i]);
+    greatest = max(greatest, largest(x[i]));
   }
-  let wa = ea * s.x;
-  let wb = eb * s.y;
-  let wc = ec * s.z;
-  let wd = ed * s.w;
-  reduced[thread] = max(max(wa, wb), max(wc, wd));
-  reduced_sum[thread] = (ea + eb) + (ec + ed);
-  reduced_zero[thread] = fma(ea, vec4<f32>(z.x), fma(eb, vec4<f32>(z.y), fma(ec, vec4<f32>(z.z), ed * z.w)));
-  workgroupBarrier();
-  var greatest = vec4<f32>(0.0);
-  for (var i = 0u; i < BLOCK_THREADS; i++) {
-    greatest = max(greatest, reduced[start + i]);
-  }
-  let range = select(255.0, 16383.0, V_FINE);
   if (V_BITS == 16u) {
-    scores[first] = ea;
-    scores[first + 1u] = eb;
-    scores[first + 2u] = ec;
-    scores[first + 3u] = ed;
-  } else {
-    let inverse = select(vec4<f32>(0.0), range / greatest, greatest > vec4<f32>(0.0));
-    let ia = vec4<u32>(round(wa * inverse));
-    let ib = vec4<u32>(round(wb * inverse));
-    let ic = vec4<u32>(round(wc * inverse));
-    let id = vec4<u32>(round(wd * inverse));
-    let mask = vec4<u32>(select(255u, 127u, V_FINE));
-    for (var part = 0u; part < V_PARTS; part++) {
-      let shift = vec4<u32>(select(0u, 7u, V_FINE && part == 0u));
-      let words = ((ia >> shift) & mask) | (((ib >> shift) & mask) << vec4<u32>(8u))
-        | (((ic >> shift) & mask) << vec4<u32>(16u)) | (((id >> shift) & mask) << vec4<u32>(24u));
-      for (var head = 0u; head < 4u; head++) {
-        weights[((block * 4u + head) * V_PARTS + part) * 4u + index / 16u][(index / 4u) & 3u] = words[head];
-      }
+    for (var i = 0u; i < 16u; i++) {
+      scores[first + i] = x[i / 4u][i & 3u];
     }
+  }
+  shared_values[thread] = vec4<f32>(sum, zero, exact, greatest);
+  workgroupBarrier();
+  let a = shared_values[start];
+  let b = shared_values[start + 1u];
+  let c = shared_values[start + 2u];
+  let d = shared_values[start + 3u];
+  greatest = max(max(a.w, b.w), max(c.w, d.w));
+  var num_codes = 0u;
+  if (V_BITS != 16u) {
+    num_codes = store_weights(pair, chunk, x, select(0.0, V_RANGE / greatest, greatest > 0.0));
+  }
+  // In integers, whose order does not matter.
+  partial_most[thread] = f32(num_codes);
+  workgroupBarrier();
+  if (chunk == 0u) {
+    let rounded = ((partial_most[start] + partial_most[start + 1u]) + (partial_most[start + 2u] + partial_most[start + 3u])) * (greatest / V_RANGE);
+    let sums = (a + b) + (c + d);
     // What rounding loses in all is taken to weigh the middle code.
-    let rest = ((wa + wb) + (wc + wd)) - vec4<f32>((ia + ib) + (ic + id)) * (greatest / range);
-    reduced_zero[thread] += rest * MIDDLE_V;
+    let rest = select(0.0, (sums.z - rounded) * MIDDLE_V, V_BITS != 16u);
+    block_states[pair] = vec4<f32>(most, sums.x, sums.y + rest, greatest / V_RANGE);
   }
-  workgroupBarrier();
-  if (thread == start) {
-    var sum = vec4<f32>(0.0);
-    var zero = vec4<f32>(0.0);
-    for (var i = 0u; i < BLOCK_THREADS; i++) {
-      sum += reduced_sum[start + i];
-      zero += reduced_zero[start + i];
-    }
-    block_most[block] = most;
-    block_sum[block] = sum;
-    block_zero[block] = zero;
-    block_scale[block] = greatest / range;
+}
+
+/// Quantizes 16 weights. @returns their sum
+fn store_weights(pair: u32, chunk: u32, x: array<vec4<f32>, 4>, inverse: f32) -> u32 {
+  var values = x;
+  var words: vec4<u32>;
+  var low_words: vec4<u32>;
+  var sum = 0u;
+  for (var i = 0u; i < 4u; i++) {
+    let codes = vec4<u32>(round(values[i] * inverse));
+    sum += (codes.x + codes.y) + (codes.z + codes.w);
+    words[i] = pack4xU8(select(codes, codes >> vec4<u32>(7u), V_FINE));
+    low_words[i] = pack4xU8(codes & vec4<u32>(127u));
   }
-  workgroupBarrier();
+  weights[pair * V_PARTS * 4u + chunk] = words;
+  if (V_FINE) {
+    weights[(pair * V_PARTS + 1u) * 4u + chunk] = low_words;
+  }
+  return sum;
 }
 
 fn dot16_of(codes: vec4<u32>, first: u32) -> i32 {
@@ -331,15 +406,18 @@ fn sealed_values(block: u32, channel: u32, kv_head: u32) -> vec4<f32> {
     let fine = first + 4u;
     dots = dots * 128 + vec4<i32>(dot64(a, b, fine), dot64(a, b, fine + STRIDE), dot64(a, b, fine + 2u * STRIDE), dot64(a, b, fine + 3u * STRIDE));
   }
-  return vec4<f32>(dots) * block_scale[block];
+  return vec4<f32>(dots);
 }
 
 fn half_values(block: u32, channel: u32, kv_head: u32) -> vec4<f32> {
   let first = half_tile(block, kv_head, 1u) + channel / 2u;
+  let row = block * 4u * SCORE_STRIDE;
   var sum = vec4<f32>(0.0);
   for (var token = 0u; token < block_tokens[block]; token++) {
     let pair = unpack2x16float(arena_word(first + token * HALF_WORDS));
-    sum = fma(scores[block * BLOCK + token], vec4<f32>(select(pair.x, pair.y, (channel & 1u) == 1u)), sum);
+    let at = row + token;
+    let e = vec4<f32>(scores[at], scores[at + SCORE_STRIDE], scores[at + 2u * SCORE_STRIDE], scores[at + 3u * SCORE_STRIDE]);
+    sum = fma(e, vec4<f32>(select(pair.x, pair.y, (channel & 1u) == 1u)), sum);
   }
   return sum;
 }
@@ -355,101 +433,106 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let first_head = (workgroup.y % HEAD_TILES) * 4u;
   let base_head = kv_head * HEADS_PER_KV;
   let heads = vec4<u32>(base_head) + min(vec4<u32>(first_head) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(HEADS_PER_KV - 1u));
-  var state = State(vec4<f32>(LEAST), vec4<f32>(0.0));
-  var values: array<vec4<f32>, CHANNELS>;
-  for (var split = 0u; split < num_blocks; split += SPLIT) {
-    let in_split = min(SPLIT, num_blocks - split);
-    if (thread < SPLIT) {
-      let block = BLOCKS + (first_block + min(split + thread, num_blocks - 1u)) * BLOCK_WORDS;
-      let tokens = step[block + BLOCK_TOKENS];
-      block_page[thread] = step[block + BLOCK_PAGE];
-      page_tokens[thread] = tokens >> 16u;
-      block_tokens[thread] = select(0u, tokens & 0xffffu, thread < in_split);
-    }
-    workgroupBarrier();
-    if (K_BITS != 16u) {
-      if (HEAD_DIM % 32u != 0u) {
-        // Rows of codes end with zeros, which must not meet anything but numbers.
-        for (var i = thread; i < SPLIT * 4u * K_PARTS; i += WORKGROUP) {
-          queries[(i + 1u) * (DIM_GROUPS * 2u) - 1u] = vec4<u32>(0u);
-        }
-        workgroupBarrier();
-      }
-      for (var first = 0u; first < SPLIT * 4u; first += WORKGROUP / 4u) {
-        let pair = first + thread / 4u;
-        quantize_queries(pair, thread & 3u, thread, row, kv_head, heads[pair & 3u], pair / 4u < in_split);
-      }
-    }
-    let lane = thread % LANES;
-    for (var i = 0u; i < SPLIT * BLOCK / SLOTS; i++) {
-      let token = i * SLOTS + thread / LANES;
-      var score: vec4<f32>;
-      if (K_BITS == 16u) {
-        score = half_scores(token, lane, row, kv_head, heads);
-      } else {
-        score = sealed_scores(token, lane, kv_head);
-      }
-      if (lane == 0u) {
-        scores[token] = score;
-      }
-    }
-    workgroupBarrier();
-    weigh(thread, kv_head);
-    var most = vec4<f32>(LEAST);
-    for (var block = 0u; block < in_split; block++) {
-      most = max(most, block_most[block]);
-    }
-    let factors = factors_of(state.most, most);
-    var sum = vec4<f32>(0.0);
-    var zero = vec4<f32>(0.0);
-    for (var block = 0u; block < in_split; block++) {
-      let factor = exp(block_most[block] - most);
-      sum = fma(block_sum[block], factor, sum);
-      zero = fma(block_zero[block], factor, zero);
-    }
-    for (var i = 0u; i < CHANNELS; i++) {
-      let channel = select(thread % HEAD_DIM, i * WORKGROUP + thread, SHARES == 1u);
-      let share = select(thread / HEAD_DIM, 0u, SHARES == 1u);
-      var value = vec4<f32>(0.0);
-      if (channel < HEAD_DIM && share < SHARES) {
-        for (var block = share; block < in_split; block += SHARES) {
-          var of_block: vec4<f32>;
-          if (V_BITS == 16u) {
-            of_block = half_values(block, channel, kv_head);
-          } else {
-            of_block = sealed_values(block, channel, kv_head);
-          }
-          value = fma(of_block, exp(block_most[block] - most), value);
-        }
-      }
-      if (SHARES > 1u) {
-        shared_values[thread] = value;
-        workgroupBarrier();
-        value = vec4<f32>(0.0);
-        for (var other = 0u; other < SHARES; other++) {
-          value += shared_values[min(other * HEAD_DIM + channel, WORKGROUP - 1u)];
-        }
-      }
-      values[i] = fma(values[i], factors.before, (value + zero) * factors.after);
-    }
-    state.sum = fma(state.sum, factors.before, sum * factors.after);
-    state.most = factors.most;
+  if (thread < SPLIT) {
+    let block = BLOCKS + (first_block + min(thread, num_blocks - 1u)) * BLOCK_WORDS;
+    let tokens = step[block + BLOCK_TOKENS];
+    block_page[thread] = step[block + BLOCK_PAGE];
+    page_tokens[thread] = tokens >> 16u;
+    block_tokens[thread] = select(0u, tokens & 0xffffu, thread < num_blocks);
+  }
+  workgroupBarrier();
+  if (K_BITS != 16u) {
+    quantize_queries(thread, row, kv_head, heads);
     workgroupBarrier();
   }
-  for (var head = 0u; head < 4u; head++) {
-    if (first_head + head >= HEADS_PER_KV) {
-      break;
+  let lane = thread % LANES;
+  if (K_BITS == 16u) {
+    for (var i = 0u; i < (num_blocks * BLOCK + SLOTS - 1u) / SLOTS; i++) {
+      let token = i * SLOTS + thread / LANES;
+      let index = token % BLOCK;
+      let block = token / BLOCK;
+      // Beyond a short page lies what is no number of this tile.
+      let products = half_products(block, min(index, page_tokens[block] - 1u), lane, row, kv_head, heads);
+      store_scores(block, index, lane, share_floats(lane, products));
     }
-    let at = (part * NUM_HEADS + base_head + first_head + head) * PART_WORDS;
-    for (var i = 0u; i < CHANNELS; i++) {
-      let channel = i * WORKGROUP + thread;
-      if (channel < HEAD_DIM) {
-        parts[at + channel] = values[i][head];
+  } else {
+    // Blocks that are not there are gone over all the same, so that the loop can be unrolled: their tokens are seen by nobody.
+    for (var i = 0u; i < SPLIT * BLOCK / SLOTS; i++) {
+      let token = i * SLOTS + thread / LANES;
+      let products = sealed_products(token / BLOCK, token % BLOCK, lane, kv_head);
+      store_scores(token / BLOCK, token % BLOCK, lane, vec4<f32>(share_ints(lane, products)));
+    }
+  }
+  workgroupBarrier();
+  weigh(thread, kv_head);
+  workgroupBarrier();
+  var most = vec4<f32>(LEAST);
+  for (var block = 0u; block < SPLIT; block++) {
+    most = max(most, vec4<f32>(block_states[4u * block].x, block_states[4u * block + 1u].x, block_states[4u * block + 2u].x, block_states[4u * block + 3u].x));
+  }
+  if (thread < SPLIT) {
+    let a = block_states[4u * thread];
+    let b = block_states[4u * thread + 1u];
+    let c = block_states[4u * thread + 2u];
+    let d = block_states[4u * thread + 3u];
+    let factor = exp(vec4<f32>(a.x, b.x, c.x, d.x) - most);
+    block_factors[thread] = factor * select(vec4<f32>(1.0), vec4<f32>(a.w, b.w, c.w, d.w), V_BITS != 16u);
+    // What is added to every channel, and the sums of weights.
+    partial_most[4u * thread] = a.z * factor.x;
+    partial_most[4u * thread + 1u] = b.z * factor.y;
+    partial_most[4u * thread + 2u] = c.z * factor.z;
+    partial_most[4u * thread + 3u] = d.z * factor.w;
+    partial_zero[4u * thread] = a.y * factor.x;
+    partial_zero[4u * thread + 1u] = b.y * factor.y;
+    partial_zero[4u * thread + 2u] = c.y * factor.z;
+    partial_zero[4u * thread + 3u] = d.y * factor.w;
+  }
+  workgroupBarrier();
+  write_part(thread, part, base_head, first_head, num_blocks, kv_head, most);
+}
+
+/// Phase 4, and what the unit leaves.
+fn write_part(thread: u32, part: u32, base_head: u32, first_head: u32, num_blocks: u32, kv_head: u32, most: vec4<f32>) {
+  var zero = vec4<f32>(0.0);
+  var sum = vec4<f32>(0.0);
+  for (var block = 0u; block < SPLIT; block++) {
+    let at = 4u * block;
+    zero += vec4<f32>(partial_most[at], partial_most[at + 1u], partial_most[at + 2u], partial_most[at + 3u]);
+    sum += vec4<f32>(partial_zero[at], partial_zero[at + 1u], partial_zero[at + 2u], partial_zero[at + 3u]);
+  }
+  for (var i = 0u; i < CHANNELS; i++) {
+    let channel = select(thread % HEAD_DIM, i * WORKGROUP + thread, SHARES == 1u);
+    let share = select(thread / HEAD_DIM, 0u, SHARES == 1u);
+    var value = vec4<f32>(0.0);
+    if (V_BITS == 16u) {
+      for (var block = share; block < num_blocks && channel < HEAD_DIM && share < SHARES; block += SHARES) {
+        value = fma(half_values(block, channel, kv_head), block_factors[block], value);
+      }
+    } else if (channel < HEAD_DIM && share < SHARES) {
+      for (var j = 0u; j < SPLIT / SHARES; j++) {
+        let block = share + j * SHARES;
+        value = fma(sealed_values(block, channel, kv_head), block_factors[block], value);
       }
     }
-    if (thread == 0u) {
-      parts[at + HEAD_DIM] = state.most[head];
-      parts[at + HEAD_DIM + 1u] = state.sum[head];
+    if (SHARES > 1u) {
+      shared_values[thread] = value;
+      workgroupBarrier();
+      value = vec4<f32>(0.0);
+      for (var other = 0u; other < SHARES; other++) {
+        value += shared_values[min(other * HEAD_DIM + channel, WORKGROUP - 1u)];
+      }
     }
+    value += zero;
+    for (var head = 0u; head < 4u; head++) {
+      let at = (part * NUM_HEADS + base_head + first_head + head) * PART_WORDS;
+      if (first_head + head < HEADS_PER_KV && i * WORKGROUP + thread < HEAD_DIM) {
+        parts[at + i * WORKGROUP + thread] = value[head];
+      }
+    }
+  }
+  if (thread < 4u && first_head + thread < HEADS_PER_KV) {
+    let at = (part * NUM_HEADS + base_head + first_head + thread) * PART_WORDS + HEAD_DIM;
+    parts[at] = most[thread];
+    parts[at + 1u] = sum[thread];
   }
 }

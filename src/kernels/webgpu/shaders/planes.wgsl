@@ -32,7 +32,13 @@ fn plane_codes(width: u32, row: u32, group: u32, cols: u32) -> Words8 {
       let w = vec4<u32>(arena_word(first), arena_word(first + 1u), arena_word(first), arena_word(first + 1u));
       return Words8((w >> vec4<u32>(0u, 0u, 2u, 2u)) & vec4<u32>(0x03030303u), (w >> vec4<u32>(4u, 4u, 6u, 6u)) & vec4<u32>(0x03030303u));
     }
-    var w = vec4<u32>(arena_word(first), arena_word(first + 1u), arena_word(first + 2u), arena_word(first + 3u));
+    // Rows of whole groups of 64 start at whole vectors.
+    var w: vec4<u32>;
+    if (cols % 64u == 0u) {
+      w = arena[first >> 2u];
+    } else {
+      w = vec4<u32>(arena_word(first), arena_word(first + 1u), arena_word(first + 2u), arena_word(first + 3u));
+    }
     w >>= vec4<u32>(4u * (group & 1u));
     return Words8(w & vec4<u32>(0x03030303u), (w >> vec4<u32>(2u)) & vec4<u32>(0x03030303u));
   }
