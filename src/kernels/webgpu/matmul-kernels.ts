@@ -16,12 +16,15 @@ export interface GpuProduct {
   readonly numRows: number;
 }
 
-/** Up to so many rows are multiplied one by one: they wait for weights, which the caches then have. */
+/** Up to so many rows share each weight that a thread reads. */
 const FEW_ROWS = 4;
 const DECODE_WORKGROUP = 128;
 const FLOAT_WORKGROUP = 64;
 const FLOAT_ROWS = 4;
-const TILE = 64;
+/** Output features of a workgroup, rows of its threads, and rows that a thread has at most. */
+const TILE_OUT = 32;
+const ROW_THREADS = 16;
+const MOST_ROWS_EACH = 4;
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 256;
 const MAX_THREADS = 32;
@@ -56,16 +59,22 @@ export class MatmulKernels {
   #recordDecode(product: GpuProduct): void {
     const { x, weights, bias, out, numRows } = product;
     const threads = threadsPerFeature(weights.numCols);
-    const kernel = this.#kernel('matmul-decode', product, { THREADS: threads });
+    const kernel = this.#kernel('matmul-decode', product, { THREADS: threads, ROWS: numRows });
     const bindings = [bias ?? this.#nothing, weights.codes, weights.scales, x.codes, x.scales, out];
-    this.#program.dispatch(kernel, bindings, gridOf(weights.numRows, DECODE_WORKGROUP / threads, numRows));
+    this.#program.dispatch(kernel, bindings, gridOf(weights.numRows, DECODE_WORKGROUP / threads, 1));
   }
 
   #recordPrefill(product: GpuProduct): void {
     const { x, weights, bias, out, numRows } = product;
-    const kernel = this.#kernel('matmul-prefill', product, { SIZE_INDEX: sizeIndex(product.rows) });
+    const rowsEach = Math.min(MOST_ROWS_EACH, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
+    const constants = { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach };
+    const kernel = this.#kernel('matmul-prefill', product, constants);
     const bindings = [bias ?? this.#nothing, weights.codes, weights.scales, x.codes, x.scales, out, this.#sizes];
-    this.#program.dispatch(kernel, bindings, gridOf(weights.numRows, TILE, Math.ceil(numRows / TILE)));
+    this.#program.dispatch(
+      kernel,
+      bindings,
+      gridOf(weights.numRows, TILE_OUT, Math.ceil(numRows / (ROW_THREADS * rowsEach))),
+    );
   }
 
   #recordFloat(product: GpuProduct): void {
@@ -80,11 +89,13 @@ export class MatmulKernels {
   #kernel(
     name: 'matmul-decode' | 'matmul-prefill' | 'matmul-float',
     { weights, bias, accumulate, rows }: GpuProduct,
-    constants: ShaderConstants,
+    constants: Readonly<Record<string, number>>,
   ): GpuKernel {
     const { numRows, numCols, packing } = weights;
     const flags = `${bias ? 'b' : ''}${accumulate ? 'a' : ''}`;
-    const key = `${name} ${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind} ${rows} ${flags}`;
+    const { ROWS = 0, ROWS_EACH = 0 } = constants;
+    const shape = `${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind}`;
+    const key = `${name} ${shape} ${rows} ${flags} ${ROWS} ${ROWS_EACH}`;
     return this.#program.kernel(key, () => ({
       name,
       parts: name === 'matmul-float' ? ['weights'] : ['weights', 'products'],

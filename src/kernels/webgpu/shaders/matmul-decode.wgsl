@@ -1,6 +1,6 @@
-// out = x W^T (+ bias), or out += x W^T, of few rows: THREADS threads share an output feature, each takes segments of it.
+// out = x W^T (+ bias), or out += x W^T, of few rows: THREADS threads share an output feature, each takes segments of it for ROWS rows of x.
 //
-// const NUM_OUT, THREADS: u32; const ACCUMULATE, BIAS: bool; with weights.wgsl, products.wgsl
+// const NUM_OUT, THREADS, ROWS: u32; const ACCUMULATE, BIAS: bool; with weights.wgsl, products.wgsl
 
 @group(0) @binding(0) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
@@ -10,47 +10,57 @@
 const WORKGROUP = 128u;
 const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 /// Segments that a thread takes, one THREADS after another.
-const ROUNDS = (SEGMENTS + THREADS - 1u) / THREADS;
-var<workgroup> sums: array<f32, WORKGROUP * ROUNDS>;
+const TURNS = (SEGMENTS + THREADS - 1u) / THREADS;
+var<workgroup> sums: array<f32, WORKGROUP * TURNS * ROWS>;
 
-fn segment_sum(row: u32, feature: u32, segment: u32) -> f32 {
-  var sum = 0.0;
-  let end = min(GROUPS, (segment + 1u) * SEGMENT);
-  for (var group = segment * SEGMENT; group < end; group++) {
+fn add_to(sums_of_rows: ptr<function, array<f32, ROWS>>, feature: u32, group: u32) {
+  let codes = codes_of(feature, group);
+  let scale = scale_of(feature, group);
+  for (var row = 0u; row < ROWS; row++) {
     let x = row * GROUPS + group;
-    sum = add_group(
-      sum, codes_of(feature, group), scale_of(feature, group),
-      x_codes[2u * x], x_codes[2u * x + 1u], x_scales[x],
-    );
+    (*sums_of_rows)[row] = add_group((*sums_of_rows)[row], codes, scale, x_codes[2u * x], x_codes[2u * x + 1u], x_scales[x]);
   }
-  return sum;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = workgroup.y;
   let feature = workgroup.x * (WORKGROUP / THREADS) + thread / THREADS;
   let lane = thread % THREADS;
-  for (var round = 0u; round < ROUNDS; round++) {
-    let segment = round * THREADS + lane;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let segment = turn * THREADS + lane;
     if (feature < NUM_OUT && segment < SEGMENTS) {
-      sums[round * WORKGROUP + thread] = segment_sum(row, feature, segment);
+      var of_rows: array<f32, ROWS>;
+      if (GROUPS % SEGMENT == 0u) {
+        // As many each time, so that it is unrolled and all loads are on their way at once.
+        for (var i = 0u; i < SEGMENT; i++) {
+          add_to(&of_rows, feature, segment * SEGMENT + i);
+        }
+      } else {
+        for (var group = segment * SEGMENT; group < min(GROUPS, (segment + 1u) * SEGMENT); group++) {
+          add_to(&of_rows, feature, group);
+        }
+      }
+      for (var row = 0u; row < ROWS; row++) {
+        sums[(row * TURNS + turn) * WORKGROUP + thread] = of_rows[row];
+      }
     }
   }
   workgroupBarrier();
-  if (lane != 0u || feature >= NUM_OUT) {
+  if (feature >= NUM_OUT) {
     return;
   }
-  var total = 0.0;
-  for (var segment = 0u; segment < SEGMENTS; segment++) {
-    total += sums[(segment / THREADS) * WORKGROUP + thread + segment % THREADS];
+  for (var row = lane; row < ROWS; row += THREADS) {
+    var total = 0.0;
+    for (var segment = 0u; segment < SEGMENTS; segment++) {
+      total += sums[(row * TURNS + segment / THREADS) * WORKGROUP + thread - lane + segment % THREADS];
+    }
+    let at = row * NUM_OUT + feature;
+    if (BIAS) {
+      total += bias[feature];
+    }
+    if (ACCUMULATE) {
+      total += product[at];
+    }
+    product[at] = total;
   }
-  let at = row * NUM_OUT + feature;
-  if (BIAS) {
-    total += bias[feature];
-  }
-  if (ACCUMULATE) {
-    total += product[at];
-  }
-  product[at] = total;
 }

@@ -1,7 +1,7 @@
-// out = x W^T (+ bias), or out += x W^T, of many rows: a workgroup computes 64 rows x 64 output features, a thread 4 x 4 of them. A long
-// function, since what a thread keeps in registers cannot be handed around.
+// out = x W^T (+ bias), or out += x W^T, of many rows: a workgroup computes TILE_ROWS rows x 32 output features, a thread ROWS_EACH x 4 of them. Long
+// functions, since what a thread keeps in registers cannot be handed around. The next columns are on their way while these are multiplied.
 //
-// const NUM_OUT: u32; const ACCUMULATE, BIAS: bool; with step.wgsl's NUM_ROWS, weights.wgsl, products.wgsl
+// const NUM_OUT, SIZE_INDEX, ROWS_EACH: u32; const ACCUMULATE, BIAS: bool; with weights.wgsl, products.wgsl
 
 @group(0) @binding(0) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
@@ -9,54 +9,87 @@
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 @group(0) @binding(6) var<storage, read> num_rows: array<u32>;
 
-const TILE = 64u;
-/// Of a row in a tile: one vector more than there are, so that neighbours lie in different banks.
-const ROW = 3u;
-var<workgroup> w_tile: array<vec4<u32>, TILE * ROW>;
-var<workgroup> w_scale: array<Scale, TILE>;
-var<workgroup> x_tile: array<vec4<u32>, TILE * ROW>;
-var<workgroup> x_scale: array<vec4<f32>, TILE>;
+const WORKGROUP = 128u;
+const FEATURE_THREADS = 8u;
+const ROW_THREADS = 16u;
+const TILE_OUT = 32u;
+const TILE_ROWS = ROW_THREADS * ROWS_EACH;
+/// Groups of columns at a time.
+const STEP = 2u;
+/// Vectors of a row in a tile: one more than there are, so that neighbours lie in different banks.
+const ROW = 2u * STEP + 1u;
+/// Rows and groups that a thread brings of x.
+const X_ITEMS = (TILE_ROWS * STEP + WORKGROUP - 1u) / WORKGROUP;
+var<workgroup> w_tile: array<vec4<u32>, TILE_OUT * ROW>;
+var<workgroup> w_scale: array<Scale, TILE_OUT * STEP>;
+var<workgroup> x_tile: array<vec4<u32>, TILE_ROWS * ROW>;
+var<workgroup> x_scale: array<vec4<f32>, TILE_ROWS * STEP>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let first_row = workgroup.y * TILE;
-  let first_out = workgroup.x * TILE;
-  let tx = thread % 16u;
-  let ty = thread / 16u;
-  var sums: array<array<f32, 4>, 4>;
-  var totals: array<array<f32, 4>, 4>;
-  let loads_w = thread < TILE;
-  let loads_x = thread >= TILE && thread < 2u * TILE;
-  let slot = thread % TILE;
-  let feature = min(first_out + slot, NUM_OUT - 1u);
-  let row = min(first_row + slot, num_rows[SIZE_INDEX] - 1u);
-  for (var group = 0u; group < GROUPS; group++) {
-    if (loads_w) {
-      let codes = codes_of(feature, group);
-      w_tile[slot * ROW] = codes.lo;
-      w_tile[slot * ROW + 1u] = codes.hi;
-      w_scale[slot] = scale_of(feature, group);
+  let first_row = workgroup.y * TILE_ROWS;
+  let first_out = workgroup.x * TILE_OUT;
+  let tx = thread % FEATURE_THREADS;
+  let ty = thread / FEATURE_THREADS;
+  let last_row = num_rows[SIZE_INDEX] - 1u;
+  let w_slot = (thread / STEP) % TILE_OUT;
+  let feature = min(first_out + w_slot, NUM_OUT - 1u);
+  let in_step = thread % STEP;
+  var sums: array<array<f32, 4>, ROWS_EACH>;
+  var totals: array<array<f32, 4>, ROWS_EACH>;
+  var next_codes = codes_of(feature, min(in_step, GROUPS - 1u));
+  var next_scale = scale_of(feature, min(in_step, GROUPS - 1u));
+  var next_x: array<Codes, X_ITEMS>;
+  var next_x_scale: array<vec4<f32>, X_ITEMS>;
+  for (var i = 0u; i < X_ITEMS; i++) {
+    let item = i * WORKGROUP + thread;
+    let at = min(first_row + item / STEP, last_row) * GROUPS + min(item % STEP, GROUPS - 1u);
+    next_x[i] = Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
+    next_x_scale[i] = x_scales[at];
+  }
+  for (var group = 0u; group < GROUPS; group += STEP) {
+    if (thread < TILE_OUT * STEP) {
+      w_tile[w_slot * ROW + 2u * in_step] = next_codes.lo;
+      w_tile[w_slot * ROW + 2u * in_step + 1u] = next_codes.hi;
+      w_scale[w_slot * STEP + in_step] = next_scale;
     }
-    if (loads_x) {
-      let at = row * GROUPS + group;
-      x_tile[slot * ROW] = x_codes[2u * at];
-      x_tile[slot * ROW + 1u] = x_codes[2u * at + 1u];
-      x_scale[slot] = x_scales[at];
-    }
-    workgroupBarrier();
-    for (var i = 0u; i < 4u; i++) {
-      let r = ty + 16u * i;
-      let lo = x_tile[r * ROW];
-      let hi = x_tile[r * ROW + 1u];
-      let scales = x_scale[r];
-      for (var j = 0u; j < 4u; j++) {
-        let o = tx + 16u * j;
-        sums[i][j] = add_group(sums[i][j], Codes(w_tile[o * ROW], w_tile[o * ROW + 1u]), w_scale[o], lo, hi, scales);
+    for (var i = 0u; i < X_ITEMS; i++) {
+      let item = i * WORKGROUP + thread;
+      if (item < TILE_ROWS * STEP) {
+        x_tile[(item / STEP) * ROW + 2u * (item % STEP)] = next_x[i].lo;
+        x_tile[(item / STEP) * ROW + 2u * (item % STEP) + 1u] = next_x[i].hi;
+        x_scale[item] = next_x_scale[i];
       }
     }
     workgroupBarrier();
-    if (group % SEGMENT == SEGMENT - 1u || group == GROUPS - 1u) {
-      for (var i = 0u; i < 4u; i++) {
+    let next = min(group + STEP + in_step, GROUPS - 1u);
+    next_codes = codes_of(feature, next);
+    next_scale = scale_of(feature, next);
+    for (var i = 0u; i < X_ITEMS; i++) {
+      let item = i * WORKGROUP + thread;
+      let at = min(first_row + item / STEP, last_row) * GROUPS + min(group + STEP + item % STEP, GROUPS - 1u);
+      next_x[i] = Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
+      next_x_scale[i] = x_scales[at];
+    }
+    for (var part = 0u; part < STEP; part++) {
+      if (group + part < GROUPS) {
+        for (var i = 0u; i < ROWS_EACH; i++) {
+          let r = ty + ROW_THREADS * i;
+          let lo = x_tile[r * ROW + 2u * part];
+          let hi = x_tile[r * ROW + 2u * part + 1u];
+          let scales = x_scale[r * STEP + part];
+          for (var j = 0u; j < 4u; j++) {
+            let o = tx + FEATURE_THREADS * j;
+            let codes = Codes(w_tile[o * ROW + 2u * part], w_tile[o * ROW + 2u * part + 1u]);
+            sums[i][j] = add_group(sums[i][j], codes, w_scale[o * STEP + part], lo, hi, scales);
+          }
+        }
+      }
+    }
+    workgroupBarrier();
+    // Segments are whole steps.
+    if ((group + STEP) % SEGMENT == 0u || group + STEP >= GROUPS) {
+      for (var i = 0u; i < ROWS_EACH; i++) {
         for (var j = 0u; j < 4u; j++) {
           totals[i][j] += sums[i][j];
           sums[i][j] = 0.0;
@@ -64,11 +97,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       }
     }
   }
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = 0u; i < ROWS_EACH; i++) {
     for (var j = 0u; j < 4u; j++) {
-      let r = first_row + ty + 16u * i;
-      let o = first_out + tx + 16u * j;
-      if (r < num_rows[SIZE_INDEX] && o < NUM_OUT) {
+      let r = first_row + ty + ROW_THREADS * i;
+      let o = first_out + tx + FEATURE_THREADS * j;
+      if (r <= last_row && o < NUM_OUT) {
         var total = totals[i][j];
         if (BIAS) {
           total += bias[o];
