@@ -1,4 +1,5 @@
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import type { GpuTimer } from './gpu-timer.ts';
 import { declareConstants, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName, ShaderSources } from './shaders.ts';
 
@@ -24,6 +25,8 @@ export class GpuProgram {
   readonly #sources: ShaderSources;
   readonly #kernels = new Map<string, GpuKernel>();
   readonly #bindGroups = new Map<string, GPUBindGroup>();
+  /** Times what is submitted from now on; undefined: nothing is. */
+  timer: GpuTimer | undefined;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
 
@@ -53,7 +56,7 @@ export class GpuProgram {
   /** Records a dispatch. @param bindings of the shader, from 0 on */
   dispatch(kernel: GpuKernel, bindings: readonly GpuRange[], [x, y = 1]: Grid): void {
     this.#encoder ??= this.#gpu.device.createCommandEncoder();
-    this.#pass ??= this.#encoder.beginComputePass();
+    this.#pass ??= this.#encoder.beginComputePass(this.timer && { timestampWrites: this.timer.timestampWrites });
     this.#pass.setPipeline(kernel.pipeline);
     this.#pass.setBindGroup(0, this.#bindGroup(kernel, bindings));
     this.#pass.dispatchWorkgroups(x, y);
@@ -69,6 +72,7 @@ export class GpuProgram {
   /** Lets what has been recorded run. */
   submit(): void {
     this.#endPass();
+    if (this.#encoder) this.timer?.resolve(this.#encoder);
     if (this.#encoder) this.#gpu.device.queue.submit([this.#encoder.finish()]);
     this.#encoder = undefined;
   }

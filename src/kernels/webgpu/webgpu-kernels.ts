@@ -39,6 +39,7 @@ import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { GpuFormats } from './gpu-formats.ts';
 import { GpuPages } from './gpu-pages.ts';
 import { GpuProgram } from './gpu-program.ts';
+import { GpuTimer } from './gpu-timer.ts';
 import { loadGpuMatrix, loadGpuVector, type GpuMatrix } from './gpu-weights.ts';
 import { MatmulKernels, weightConstants } from './matmul-kernels.ts';
 import { RowReadback } from './row-readback.ts';
@@ -76,6 +77,12 @@ export class WebgpuKernels implements Kernels {
   #running: RunningStep | undefined;
   #lastStep: Step | undefined;
   #closed = false;
+
+  /** Times each step on the device; for measurements. @returns undefined for a device that cannot tell the time */
+  startTimer(): GpuTimer | undefined {
+    this.#program.timer ??= GpuTimer.create(this.#gpu);
+    return this.#program.timer;
+  }
 
   /** @throws RangeError if the configuration contradicts itself; KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
   constructor(config: KernelsConfig, gpu: GpuDevice, sources: ShaderSources) {

@@ -34,6 +34,8 @@ const HEADS_PER_KV = NUM_HEADS / NUM_KV_HEADS;
 const DIM_GROUPS = (HEAD_DIM + 31u) / 32u;
 const GROUPS_PER_LANE = DIM_GROUPS / LANES;
 const SLOTS = WORKGROUP / LANES;
+/// Tokens of a block that a thread takes, where it has only one group of channels.
+const TOKENS_EACH = max(1u, BLOCK / SLOTS);
 const K_FINE = K_BITS == 8u;
 const V_FINE = V_BITS == 8u;
 const K_PARTS = select(1u, 2u, K_FINE);
@@ -200,36 +202,70 @@ fn greatest_of(first: u32) -> f32 {
   return greatest;
 }
 
-fn dot32(codes: Words8, first: u32) -> i32 {
-  let a = queries[first];
-  let b = queries[first + 1u];
-  return dot4I8Packed(codes.a.x, a.x) + dot4I8Packed(codes.a.y, a.y) + dot4I8Packed(codes.a.z, a.z) + dot4I8Packed(codes.a.w, a.w)
-    + dot4I8Packed(codes.b.x, b.x) + dot4I8Packed(codes.b.y, b.y) + dot4I8Packed(codes.b.z, b.z) + dot4I8Packed(codes.b.w, b.w);
+fn dot32(codes: Words8, q: Words8) -> i32 {
+  return dot4I8Packed(codes.a.x, q.a.x) + dot4I8Packed(codes.a.y, q.a.y) + dot4I8Packed(codes.a.z, q.a.z) + dot4I8Packed(codes.a.w, q.a.w)
+    + dot4I8Packed(codes.b.x, q.b.x) + dot4I8Packed(codes.b.y, q.b.y) + dot4I8Packed(codes.b.z, q.b.z) + dot4I8Packed(codes.b.w, q.b.w);
 }
 
-/// Products of a token's group of 32 channels with 4 heads' queries.
-fn dots_of(codes: Words8, block: u32, group: u32) -> vec4<i32> {
+/// A group of 32 channels of 4 heads' queries.
+fn queries_of(block: u32, group: u32, part: u32) -> array<Words8, 4> {
   const STRIDE = QUERY_VECTORS * K_PARTS;
-  let first = block * 4u * STRIDE + 2u * group;
-  let dots = vec4<i32>(dot32(codes, first), dot32(codes, first + STRIDE), dot32(codes, first + 2u * STRIDE), dot32(codes, first + 3u * STRIDE));
-  if (!K_FINE) {
-    return dots;
-  }
-  let low = first + QUERY_VECTORS;
-  return dots * 128 + vec4<i32>(dot32(codes, low), dot32(codes, low + STRIDE), dot32(codes, low + 2u * STRIDE), dot32(codes, low + 3u * STRIDE));
+  let first = block * 4u * STRIDE + part * QUERY_VECTORS + 2u * group;
+  return array<Words8, 4>(
+    Words8(queries[first], queries[first + 1u]), Words8(queries[first + STRIDE], queries[first + STRIDE + 1u]),
+    Words8(queries[first + 2u * STRIDE], queries[first + 2u * STRIDE + 1u]),
+    Words8(queries[first + 3u * STRIDE], queries[first + 3u * STRIDE + 1u]),
+  );
 }
 
-/// Phase 2 for a sealed token: sums of a lane's groups.
-fn sealed_products(block: u32, index: u32, lane: u32, kv_head: u32) -> vec4<i32> {
+fn codes_of_key(block: u32, index: u32, group: u32, kv_head: u32) -> Words8 {
   let page = block_page[block];
   let high = high_word(page, kv_head, 0u) + index * plane_row_words(high_width(K_BITS), HEAD_DIM);
   let low = low_word(page, kv_head, 0u) + index * plane_row_words(low_width(K_BITS), HEAD_DIM);
-  var dots = vec4<i32>(0);
-  for (var i = 0u; i < GROUPS_PER_LANE; i++) {
-    let group = lane + i * LANES;
-    dots += dots_of(row_codes(K_BITS, high, low, group, HEAD_DIM), block, group);
+  return row_codes(K_BITS, high, low, group, HEAD_DIM);
+}
+
+/// Phase 2 for sealed blocks. Those that are not there are gone over all the same, so that loops can be unrolled: their tokens are seen by nobody.
+/// The next codes are on their way while these are multiplied. Without registers for all groups of a token, a token at a time.
+fn sealed_scores(thread: u32, kv_head: u32) {
+  let lane = thread % LANES;
+  let slot = thread / LANES;
+  if (GROUPS_PER_LANE > 1u || SLOTS > BLOCK) {
+    for (var i = 0u; i < SPLIT * BLOCK / SLOTS; i++) {
+      let token = i * SLOTS + slot;
+      var dots = vec4<i32>(0);
+      for (var j = 0u; j < GROUPS_PER_LANE; j++) {
+        let group = lane + j * LANES;
+        dots += dots_of(codes_of_key(token / BLOCK, token % BLOCK, group, kv_head), queries_of(token / BLOCK, group, 0u), queries_of(token / BLOCK, group, K_PARTS - 1u));
+      }
+      store_scores(token / BLOCK, token % BLOCK, lane, vec4<f32>(share_ints(lane, dots)));
+    }
+    return;
   }
-  return dots;
+  var next: array<Words8, TOKENS_EACH>;
+  for (var i = 0u; i < TOKENS_EACH; i++) {
+    next[i] = codes_of_key(0u, i * SLOTS + slot, lane, kv_head);
+  }
+  for (var block = 0u; block < SPLIT; block++) {
+    let codes = next;
+    for (var i = 0u; i < TOKENS_EACH; i++) {
+      next[i] = codes_of_key(min(block + 1u, SPLIT - 1u), i * SLOTS + slot, lane, kv_head);
+    }
+    let high = queries_of(block, lane, 0u);
+    let low = queries_of(block, lane, K_PARTS - 1u);
+    for (var i = 0u; i < TOKENS_EACH; i++) {
+      store_scores(block, i * SLOTS + slot, lane, vec4<f32>(share_ints(lane, dots_of(codes[i], high, low))));
+    }
+  }
+}
+
+/// Products of a token's group of 32 channels with 4 heads' queries.
+fn dots_of(codes: Words8, high: array<Words8, 4>, low: array<Words8, 4>) -> vec4<i32> {
+  let dots = vec4<i32>(dot32(codes, high[0]), dot32(codes, high[1]), dot32(codes, high[2]), dot32(codes, high[3]));
+  if (!K_FINE) {
+    return dots;
+  }
+  return dots * 128 + vec4<i32>(dot32(codes, low[0]), dot32(codes, low[1]), dot32(codes, low[2]), dot32(codes, low[3]));
 }
 
 /// Phase 2 for a token in f16.
@@ -392,14 +428,23 @@ fn dot64(lo: Words8, hi: Words8, first: u32) -> i32 {
   return (dot16_of(lo.a, first) + dot16_of(lo.b, first + 1u)) + (dot16_of(hi.a, first + 2u) + dot16_of(hi.b, first + 3u));
 }
 
-/// Phase 4 for a channel of a sealed block: sums of weights times codes.
-fn sealed_values(block: u32, channel: u32, kv_head: u32) -> vec4<f32> {
-  const STRIDE = 4u * V_PARTS;
+struct ChannelCodes {
+  lo: Words8,
+  hi: Words8,
+}
+
+fn codes_of_channel(block: u32, channel: u32, kv_head: u32) -> ChannelCodes {
   let page = block_page[block];
   let high = high_word(page, kv_head, 1u) + channel * plane_row_words(high_width(V_BITS), BLOCK);
   let low = low_word(page, kv_head, 1u) + channel * plane_row_words(low_width(V_BITS), BLOCK);
-  let a = row_codes(V_BITS, high, low, 0u, BLOCK);
-  let b = row_codes(V_BITS, high, low, 1u, BLOCK);
+  return ChannelCodes(row_codes(V_BITS, high, low, 0u, BLOCK), row_codes(V_BITS, high, low, 1u, BLOCK));
+}
+
+/// Phase 4 for a channel of a sealed block: sums of weights times codes.
+fn sealed_values(block: u32, codes: ChannelCodes) -> vec4<f32> {
+  const STRIDE = 4u * V_PARTS;
+  let a = codes.lo;
+  let b = codes.hi;
   let first = block * 4u * STRIDE;
   var dots = vec4<i32>(dot64(a, b, first), dot64(a, b, first + STRIDE), dot64(a, b, first + 2u * STRIDE), dot64(a, b, first + 3u * STRIDE));
   if (V_FINE) {
@@ -456,12 +501,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       store_scores(block, index, lane, share_floats(lane, products));
     }
   } else {
-    // Blocks that are not there are gone over all the same, so that the loop can be unrolled: their tokens are seen by nobody.
-    for (var i = 0u; i < SPLIT * BLOCK / SLOTS; i++) {
-      let token = i * SLOTS + thread / LANES;
-      let products = sealed_products(token / BLOCK, token % BLOCK, lane, kv_head);
-      store_scores(token / BLOCK, token % BLOCK, lane, vec4<f32>(share_ints(lane, products)));
-    }
+    sealed_scores(thread, kv_head);
   }
   workgroupBarrier();
   weigh(thread, kv_head);
@@ -509,9 +549,12 @@ fn write_part(thread: u32, part: u32, base_head: u32, first_head: u32, num_block
         value = fma(half_values(block, channel, kv_head), block_factors[block], value);
       }
     } else if (channel < HEAD_DIM && share < SHARES) {
+      var next = codes_of_channel(share, channel, kv_head);
       for (var j = 0u; j < SPLIT / SHARES; j++) {
+        let codes = next;
         let block = share + j * SHARES;
-        value = fma(sealed_values(block, channel, kv_head), block_factors[block], value);
+        next = codes_of_channel(min(block + SHARES, SPLIT - 1u), channel, kv_head);
+        value = fma(sealed_values(block, codes), block_factors[block], value);
       }
     }
     if (SHARES > 1u) {

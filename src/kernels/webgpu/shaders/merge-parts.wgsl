@@ -10,6 +10,7 @@
 
 const PART_WORDS = HEAD_DIM + 2u;
 const WORKGROUP = HEAD_THREADS * SHARES;
+const AT_ONCE = 8u;
 /// Below every score; infinity would make differences of it.
 const LEAST = -1e30;
 var<workgroup> values: array<f32, WORKGROUP>;
@@ -88,9 +89,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     factors[thread] = factor;
     sum = fma(factor, parts[word + 1u], sum);
     workgroupBarrier();
+    // Those that are not there have a factor of 0; several at a time, so that their loads are on their way together.
     let count = min(WORKGROUP, num_parts - first);
-    for (var part = share; part < count; part += SHARES) {
-      value = fma(factors[part], parts[part_word(first_part + first + part, head) + channel], value);
+    for (var part = share; part < count; part += SHARES * AT_ONCE) {
+      var loaded: array<f32, AT_ONCE>;
+      for (var i = 0u; i < AT_ONCE; i++) {
+        loaded[i] = parts[part_word(first_part + first + min(part + i * SHARES, count - 1u), head) + channel];
+      }
+      for (var i = 0u; i < AT_ONCE; i++) {
+        value = fma(select(0.0, factors[min(part + i * SHARES, WORKGROUP - 1u)], part + i * SHARES < count), loaded[i], value);
+      }
     }
     workgroupBarrier();
   }
