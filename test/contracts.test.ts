@@ -1,32 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadEngine, type EnginePlatform, type LoadedEngine } from '../src/engine/load-engine.ts';
-import { SAMPLING_DEFAULTS } from '../src/engine/options.ts';
-import { nodePlatform } from '../src/engine/platform-node.ts';
-import type { EngineRequest } from '../src/engine/request.ts';
-import type { Kernels } from '../src/kernels/kernels.ts';
 import { calibratedFormat } from '../src/kernels/testing/calibrated-format.ts';
-import { openModelFile } from '../src/model/model-file.ts';
-import { MemorySource } from '../src/model/testing/memory-source.ts';
-import type { KvShape } from '../src/cache/page-layout.ts';
-import type { KvFormat } from '../src/quant/kv-format.ts';
 import { uniformStream } from './random-data.ts';
+import {
+  assertSame,
+  NUM_GENERATED,
+  runAlone,
+  runBeside,
+  submit,
+  withEngine,
+  type Outcome,
+  type Setup,
+} from './support/engine-run.ts';
 import { randomModel } from './support/random-model.ts';
 
 /**
  * Contracts 1 and 2 of the design: the logits at a position depend on the tokens before it, the model and the format
  * alone. Every comparison here is of raw bits.
  */
-
-interface Setup {
-  readonly backend: 'reference' | 'wasm';
-  readonly kv: string;
-  readonly threads?: number;
-  readonly prefillChunk?: number;
-  readonly maxSequences?: number;
-  /** What kernels get in place of the format that the name stands for. */
-  readonly adapt?: (format: KvFormat, shape: KvShape) => KvFormat;
-}
 
 /** Heads of 64 are rotated, heads of 96 are not, and 3 query heads share a KV head there. */
 const MODELS = [
@@ -46,102 +37,10 @@ const BACKENDS = [
   { backend: 'reference', prompt: randomTokens(150, 1) },
   { backend: 'wasm', prompt: randomTokens(1100, 1) },
 ] as const;
-const NUM_GENERATED = 12;
 
 function randomTokens(count: number, seed: number): number[] {
   const uniform = uniformStream(seed);
   return Array.from({ length: count }, () => Math.floor(uniform() * 63));
-}
-
-/** An engine that remembers the row of logits that was read last. */
-async function withEngine<T>(
-  model: Uint8Array,
-  setup: Setup,
-  use: (engine: LoadedEngine['engine'], lastRow: () => Float32Array) => Promise<T>,
-): Promise<T> {
-  const { adapt, ...loading } = setup;
-  let row = new Float32Array();
-  const platform: EnginePlatform = {
-    ...nodePlatform,
-    async createKernels(backend, config) {
-      const format = adapt?.(config.format, config.shape) ?? config.format;
-      const kernels = await nodePlatform.createKernels(backend, { ...config, format });
-      const readRow: Kernels['readRow'] = (...parameters) => (row = kernels.readRow(...parameters).slice());
-      return new Proxy(kernels, {
-        get(target, name) {
-          if (name === 'readRow') return readRow;
-          const value: unknown = Reflect.get(target, name, target);
-          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-        },
-      });
-    },
-  };
-  const options = { threads: 1, maxSequences: 1, ctx: 1200, requestedAtMs: 0, ...loading };
-  const loaded = await loadEngine(await openModelFile(new MemorySource(model)), options, platform);
-  try {
-    const result = await use(loaded.engine, () => row);
-    loaded.engine.checkPages();
-    return result;
-  } finally {
-    await loaded.engine.close();
-    await loaded.kernels.close();
-  }
-}
-
-/** Everything that must be the same: the logits at prompt positions, by position, and what is generated after them. */
-interface Outcome {
-  readonly logits: Map<number, Uint8Array>;
-  readonly tokenIds: readonly number[];
-}
-
-function submit(
-  engine: LoadedEngine['engine'],
-  lastRow: () => Float32Array,
-  changes: Partial<EngineRequest> & Pick<EngineRequest, 'promptTokens'>,
-): Promise<Outcome & { readonly cachedTokens: number }> {
-  const logits = new Map<number, Uint8Array>();
-  const request: EngineRequest = {
-    sampling: { ...SAMPLING_DEFAULTS, temperature: 1, seed: 11 },
-    maxTokens: NUM_GENERATED,
-    stop: [],
-    logProbsAt: changes.promptTokens.map((_, position) => position),
-    conversation: undefined,
-    ...changes,
-  };
-  const { result } = engine.submit(request, {
-    onChunk: () => undefined,
-    onPrefillProgress: () => undefined,
-    onLogProbs: (position) => logits.set(position, new Uint8Array(lastRow().buffer)),
-  });
-  return result.then(({ tokenIds, cachedTokens }) => ({ logits, tokenIds, cachedTokens }));
-}
-
-function runAlone(model: Uint8Array, setup: Setup, prompt: readonly number[]): Promise<Outcome> {
-  return withEngine(model, setup, (engine, lastRow) => submit(engine, lastRow, { promptTokens: prompt }));
-}
-
-/** Compares what `found` has with `expected`, which may have more positions. */
-function assertSame(found: Outcome, expected: Outcome, what: string): void {
-  for (const [position, bytes] of found.logits) {
-    assert.ok(Buffer.from(bytes).equals(expected.logits.get(position)!), `${what}: logits of position ${position}`);
-  }
-  assert.deepEqual(found.tokenIds, expected.tokenIds, `${what}: generated tokens`);
-}
-
-/** Runs a prompt as the last of several, which are under way when it starts and generate `maxTokens` each. */
-function runBeside(
-  model: Uint8Array,
-  setup: Setup,
-  prompt: readonly number[],
-  others: number[][],
-  maxTokens: number,
-): Promise<Outcome> {
-  return withEngine(model, { ...setup, maxSequences: others.length + 1 }, async (engine, lastRow) => {
-    const running = others.map((promptTokens) => submit(engine, lastRow, { promptTokens, maxTokens, logProbsAt: [] }));
-    const outcome = await submit(engine, lastRow, { promptTokens: prompt });
-    await Promise.all(running);
-    return outcome;
-  });
 }
 
 function contractsOf(setup: Setup, model: Uint8Array, prompt: number[], title: string): void {

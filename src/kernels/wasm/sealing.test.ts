@@ -1,45 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { normalStream } from '../../../test/random-data.ts';
-import { f16PageLayout, sealedPageLayout } from '../../cache/page-layout.ts';
-import { parseKvFormat } from '../../quant/kv-format.ts';
-import type { Kernels, KernelsConfig } from '../kernels.ts';
-import { PageBench } from '../testing/page-bench.ts';
-import { pageOfData, TILE_DATA } from '../testing/tile-data.ts';
+import { sealedPageLayout } from '../../cache/page-layout.ts';
+import { SEALING_DATA, sealingConfig, sealPages } from '../testing/seal-pages.ts';
+import { pageOfData } from '../testing/tile-data.ts';
 import { buildName, FEWER_BUILDS_TITLE, forEachWasmBuild } from '../testing/wasm-builds.ts';
-
-const DATA = Object.keys(TILE_DATA);
-
-function config(formatName: string, headDim: number, numLayers: number, feedback?: Float32Array): KernelsConfig {
-  const format = parseKvFormat(formatName, headDim);
-  return {
-    shape: { numLayers, numKvHeads: 2, headDim },
-    numHeads: 2,
-    format: { ...format, k: { ...format.k, ...(feedback && { feedback }) } },
-    ropeFrequencies: [1],
-    maxRows: DATA.length,
-    maxContext: 256,
-    numThreads: 1,
-  };
-}
-
-/** Full open pages, one of each kind of data, sealed in one step by the last tokens of as many sequences. */
-async function sealPages(kernels: Kernels, layers: readonly number[]): Promise<Uint8Array[]> {
-  const { format, shape } = kernels.config;
-  const { numSinkTokens, pageSize } = format;
-  const bench = new PageBench(kernels, DATA.length, DATA.length);
-  const openLayout = f16PageLayout(pageSize, shape);
-  DATA.forEach((data, page) => kernels.writePage(bench.pages.open, page, pageOfData(openLayout, data, page)));
-  const place = { firstPosition: numSinkTokens + pageSize - 1, numRows: 1, sealedPages: [] };
-  const sealInto = (page: number): number => DATA.length - 1 - page;
-  const placements = DATA.map((_, page) => ({ ...place, openPage: page, sealInto: sealInto(page) }));
-  await bench.step(placements, new Array<number>(DATA.length).fill(0), [], () => {
-    for (const layer of layers) kernels.sealTiles(layer);
-  });
-  const sealed: Uint8Array[] = [];
-  for (const page of DATA.keys()) sealed.push(await kernels.readPage(bench.pages.sealed, sealInto(page)));
-  return sealed;
-}
 
 const CASES = [
   ['q4', 16],
@@ -71,12 +36,12 @@ const CASES = [
 
 for (const [format, headDim] of CASES) {
   test(`${format}, heads of ${headDim}: sealed pages are the oracle's, byte by byte, ${FEWER_BUILDS_TITLE}`, async () => {
-    const settings = config(format, headDim, 1);
+    const settings = sealingConfig(format, headDim, 1);
     const layout = sealedPageLayout(settings.format, settings.shape);
-    const expected = DATA.map((data, page) => pageOfData(layout, data, page));
+    const expected = SEALING_DATA.map((data, page) => pageOfData(layout, data, page));
     await forEachWasmBuild(settings, async (kernels) => {
       const sealed = await sealPages(kernels, [0]);
-      DATA.forEach((data, page) => {
+      SEALING_DATA.forEach((data, page) => {
         const at = sealed[page].findIndex((byte, i) => byte !== expected[page][i]);
         const found = `byte ${at} is ${sealed[page][at]}, not ${expected[page][at]}`;
         assert.equal(at, -1, `${buildName(kernels)}, ${data} data: ${found}`);
@@ -100,12 +65,12 @@ test(`errors fed to other channels: sealed pages are the oracle's, byte by byte,
       const [row, col] = [Math.floor((i % headDim ** 2) / headDim), i % headDim];
       return col < row ? (0.5 * normal()) / Math.sqrt(headDim) : 0;
     });
-    const settings = config(format, headDim, 1, lower);
+    const settings = sealingConfig(format, headDim, 1, lower);
     const layout = sealedPageLayout(settings.format, settings.shape);
-    const expected = DATA.map((data, page) => pageOfData(layout, data, page, lower));
+    const expected = SEALING_DATA.map((data, page) => pageOfData(layout, data, page, lower));
     await forEachWasmBuild(settings, async (kernels) => {
       const sealed = await sealPages(kernels, [0]);
-      DATA.forEach((data, page) => {
+      SEALING_DATA.forEach((data, page) => {
         assert.deepEqual(sealed[page], expected[page], `${buildName(kernels)}, ${format}, ${data} data`);
       });
     });
@@ -119,10 +84,10 @@ const MIXED = [
 
 test(`a layer's sealing leaves the other layers' tiles, and all layers make the oracle's page, of one width or two, ${FEWER_BUILDS_TITLE}`, async () => {
   for (const layerBits of [undefined, MIXED]) {
-    const plain = config('k8v4', 64, 2);
+    const plain = sealingConfig('k8v4', 64, 2);
     const settings = { ...plain, format: { ...plain.format, ...(layerBits && { layerBits }) } };
     const layout = sealedPageLayout(settings.format, settings.shape);
-    const expected = DATA.map((data, page) => pageOfData(layout, data, page));
+    const expected = SEALING_DATA.map((data, page) => pageOfData(layout, data, page));
     await forEachWasmBuild(settings, async (kernels) => {
       const [first, second, both] = [
         await sealPages(kernels, [0]),
@@ -131,8 +96,8 @@ test(`a layer's sealing leaves the other layers' tiles, and all layers make the 
       ];
       both.forEach((page, index) => {
         const together = page.map((_, i) => first[index][i] | second[index][i]);
-        assert.deepEqual(together, page, `${buildName(kernels)}, ${DATA[index]} data`);
-        assert.deepEqual(page, expected[index], `${buildName(kernels)}, ${DATA[index]} data`);
+        assert.deepEqual(together, page, `${buildName(kernels)}, ${SEALING_DATA[index]} data`);
+        assert.deepEqual(page, expected[index], `${buildName(kernels)}, ${SEALING_DATA[index]} data`);
       });
     });
   }
