@@ -1,6 +1,6 @@
-/** Compiles src/ to dist/, what the published package holds: JavaScript, declarations, and the kernels from build/. */
+/** Compiles src/ to dist/, what the published package holds: JavaScript, declarations, the kernels from build/, and the shaders. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -19,3 +19,4 @@ if (status !== 0) process.exit(1);
 
 mkdirSync(`${root}dist/wasm`, { recursive: true });
 for (const name of kernels) copyFileSync(`${root}build/${name}`, `${root}dist/wasm/${name}`);
+cpSync(`${root}src/kernels/webgpu/shaders`, `${root}dist/kernels/webgpu/shaders`, { recursive: true });

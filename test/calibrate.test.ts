@@ -62,7 +62,7 @@ describe('a calibration learnt from 512 tokens, of a model with heads of 96 and 
     const window = (await readTokens()).slice(NUM_TOKENS, 2 * NUM_TOKENS);
     const lossesWith = async (kv: readonly string[], calibration?: string): Promise<Map<string, number>> => {
       const losses = new Map<string, number>();
-      const setup = evalSetup(
+      const setup = await evalSetup(
         { model, ctx: NUM_TOKENS, threads: 2, ...(calibration !== undefined && { calibration }) },
         'f32',
         new AbortController().signal,

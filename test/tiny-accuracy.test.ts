@@ -20,7 +20,7 @@ async function measure(file: string, calibration: string): Promise<FormatFidelit
   const bytes = await readFile(`${referenceFolder(`tiny/${file.split('.')[0]}`)}/tokens.u16`);
   const tokens = Array.from({ length: CTX }, (_, i) => bytes.readUInt16LE(2 * i));
   const model = tinyModel(`${file}.gguf`);
-  const setup = evalSetup({ model, calibration, ctx: CTX, threads: 2 }, 'f32', new AbortController().signal);
+  const setup = await evalSetup({ model, calibration, ctx: CTX, threads: 2 }, 'f32', new AbortController().signal);
   const results: FormatFidelity[] = [];
   await compareFormats(['q4'], [tokens], setup, {
     onProgress: () => undefined,

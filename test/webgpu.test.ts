@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { SKIP_WEBGPU } from '../src/kernels/testing/software-gpu.ts';
 import { calibratedFormat } from '../src/kernels/testing/calibrated-format.ts';
+import { parseKvFormat } from '../src/quant/kv-format.ts';
 import { uniformStream } from './random-data.ts';
 import { assertSame, runAlone, runBeside, submit, withEngine, type Outcome, type Setup } from './support/engine-run.ts';
 import { randomModel } from './support/random-model.ts';
@@ -59,8 +60,12 @@ test(
     assertSame(await runAlone(MODEL, { ...setup, prefillChunk: 45 }, prompt), alone, 'chunks of 45');
     const others = [randomTokens(75, 2), randomTokens(7, 3)];
     assertSame(await runBeside(MODEL, setup, prompt, others, 4), alone, 'beside two others');
-    await withEngine(MODEL, setup, async (engine, lastRow) => {
-      await submit(engine, lastRow, { promptTokens: prompt, logProbsAt: [] });
+    await withEngine(MODEL, { ...setup, maxSequences: 2 }, async (engine, lastRow) => {
+      const format = parseKvFormat('k8v3', 64);
+      await engine.betweenSteps((memory) => void memory.addFormat(format, 'ab'.repeat(32)));
+      const other = submit(engine, lastRow, { promptTokens: others[0], format, maxTokens: 40, logProbsAt: [] });
+      assertSame(await submit(engine, lastRow, { promptTokens: prompt }), alone, 'beside another format');
+      await other;
       const hit = await submit(engine, lastRow, { promptTokens: prompt, logProbsAt: [139] });
       assert.ok(hit.cachedTokens > 0);
       assertSame(hit, alone, 'prefix hit');

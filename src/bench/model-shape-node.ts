@@ -30,7 +30,7 @@ export interface ModelShapeOptions {
  * @throws KvantError as `load` does for a model, a calibration or a format that it cannot take
  */
 export async function readModelShape({ kv, ...options }: ModelShapeOptions): Promise<ModelShape> {
-  const resolved = resolveOptions(options);
+  const resolved = resolveOptions({ ...options, backend: 'wasm' });
   const model = await openModel(resolved.modelPath);
   try {
     const formats: KvFormat[] = [];

@@ -2,6 +2,7 @@ import { access, constants, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { calibrateOnText } from '../calibrate/calibrate-node.ts';
 import { pathBeside } from '../engine/load-calibration.ts';
+import { chooseBackend } from '../engine/choose-backend-node.ts';
 import { resolveOptions } from '../engine/load-node.ts';
 import { fileErrorReason, KvantError } from '../errors.ts';
 import type { BenchSession } from './bench-session.ts';
@@ -31,7 +32,7 @@ export async function calibrateCommand(
   const { text, windows = CALIBRATE_DEFAULTS.windows, ctx } = options;
   if (text === undefined) throw new KvantError('INVALID_OPTION', 'give a text to learn from with --text FILE');
   const { model, threads, backend } = options;
-  const load = resolveOptions(definedOnly({ model, threads, backend }));
+  const load = resolveOptions({ ...definedOnly({ model, threads }), backend: await chooseBackend(backend) });
   const output = options.output ?? pathBeside(load.modelPath);
   await inFile(output, () => access(dirname(output), constants.W_OK));
   const startMs = performance.now();

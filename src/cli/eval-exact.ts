@@ -78,7 +78,7 @@ async function evalExact(
   const { model, calibration, threads, backend, tokens = EVAL_DEFAULTS.exactTokens } = options;
   const kvFormats = [...new Set(options.kv ?? EVAL_DEFAULTS.exactKv)];
   const setup = {
-    ...evalSetup(definedOnly({ model, calibration, threads, backend }), ACTIVATIONS, session.signal),
+    ...(await evalSetup(definedOnly({ model, calibration, threads, backend }), ACTIVATIONS, session.signal)),
     scratchFile: join(folder, 'exact.kvp'),
   };
   const tokenizer = await prepareModel(setup, kvFormats);

@@ -58,7 +58,11 @@ export async function evalKld(options: KldOptions, session: BenchSession): Promi
   } = options;
   const kvFormats = options.kv ?? EVAL_DEFAULTS.kv;
   const picture = options.svg === undefined ? undefined : await preparePicture(options.svg);
-  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
+  const setup = await evalSetup(
+    definedOnly({ model, calibration, threads, backend, ctx }),
+    activations,
+    session.signal,
+  );
   const text = await readEvalText(options, kvFormats, setup);
   const rows: KldRow[] = [];
   let header: WindowHeader | undefined;

@@ -25,19 +25,14 @@ export interface NeedleReport extends EvalHeader {
 
 /** What each format finds in long texts. @throws KvantError; the session's reason where it is ended */
 export async function evalNeedle(flags: NeedleFlags, session: BenchSession): Promise<NeedleReport> {
-  const {
-    model,
-    calibration,
-    threads,
-    backend,
-    ctx = EVAL_DEFAULTS.ctx,
-    activations = EVAL_DEFAULTS.activations,
-  } = flags;
+  const { model, calibration, threads, backend } = flags;
+  const { ctx = EVAL_DEFAULTS.ctx, activations = EVAL_DEFAULTS.activations } = flags;
   const kvFormats = flags.kv ?? EVAL_DEFAULTS.kv;
   const picture = flags.svg === undefined ? undefined : await preparePicture(flags.svg);
   const text = flags.text === undefined ? DISTRACTOR_TEXT : await readTextFile(flags.text);
   const options = needleOptions(flags, ctx, text);
-  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
+  const load = definedOnly({ model, calibration, threads, backend, ctx });
+  const setup = await evalSetup(load, activations, session.signal);
   await prepareModel(setup, kvFormats);
   const textName = flags.text === undefined ? 'built-in text' : basename(flags.text);
   const { variants, lengths, depths, trials, seed } = options;

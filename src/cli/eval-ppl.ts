@@ -39,7 +39,11 @@ export async function evalPpl(options: PplOptions, session: BenchSession): Promi
     activations = EVAL_DEFAULTS.activations,
   } = options;
   const kvFormats = options.kv ?? EVAL_DEFAULTS.kv;
-  const setup = evalSetup(definedOnly({ model, calibration, threads, backend, ctx }), activations, session.signal);
+  const setup = await evalSetup(
+    definedOnly({ model, calibration, threads, backend, ctx }),
+    activations,
+    session.signal,
+  );
   const text = await readEvalText(options, kvFormats, setup);
   const rows: PplRow[] = [];
   let header: WindowHeader | undefined;

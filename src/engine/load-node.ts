@@ -4,6 +4,7 @@ import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
 import { parseLoadOptions, type ParsedLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
+import { chooseBackend } from './choose-backend-node.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import { RemoteModel } from './remote-model.ts';
 import type { LoadOptions, Model } from './types.ts';
@@ -28,7 +29,7 @@ export async function load(options: LoadOptions = {}): Promise<Model> {
 export async function loadWith(connect: () => EngineClient, options: LoadOptions): Promise<Model> {
   const { onProgress, signal, ...parsed } = parseLoadOptions(options);
   signal?.throwIfAborted();
-  const params = resolveOptions(parsed);
+  const params = resolveOptions({ ...parsed, backend: await chooseBackend(parsed.backend) });
   const client = connect();
   const closeOnAbort = (): void => void client.close();
   signal?.addEventListener('abort', closeOnAbort, { once: true });
@@ -48,10 +49,12 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
 /**
  * Options with every default filled in.
  *
- * @param options checked already
+ * @param options checked already, the backend chosen
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
-export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
+export function resolveOptions(
+  options: Omit<ParsedLoadOptions, 'backend'> & Pick<EngineLoadOptions, 'backend'>,
+): EngineLoadOptions {
   const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv, draftModel } = options;
   const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota } = options;
   return {
@@ -61,7 +64,7 @@ export function resolveOptions(options: ParsedLoadOptions): EngineLoadOptions {
     calibration,
     ctx,
     threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
-    backend: backend === undefined || backend === 'auto' ? 'wasm' : backend,
+    backend,
     maxSequences: maxSequences ?? 1,
     memory,
     checkKv,

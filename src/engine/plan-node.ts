@@ -1,6 +1,7 @@
 import { gainsByCalibration } from '../calibration/calibration.ts';
 import { KV_FORMAT_LADDER } from '../quant/kv-format.ts';
 import { loadCalibration } from './load-calibration.ts';
+import { chooseBackend } from './choose-backend-node.ts';
 import { resolveOptions } from './load-node.ts';
 import { openModels } from './open-models-node.ts';
 import { parsePlanOptions } from './options.ts';
@@ -17,7 +18,7 @@ import type { PlanOptions } from './types.ts';
  */
 export async function plan(options: PlanOptions = {}): Promise<ModelPlan> {
   const { kv, ...others } = parsePlanOptions(options);
-  const resolved = resolveOptions(others);
+  const resolved = resolveOptions({ ...others, backend: await chooseBackend(others.backend) });
   const { model, draft } = await openModels(resolved.modelPath, resolved.draftModelPath);
   try {
     const names = kv ?? KV_FORMAT_LADDER;

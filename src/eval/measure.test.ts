@@ -20,19 +20,22 @@ const CTX = 450;
 const WINDOW = 320;
 const NOTHING = { onProgress: () => undefined, onLoaded: async () => undefined };
 
-function setupOf(activations: Activations = 'f32', signal = new AbortController().signal): EvalSetup {
+function setupOf(activations: Activations = 'f32', signal = new AbortController().signal): Promise<EvalSetup> {
   return evalSetup({ model: MODEL, ctx: CTX, threads: 1 }, activations, signal);
 }
 
 let windows: number[][];
 before(async () => {
-  const tokenizer = await prepareModel(setupOf(), []);
+  const tokenizer = await prepareModel(await setupOf(), []);
   windows = cutWindows(tokenizer.encode(DISTRACTOR_TEXT), { ctx: WINDOW, windows: 2, mostByDefault: 2 });
 });
 
-async function compare(kvFormats: readonly string[], setup = setupOf()): Promise<FormatFidelity[]> {
+async function compare(kvFormats: readonly string[], setup?: EvalSetup): Promise<FormatFidelity[]> {
   const results: FormatFidelity[] = [];
-  await compareFormats(kvFormats, windows, setup, { ...NOTHING, onResult: async (row) => void results.push(row) });
+  await compareFormats(kvFormats, windows, setup ?? (await setupOf()), {
+    ...NOTHING,
+    onResult: async (row) => void results.push(row),
+  });
   return results;
 }
 
@@ -56,7 +59,7 @@ describe('compareFormats', () => {
   });
 
   it('gives the same figures where memory holds one format at a time only', async () => {
-    const setup = setupOf();
+    const setup = await setupOf();
     let numLoaded = 0;
     const small: EvalSetup = {
       ...setup,
@@ -70,7 +73,7 @@ describe('compareFormats', () => {
 
   it('measures another arithmetic with int8 activations', async () => {
     const [f32] = await compare(['q4']);
-    const [int8] = await compare(['q4'], setupOf('int8'));
+    const [int8] = await compare(['q4'], await setupOf('int8'));
     assert.notEqual(f32.kld.mean, int8.kld.mean);
     assert.notEqual(f32.perplexity, int8.perplexity);
   });
@@ -83,13 +86,16 @@ describe('compareFormats', () => {
       onLoaded: async () => undefined,
       onResult: () => Promise.reject(new Error('nothing is known yet')),
     };
-    await assert.rejects(compareFormats(['q8', 'q4'], windows, setupOf('f32', controller.signal), events), reason);
+    await assert.rejects(
+      compareFormats(['q8', 'q4'], windows, await setupOf('f32', controller.signal), events),
+      reason,
+    );
   });
 
   it('does not wait for an engine that fails', async () => {
     const wrong = [[...windows[0].slice(0, -1), 1e6]];
     await assert.rejects(
-      compareFormats(['q8', 'q4'], wrong, setupOf(), { ...NOTHING, onResult: async () => undefined }),
+      compareFormats(['q8', 'q4'], wrong, await setupOf(), { ...NOTHING, onResult: async () => undefined }),
       {
         code: 'INVALID_OPTION',
         message: /token id 1000000 is not in the model's vocabulary/,
@@ -102,7 +108,7 @@ describe('measurePerplexity', () => {
   it('agrees with the comparison, and takes f16 first', async () => {
     const results: FormatPerplexity[] = [];
     const events = { ...NOTHING, onResult: async (row: FormatPerplexity) => void results.push(row) };
-    await measurePerplexity(['q4', 'f16'], windows, setupOf(), events);
+    await measurePerplexity(['q4', 'f16'], windows, await setupOf(), events);
     const [compared] = await compare(['q4']);
     assert.deepEqual(
       results.map(({ kv, numPositions }) => [kv, numPositions]),
@@ -130,7 +136,7 @@ describe('measureNeedles', () => {
   async function measure(kvFormats: readonly string[], seed = 3): Promise<FormatNeedles[]> {
     const results: FormatNeedles[] = [];
     const events = { ...NOTHING, onResult: async (row: FormatNeedles) => void results.push(row) };
-    await measureNeedles(kvFormats, { ...options, seed }, setupOf(), events);
+    await measureNeedles(kvFormats, { ...options, seed }, await setupOf(), events);
     return results;
   }
 
@@ -155,7 +161,7 @@ describe('measureNeedles', () => {
 
   it('gives log-probabilities that do not depend on pages kept from the question before', async () => {
     const [{ scores }] = await measure([]);
-    const engine = await EvalEngine.open('f16', setupOf());
+    const engine = await EvalEngine.open('f16', await setupOf());
     try {
       const encoder = { ...engine.encoder, hasChatTemplate: engine.info.hasChatTemplate };
       const { tokenizer } = engine.encoder;
@@ -179,7 +185,7 @@ describe('measureNeedles', () => {
 
   it('refuses a context without room for the needles', async () => {
     const tight = { ...options, lengths: [60] };
-    await assert.rejects(measureNeedles([], tight, setupOf(), { ...NOTHING, onResult: async () => undefined }), {
+    await assert.rejects(measureNeedles([], tight, await setupOf(), { ...NOTHING, onResult: async () => undefined }), {
       code: 'INVALID_OPTION',
       message: /a context of 60 tokens has no room for 1 needles .*: use a larger --ctx, or fewer --depths/,
     });
@@ -188,7 +194,7 @@ describe('measureNeedles', () => {
 
 describe('needlePrompts', () => {
   it('fill the context, and mark the tokens of each value', async () => {
-    const tokenizer = await prepareModel(setupOf(), []);
+    const tokenizer = await prepareModel(await setupOf(), []);
     const haystack = new Haystack(DISTRACTOR_TEXT, (text) => tokenizer.encode(text).length);
     const encoder = { tokenizer, hasChatTemplate: false, chatTemplate: () => assert.fail('there is none') };
     for (const variant of NEEDLE_VARIANTS) {

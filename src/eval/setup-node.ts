@@ -1,3 +1,4 @@
+import { chooseBackend } from '../engine/choose-backend-node.ts';
 import { resolveOptions } from '../engine/load-node.ts';
 import { chooseCtx } from '../engine/memory-plan.ts';
 import { nodePlatform } from '../engine/platform-node.ts';
@@ -10,12 +11,13 @@ import { Tokenizer } from '../tokens/tokenizer.ts';
 import type { EvalSetup } from './eval-engine.ts';
 
 /** An evaluation of the model that the options name, in this very thread. @throws KvantError MODEL_NOT_FOUND */
-export function evalSetup(
+export async function evalSetup(
   options: Omit<ParsedLoadOptions, 'kv' | 'onProgress' | 'signal'>,
   activations: Activations,
   signal: AbortSignal,
-): EvalSetup {
-  return { load: resolveOptions(options), activations, openModel, platform: nodePlatform, signal };
+): Promise<EvalSetup> {
+  const load = resolveOptions({ ...options, backend: await chooseBackend(options.backend) });
+  return { load, activations, openModel, platform: nodePlatform, signal };
 }
 
 /**

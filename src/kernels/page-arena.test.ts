@@ -4,7 +4,7 @@ import { f16PageLayout, PAGE_UNIT_BYTES, sealedPageLayout } from '../cache/page-
 import { parseKvFormat } from '../quant/kv-format.ts';
 import type { Kernels, KernelsConfig } from './kernels.ts';
 import { arenaStepPages, createStepPages } from './step-pages.ts';
-import { BACKENDS } from './testing/backends.ts';
+import { ALL_BACKENDS } from './testing/backends.ts';
 
 const SHAPE = { numLayers: 1, numKvHeads: 1, headDim: 16 };
 const CONFIG: KernelsConfig = {
@@ -20,8 +20,8 @@ function bytesOf(length: number, seed: number): Uint8Array {
 }
 
 function arenaTest(title: string, run: (kernels: Kernels) => Promise<void>): void {
-  for (const { name, create } of BACKENDS) {
-    test(`${name}: ${title}`, async () => {
+  for (const { name, skip, create } of ALL_BACKENDS) {
+    test(`${name}: ${title}`, { skip }, async () => {
       const kernels = await create(CONFIG);
       await run(kernels);
       await kernels.close();
@@ -103,8 +103,8 @@ arenaTest('what lies outside of an arena, and what is no whole unit, is refused'
   assert.equal(kernels.arenaPages(small, SINK).numPages, 0);
 });
 
-for (const { name, create } of BACKENDS) {
-  test(`${name}: arenas of other kernels, and copies during a step, are refused`, async () => {
+for (const { name, skip, create } of ALL_BACKENDS) {
+  test(`${name}: arenas of other kernels, and copies during a step, are refused`, { skip }, async () => {
     const [kernels, other] = [await create(CONFIG), await create(CONFIG)];
     const foreign = new TypeError('this page arena was not created by these kernels');
     const arena = other.createPageArena(6400);

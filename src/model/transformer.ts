@@ -131,7 +131,7 @@ function createBuffers(kernels: Kernels, hyperparameters: Hyperparameters): Buff
   return {
     residual: kernels.createActivation(embeddingLength, 'step'),
     normed: kernels.createOperand(embeddingLength, 'step'),
-    query: kernels.createActivation(numHeads * headDim, 'step'),
+    query: kernels.createActivation(numHeads * headDim, 'step', 'readable'),
     key: kernels.createActivation(numKvHeads * headDim, 'step'),
     value: kernels.createActivation(numKvHeads * headDim, 'step'),
     attended: kernels.createOperand(numHeads * headDim, 'step'),

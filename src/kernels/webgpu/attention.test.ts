@@ -19,17 +19,12 @@ function config(formatName: string, shape: KvShape, numHeads: number): KernelsCo
 
 for (const [format, headDim, numHeads, numKvHeads] of [
   ['f16', 64, 3, 1],
-  ['q8', 64, 3, 1],
-  ['q4', 64, 3, 1],
   ['k8v4', 96, 4, 1],
   ['q4', 80, 4, 1],
   ['q8', 128, 8, 2],
   ['k16v4', 256, 3, 1],
   ['k4v16', 16, 7, 1],
   ['q6', 80, 6, 2],
-  ['q5', 96, 4, 2],
-  ['q3', 96, 3, 1],
-  ['q2', 80, 6, 2],
   ['q2', 128, 4, 1],
   ['q1', 128, 10, 1],
   ['k3v5', 32, 3, 3],
@@ -46,7 +41,7 @@ for (const [format, headDim, numHeads, numKvHeads] of [
   });
 }
 
-for (const format of ['f16', 'q8', 'q4', 'q2']) {
+for (const format of ['q8', 'q4']) {
   const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim: 64 }, 3);
   test(`${format}: attention to outliers, zeros, denormals equals the reference`, { skip: SKIP_WEBGPU }, async () => {
     const kernels = await createSoftwareGpu(settings);

@@ -28,6 +28,17 @@ export async function createWebgpuKernels(
   }
 }
 
+/** Whether there is a GPU that this backend can run on. */
+export async function hasHardwareGpu(): Promise<boolean> {
+  try {
+    (await openGpu('hardware')).close();
+    return true;
+  } catch (error) {
+    if (error instanceof KvantError) return false;
+    throw error;
+  }
+}
+
 /** @throws KvantError BACKEND_UNAVAILABLE */
 export async function openGpu(choice: AdapterChoice): Promise<GpuDevice> {
   const api = await openApi();

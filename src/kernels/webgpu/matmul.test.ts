@@ -47,7 +47,8 @@ async function compareProducts(
 
 for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
   const { blockElements } = WEIGHT_TYPES[type];
-  const widths = [32, 288, 768].filter((numCols) => numCols % blockElements === 0);
+  // More than one segment of columns, the last one cut short where blocks allow it.
+  const widths = [blockElements === 256 ? 768 : 288];
   const title = `${type}: products equal the reference, of rows alone to the bit those of 67 rows`;
   test(title, { skip: SKIP_WEBGPU }, async () => {
     const kernels = await createSoftwareGpu(CONFIG);
@@ -63,7 +64,9 @@ for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
     const kernels = await createSoftwareGpu({ ...CONFIG, activations: 'f32' });
     for (const data of Object.keys(FLOAT_DATA)) {
       if (data === 'denormal') continue;
-      await compareProducts(kernels, type, floatRows(data, NUM_ROWS, widths[0]), floatTolerance);
+      // A segment's sum runs column by column, which rounds more than sums in lanes.
+      const tolerance: Tolerance = (...at) => 2 * floatTolerance(...at);
+      await compareProducts(kernels, type, floatRows(data, NUM_ROWS, widths[0]), tolerance);
     }
     await kernels.close();
   });

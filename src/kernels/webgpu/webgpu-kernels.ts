@@ -124,6 +124,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   addFormat(format: KvFormat): void {
+    if (this.#formats.known.has(format)) return;
     this.#checkIdle('formats are added');
     this.#formats.add(format);
   }
