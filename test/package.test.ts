@@ -49,7 +49,14 @@ describe('the published package', () => {
       [],
     );
     const kernels = ['kvant-relaxed', 'kvant-relaxed-pairs', 'kvant-simd'].map((name) => `dist/wasm/${name}.wasm`);
-    for (const path of [...kernels, 'dist/kernels/webgpu/shaders/attend.wgsl', 'dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'LICENSE']) {
+    for (const path of [
+      ...kernels,
+      'dist/kernels/webgpu/shaders/attend.wgsl',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+      'LICENSE',
+    ]) {
       assert.ok(paths.includes(path), `${path} is missing`);
     }
   });
