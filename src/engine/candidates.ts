@@ -11,13 +11,11 @@ export function argmax(logits: Float32Array): number | undefined {
   let best: number | undefined;
   let max = -Infinity;
   for (let i = 0; i < logits.length; i++) {
-    const logit = logits[i];
-    if (logit > max) {
-      max = logit;
-      best = i;
-    } else if (Number.isNaN(logit)) {
-      return undefined;
-    }
+    // One comparison for most: it fails for what is larger and for what is no number.
+    if (logits[i] <= max) continue;
+    if (Number.isNaN(logits[i])) return undefined;
+    max = logits[i];
+    best = i;
   }
   return best;
 }

@@ -36,6 +36,7 @@ export class GpuProgram {
   timer: GpuTimer | undefined;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
+  #lastKernel: GpuKernel | undefined;
 
   constructor(gpu: GpuDevice, sources: ShaderSources) {
     this.#gpu = gpu;
@@ -64,7 +65,9 @@ export class GpuProgram {
   dispatch(kernel: GpuKernel, bindings: readonly GpuRange[], [x, y = 1]: Grid): void {
     this.#encoder ??= this.#gpu.device.createCommandEncoder();
     this.#pass ??= this.#encoder.beginComputePass(this.timer && { timestampWrites: this.timer.timestampWrites });
-    this.#pass.setPipeline(kernel.pipeline);
+    // Neighbours often are of one kind, such as keys and values, and each call across to Dawn takes 2 us.
+    if (kernel !== this.#lastKernel) this.#pass.setPipeline(kernel.pipeline);
+    this.#lastKernel = kernel;
     this.#pass.setBindGroup(0, this.#bindGroup(kernel, bindings));
     this.#pass.dispatchWorkgroups(x, y);
     this.#numRecorded += 1;
@@ -96,6 +99,7 @@ export class GpuProgram {
   #endPass(): void {
     this.#pass?.end();
     this.#pass = undefined;
+    this.#lastKernel = undefined;
   }
 
   #bindGroup({ id, pipeline }: GpuKernel, bindings: readonly GpuRange[]): GPUBindGroup {
