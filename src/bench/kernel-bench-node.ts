@@ -1,15 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { WASM_BUILDS } from '../engine/platform-node.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
-import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
-import { compileWasmModule } from '../kernels/wasm/wasm-module-node.ts';
-import type { WasmIsa } from '../kernels/wasm/wasm-module.ts';
 import type { ModelFile } from '../model/model-file.ts';
 import { openModel } from '../model/open-model-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
 import { AttentionDriver, type QueryRows } from './attention-driver.ts';
+import { benchMachine, type BenchMachine, type MeasuredBackend, type MeasuredKernels } from './bench-machine-node.ts';
 import type { Ceilings } from './ceilings.ts';
-import { measureCeilings } from './ceilings-node.ts';
 import { fastestMs, type KernelWork, type TimingOptions } from './kernel-work.ts';
 import { MatmulDriver } from './matmul-driver.ts';
 
@@ -21,7 +17,7 @@ const MIN_ATTENTIONS = 64;
 
 export interface KernelBenchOptions {
   readonly modelPath: string;
-  readonly backend: keyof typeof WASM_BUILDS;
+  readonly backend: MeasuredBackend;
   /** Each is measured on its own. */
   readonly threads: readonly number[];
   readonly budgetMs: number;
@@ -69,11 +65,13 @@ export class KernelBench {
   readonly #options: KernelBenchOptions;
   readonly #events: KernelBenchEvents;
   readonly #timing: TimingOptions;
+  readonly #machine: BenchMachine;
   readonly #ceilings = new Map<number, Ceilings>();
 
   private constructor(model: ModelFile, options: KernelBenchOptions, events: KernelBenchEvents) {
     const { budgetMs, signal } = options;
     this.#model = model;
+    this.#machine = benchMachine(options.backend);
     this.#options = options;
     this.#events = events;
     this.#timing = { budgetMs, signal, now: () => performance.now(), yieldToEvents: () => nextTurn() };
@@ -97,12 +95,12 @@ export class KernelBench {
     const numTokens = Math.max(...lengths);
     for (const threads of this.#options.threads) {
       for (const kv of kvFormats) {
-        await this.#withKernels(threads, kv, numTokens, async (kernels) => {
+        await this.#withKernels(threads, kv, numTokens, async (measured) => {
           this.#events.onMeasure(`${kv} pages`);
-          const driver = await AttentionDriver.create(kernels, numTokens);
+          const driver = await AttentionDriver.create(measured.kernels, numTokens);
           for (const ctx of lengths) {
             for (const rows of [driver.decodeRow(ctx), driver.prefillRows(ctx)]) {
-              await this.#attention(kernels, driver, rows);
+              await this.#attention(measured, driver, rows);
             }
           }
         });
@@ -113,13 +111,17 @@ export class KernelBench {
   /** The model's matmuls, of one row and of a page. @throws as `attention` does */
   async matmuls(): Promise<void> {
     for (const threads of this.#options.threads) {
-      await this.#withKernels(threads, 'q4', MAX_ROWS, async (kernels) => {
+      await this.#withKernels(threads, 'q4', MAX_ROWS, async ({ kernels, deviceMs }) => {
         this.#events.onMeasure('matmuls');
         const driver = await MatmulDriver.load(kernels, this.#model, this.#options.signal);
         for (const group of driver.groups) {
           for (const rows of [1, PREFILL_ROWS]) {
             this.#events.onMeasure(`${group.name}, ${rows} rows`);
-            const ms = await fastestMs(() => driver.run(group, rows), this.#timing);
+            const run = async (): Promise<number | undefined> => {
+              await driver.run(group, rows);
+              return deviceMs();
+            };
+            const ms = await fastestMs(run, this.#timing);
             const row = { kernel: 'matmul', what: `${group.name} ${group.description}`, rows, ctx: null } as const;
             await this.#report(kernels, row, driver.work(group, rows), ms);
           }
@@ -132,12 +134,16 @@ export class KernelBench {
     await this.#model.file.close();
   }
 
-  async #attention(kernels: Kernels, driver: AttentionDriver, rows: QueryRows): Promise<void> {
+  async #attention({ kernels, deviceMs }: MeasuredKernels, driver: AttentionDriver, rows: QueryRows): Promise<void> {
     const { shape, format } = kernels.config;
     const ctx = rows.firstPosition + rows.numRows;
     this.#events.onMeasure(`attention ${format.name} at ${ctx} tokens`);
     const numTimes = Math.ceil(MIN_ATTENTIONS / shape.numLayers) * shape.numLayers;
-    const ms = await fastestMs(() => driver.attend(rows, numTimes), this.#timing);
+    const run = async (): Promise<number | undefined> => {
+      await driver.attend(rows, numTimes);
+      return deviceMs();
+    };
+    const ms = await fastestMs(run, this.#timing);
     const row = { kernel: 'attention', what: format.name, rows: rows.numRows, ctx } as const;
     await this.#report(kernels, row, driver.work(rows), ms / numTimes);
   }
@@ -165,8 +171,7 @@ export class KernelBench {
     let ceiling = this.#ceilings.get(threads);
     if (!ceiling) {
       this.#events.onMeasure('what the machine can do');
-      const { module } = await compileWasmModule(isa as WasmIsa);
-      ceiling = await measureCeilings(module, threads);
+      ceiling = await this.#machine.measureCeilings(threads, isa);
       this.#ceilings.set(threads, ceiling);
       const { macsPerSecond, bytesPerSecond } = ceiling;
       const rates = { gmacs_per_s: macsPerSecond / 1e9, gbytes_per_s: bytesPerSecond / 1e9 };
@@ -179,7 +184,7 @@ export class KernelBench {
     numThreads: number,
     kv: string,
     maxContext: number,
-    use: (kernels: Kernels) => Promise<void>,
+    use: (measured: MeasuredKernels) => Promise<void>,
   ): Promise<void> {
     const { hyperparameters, ropeFrequencies } = this.#model;
     const config: KernelsConfig = {
@@ -191,11 +196,12 @@ export class KernelBench {
       maxContext,
       numThreads,
     };
-    const kernels = await createWasmKernels(config, WASM_BUILDS[this.#options.backend]);
+    const measured = await this.#machine.createKernels(config);
+    const { kernels } = measured;
     try {
       // Before anything of theirs is measured, while they sleep.
       await this.#ceiling(numThreads, kernels.description.isa);
-      await use(kernels);
+      await use(measured);
     } finally {
       await kernels.close();
     }

@@ -45,12 +45,14 @@ export async function benchKernels(request: KernelRequest, session: BenchSession
   const { options } = request;
   const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs } = options;
   const backend = options.backend === undefined || options.backend === 'auto' ? 'wasm' : options.backend;
-  if (backend === 'reference' || backend === 'webgpu' || backend === 'webgpu-software') {
-    throw new KvantError('INVALID_OPTION', `--backend ${backend}: only the wasm kernels are measured alone`);
+  if (backend === 'reference') {
+    throw new KvantError('INVALID_OPTION', '--backend reference: only wasm and webgpu kernels are measured alone');
   }
   const ceilings: CeilingRow[] = [];
   const kernels: KernelRow[] = [];
-  const threads = options.threads ? [options.threads] : [...new Set([1, availableParallelism()])];
+  // A GPU's threads are its own.
+  const allThreads = backend.startsWith('wasm') ? [...new Set([1, availableParallelism()])] : [1];
+  const threads = options.threads ? [options.threads] : allThreads;
   const modelPath = options.model ?? embeddedModelPath();
   const bench = await KernelBench.open(
     { modelPath, threads, backend, budgetMs: runs * BUDGET_MS, signal: session.signal },

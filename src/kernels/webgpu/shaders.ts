@@ -1,6 +1,7 @@
 /** The files of shaders/, by job. */
 export const SHADER_NAMES = [
   'attend',
+  'dot-speed',
   'embed',
   'lanes-single',
   'lanes-subgroup',
@@ -12,6 +13,7 @@ export const SHADER_NAMES = [
   'operand',
   'planes',
   'products',
+  'read-speed',
   'rms-norm',
   'seal',
   'select-rows',

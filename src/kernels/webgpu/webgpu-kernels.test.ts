@@ -6,8 +6,10 @@ import type { KernelsConfig } from '../kernels.ts';
 import { createStepPages } from '../step-pages.ts';
 import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
 import { f32Tensor } from '../testing/tensor-source.ts';
-import { createWebgpuKernels } from './create-webgpu-kernels-node.ts';
+import { createWebgpuKernels, openGpu } from './create-webgpu-kernels-node.ts';
+import { measureGpuCeilings } from './gpu-ceilings.ts';
 import { GpuTimer } from './gpu-timer.ts';
+import { readShaders } from './read-shaders-node.ts';
 
 const CONFIG: KernelsConfig = {
   ...{ shape: { numLayers: 1, numKvHeads: 1, headDim: 16 }, numHeads: 1, format: parseKvFormat('q4', 16) },
@@ -102,4 +104,13 @@ test('a step is timed on the device where it can tell the time', { skip: SKIP_WE
   const ms = await timer.readMs();
   assert.ok(ms !== undefined && ms >= 0 && ms < 60_000, `${ms}`);
   await kernels.close();
+});
+
+test('ceilings of a device are positive, and read and multiply what they say', { skip: SKIP_WEBGPU }, async () => {
+  const gpu = await openGpu('any');
+  const sizes = { readBytes: 2 ** 20, workgroups: 4, dotTimes: 64 };
+  const { macsPerSecond, bytesPerSecond } = await measureGpuCeilings(gpu, await readShaders(), sizes);
+  assert.ok(macsPerSecond > 1e6 && macsPerSecond < 1e16, `${macsPerSecond}`);
+  assert.ok(bytesPerSecond > 1e6 && bytesPerSecond < 1e14, `${bytesPerSecond}`);
+  gpu.close();
 });
