@@ -163,7 +163,7 @@ test('bench refuses what it cannot measure', async () => {
     [['--against', 'node-llama-cpp', '--peer-threads', '0'], /^kvant: --peer-threads 0: must be a whole number/],
     [['--peer-kv', 'F16'], /^kvant: --peer-kv needs --against ENGINE/],
     [['attention', '--against', 'node-llama-cpp'], /^kvant: --against needs decode or prefill/],
-    [['attention', '--backend', 'reference'], /^kvant: --backend reference: only the wasm kernels/],
+    [['attention', '--backend', 'reference'], /^kvant: --backend reference: only wasm and webgpu kernels/],
   ];
   for (const [args, message] of cases) {
     const run = await runCli([...ARGS, ...args]);

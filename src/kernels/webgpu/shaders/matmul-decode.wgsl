@@ -13,13 +13,8 @@ const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 const TURNS = (SEGMENTS + THREADS - 1u) / THREADS;
 var<workgroup> sums: array<f32, WORKGROUP * TURNS * ROWS>;
 
-fn add_to(sums_of_rows: ptr<function, array<f32, ROWS>>, feature: u32, group: u32) {
-  let codes = codes_of(feature, group);
-  let scale = scale_of(feature, group);
-  for (var row = 0u; row < ROWS; row++) {
-    let x = row * GROUPS + group;
-    (*sums_of_rows)[row] = add_group((*sums_of_rows)[row], codes, scale, x_codes[2u * x], x_codes[2u * x + 1u], x_scales[x]);
-  }
+fn sum_with(sum: f32, codes: Codes, scale: Scale, x: u32) -> f32 {
+  return add_group(sum, codes, scale, x_codes[2u * x], x_codes[2u * x + 1u], x_scales[x]);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -30,14 +25,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let segment = turn * THREADS + lane;
     if (feature < NUM_OUT && segment < SEGMENTS) {
       var of_rows: array<f32, ROWS>;
-      if (GROUPS % SEGMENT == 0u) {
-        // As many each time, so that it is unrolled and all loads are on their way at once.
-        for (var i = 0u; i < SEGMENT; i++) {
-          add_to(&of_rows, feature, segment * SEGMENT + i);
-        }
-      } else {
-        for (var group = segment * SEGMENT; group < min(GROUPS, (segment + 1u) * SEGMENT); group++) {
-          add_to(&of_rows, feature, group);
+      // As many groups each time where they are whole segments, so that the loop is unrolled and all loads are on their way at once.
+      let end = select(min(GROUPS - segment * SEGMENT, SEGMENT), SEGMENT, GROUPS % SEGMENT == 0u);
+      for (var i = 0u; i < end; i++) {
+        let group = segment * SEGMENT + i;
+        let codes = codes_of(feature, group);
+        let scale = scale_of(feature, group);
+        for (var row = 0u; row < ROWS; row++) {
+          of_rows[row] = sum_with(of_rows[row], codes, scale, row * GROUPS + group);
         }
       }
       for (var row = 0u; row < ROWS; row++) {

@@ -73,15 +73,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     for (var part = 0u; part < STEP; part++) {
       if (group + part < GROUPS) {
+        // Into registers once for all rows: reading workgroup memory is what takes the most.
+        var codes: array<Codes, 4>;
+        var scale: array<Scale, 4>;
+        for (var j = 0u; j < 4u; j++) {
+          let o = tx + FEATURE_THREADS * j;
+          codes[j] = Codes(w_tile[o * ROW + 2u * part], w_tile[o * ROW + 2u * part + 1u]);
+          scale[j] = w_scale[o * STEP + part];
+        }
         for (var i = 0u; i < ROWS_EACH; i++) {
           let r = ty + ROW_THREADS * i;
           let lo = x_tile[r * ROW + 2u * part];
           let hi = x_tile[r * ROW + 2u * part + 1u];
           let scales = x_scale[r * STEP + part];
           for (var j = 0u; j < 4u; j++) {
-            let o = tx + FEATURE_THREADS * j;
-            let codes = Codes(w_tile[o * ROW + 2u * part], w_tile[o * ROW + 2u * part + 1u]);
-            sums[i][j] = add_group(sums[i][j], codes, w_scale[o * STEP + part], lo, hi, scales);
+            sums[i][j] = add_group(sums[i][j], codes[j], scale[j], lo, hi, scales);
           }
         }
       }
