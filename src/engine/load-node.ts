@@ -28,8 +28,9 @@ export async function load(options: LoadOptions = {}): Promise<Model> {
  */
 export async function loadWith(connect: () => EngineClient, options: LoadOptions): Promise<Model> {
   const { onProgress, signal, ...parsed } = parseLoadOptions(options);
-  signal?.throwIfAborted();
   const params = resolveOptions({ ...parsed, backend: await chooseBackend(parsed.backend) });
+  // After all that is waited for: until `abort` is listened to, nothing else notices.
+  signal?.throwIfAborted();
   const client = connect();
   const closeOnAbort = (): void => void client.close();
   signal?.addEventListener('abort', closeOnAbort, { once: true });

@@ -61,7 +61,7 @@ test('a value out of range is refused with the name of the option, its range and
   }
   refused(
     () => parseLoadOptions({ backend: 'cuda' }),
-    /^option "backend" must be auto, wasm, wasm-128, wasm-simd or reference; got "cuda"$/,
+    /^option "backend" must be auto, wasm, wasm-128, wasm-simd, webgpu, webgpu-software or reference; got "cuda"$/,
   );
   refused(() => parseLoadOptions({ checkKv: true }), /^option "checkKv" must be warn or raise; got true$/);
   refused(() => parseLoadOptions({ draftModel: '' }), /^option "draftModel" must be the path of a GGUF file; got ""$/);

@@ -50,15 +50,18 @@ for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
   // More than one segment of columns, the last one cut short where blocks allow it.
   const widths = [blockElements === 256 ? 768 : 288];
   const title = `${type}: products equal the reference, of rows alone to the bit those of 67 rows`;
-  test(title, { skip: SKIP_WEBGPU }, async () => {
-    const kernels = await createSoftwareGpu(CONFIG);
-    for (const numCols of widths) {
-      if (blockElements > 1) await compareProducts(kernels, type, int8Rows(NUM_ROWS, numCols), floatTolerance);
-      const tolerance: Tolerance = (...at) => (blockElements > 1 ? roundingBound(...at) : 0) + floatTolerance(...at);
-      await compareProducts(kernels, type, floatRows('Gaussian', NUM_ROWS, numCols), tolerance);
-    }
-    await kernels.close();
-  });
+  // Integer products of the others are packed as one of these is, and a computed GPU takes 8 s to compile each.
+  const isOneOfItsKind = !['Q4_1', 'Q5_0', 'Q5_K'].includes(type);
+  if (isOneOfItsKind)
+    test(title, { skip: SKIP_WEBGPU }, async () => {
+      const kernels = await createSoftwareGpu(CONFIG);
+      for (const numCols of widths) {
+        if (blockElements > 1) await compareProducts(kernels, type, int8Rows(NUM_ROWS, numCols), floatTolerance);
+        const tolerance: Tolerance = (...at) => (blockElements > 1 ? roundingBound(...at) : 0) + floatTolerance(...at);
+        await compareProducts(kernels, type, floatRows('Gaussian', NUM_ROWS, numCols), tolerance);
+      }
+      await kernels.close();
+    });
 
   test(`${type}: products with float32 activations equal the reference`, { skip: SKIP_WEBGPU }, async () => {
     const kernels = await createSoftwareGpu({ ...CONFIG, activations: 'f32' });

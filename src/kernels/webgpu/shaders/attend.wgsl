@@ -159,18 +159,20 @@ fn quantize_queries(thread: u32, row: u32, kv_head: u32, heads: vec4<u32>) {
     }
     let greatest = greatest_of(turn * WORKGROUP + in_turn * PAIR_THREADS);
     let inverse = select(0.0, K_RANGE / greatest, greatest > 0.0);
-    var words: vec4<u32>;
-    var low_words: vec4<u32>;
-    var rest = 0.0;
-    for (var i = 0u; i < 4u; i++) {
-      let codes = vec4<i32>(round(values[turn][i] * inverse));
-      rest += total(values[turn][i] - vec4<f32>(codes) * (greatest / K_RANGE));
-      words[i] = pack4xI8(select(codes, codes >> vec4<u32>(7u), K_FINE));
-      low_words[i] = pack4xI8(codes & vec4<i32>(127));
-    }
+    let a = vec4<i32>(round(values[turn][0] * inverse));
+    let b = vec4<i32>(round(values[turn][1] * inverse));
+    let c = vec4<i32>(round(values[turn][2] * inverse));
+    let d = vec4<i32>(round(values[turn][3] * inverse));
+    let unit = greatest / K_RANGE;
+    let lost = (values[turn][0] - vec4<f32>(a) * unit) + (values[turn][1] - vec4<f32>(b) * unit)
+      + (values[turn][2] - vec4<f32>(c) * unit) + (values[turn][3] - vec4<f32>(d) * unit);
+    let shift = vec4<u32>(select(0u, 7u, K_FINE));
+    let words = vec4<u32>(pack4xI8(a >> shift), pack4xI8(b >> shift), pack4xI8(c >> shift), pack4xI8(d >> shift));
     queries[pair * K_PARTS * QUERY_VECTORS + chunk] = words;
     if (K_FINE) {
-      queries[(pair * K_PARTS + 1u) * QUERY_VECTORS + chunk] = low_words;
+      let mask = vec4<i32>(127);
+      queries[(pair * K_PARTS + 1u) * QUERY_VECTORS + chunk] =
+        vec4<u32>(pack4xI8(a & mask), pack4xI8(b & mask), pack4xI8(c & mask), pack4xI8(d & mask));
     }
     if (HEAD_DIM % 32u != 0u && chunk == 0u) {
       // Rows of codes end with zeros, which must not meet anything but numbers.
@@ -178,7 +180,7 @@ fn quantize_queries(thread: u32, row: u32, kv_head: u32, heads: vec4<u32>) {
       queries[(pair * K_PARTS + K_PARTS) * QUERY_VECTORS - 1u] = vec4<u32>(0u);
     }
     // What rounding loses in all is taken to meet the middle code.
-    partial_zero[turn * WORKGROUP + thread] += rest * MIDDLE_K;
+    partial_zero[turn * WORKGROUP + thread] += total(lost) * MIDDLE_K;
   }
   workgroupBarrier();
   for (var turn = 0u; turn < TURNS; turn++) {
@@ -202,19 +204,31 @@ fn greatest_of(first: u32) -> f32 {
   return greatest;
 }
 
-fn dot32(codes: Words8, q: Words8) -> i32 {
-  return dot4I8Packed(codes.a.x, q.a.x) + dot4I8Packed(codes.a.y, q.a.y) + dot4I8Packed(codes.a.z, q.a.z) + dot4I8Packed(codes.a.w, q.a.w)
-    + dot4I8Packed(codes.b.x, q.b.x) + dot4I8Packed(codes.b.y, q.b.y) + dot4I8Packed(codes.b.z, q.b.z) + dot4I8Packed(codes.b.w, q.b.w);
+fn dot32(codes: Words8, a: vec4<u32>, b: vec4<u32>) -> i32 {
+  return dot4I8Packed(codes.a.x, a.x) + dot4I8Packed(codes.a.y, a.y) + dot4I8Packed(codes.a.z, a.z) + dot4I8Packed(codes.a.w, a.w)
+    + dot4I8Packed(codes.b.x, b.x) + dot4I8Packed(codes.b.y, b.y) + dot4I8Packed(codes.b.z, b.z) + dot4I8Packed(codes.b.w, b.w);
 }
 
-/// A group of 32 channels of 4 heads' queries.
-fn queries_of(block: u32, group: u32, part: u32) -> array<Words8, 4> {
+/// A group of 32 channels of 4 heads' queries. Named one by one: arrays that go through functions end in memory.
+struct QueryGroup {
+  a0: vec4<u32>,
+  b0: vec4<u32>,
+  a1: vec4<u32>,
+  b1: vec4<u32>,
+  a2: vec4<u32>,
+  b2: vec4<u32>,
+  a3: vec4<u32>,
+  b3: vec4<u32>,
+}
+
+fn queries_of(block: u32, group: u32, part: u32) -> QueryGroup {
   const STRIDE = QUERY_VECTORS * K_PARTS;
   let first = block * 4u * STRIDE + part * QUERY_VECTORS + 2u * group;
-  return array<Words8, 4>(
-    Words8(queries[first], queries[first + 1u]), Words8(queries[first + STRIDE], queries[first + STRIDE + 1u]),
-    Words8(queries[first + 2u * STRIDE], queries[first + 2u * STRIDE + 1u]),
-    Words8(queries[first + 3u * STRIDE], queries[first + 3u * STRIDE + 1u]),
+  return QueryGroup(
+    queries[first], queries[first + 1u],
+    queries[first + STRIDE], queries[first + STRIDE + 1u],
+    queries[first + 2u * STRIDE], queries[first + 2u * STRIDE + 1u],
+    queries[first + 3u * STRIDE], queries[first + 3u * STRIDE + 1u],
   );
 }
 
@@ -260,12 +274,12 @@ fn sealed_scores(thread: u32, kv_head: u32) {
 }
 
 /// Products of a token's group of 32 channels with 4 heads' queries.
-fn dots_of(codes: Words8, high: array<Words8, 4>, low: array<Words8, 4>) -> vec4<i32> {
-  let dots = vec4<i32>(dot32(codes, high[0]), dot32(codes, high[1]), dot32(codes, high[2]), dot32(codes, high[3]));
+fn dots_of(codes: Words8, high: QueryGroup, low: QueryGroup) -> vec4<i32> {
+  let dots = vec4<i32>(dot32(codes, high.a0, high.b0), dot32(codes, high.a1, high.b1), dot32(codes, high.a2, high.b2), dot32(codes, high.a3, high.b3));
   if (!K_FINE) {
     return dots;
   }
-  return dots * 128 + vec4<i32>(dot32(codes, low[0]), dot32(codes, low[1]), dot32(codes, low[2]), dot32(codes, low[3]));
+  return dots * 128 + vec4<i32>(dot32(codes, low.a0, low.b0), dot32(codes, low.a1, low.b1), dot32(codes, low.a2, low.b2), dot32(codes, low.a3, low.b3));
 }
 
 /// Phase 2 for a token in f16.
@@ -383,7 +397,7 @@ fn weigh(thread: u32, kv_head: u32) {
   greatest = max(max(a.w, b.w), max(c.w, d.w));
   var num_codes = 0u;
   if (V_BITS != 16u) {
-    num_codes = store_weights(pair, chunk, x, select(0.0, V_RANGE / greatest, greatest > 0.0));
+    num_codes = store_weights(pair, chunk, x[0], x[1], x[2], x[3], select(0.0, V_RANGE / greatest, greatest > 0.0));
   }
   // In integers, whose order does not matter.
   partial_most[thread] = f32(num_codes);
@@ -398,22 +412,19 @@ fn weigh(thread: u32, kv_head: u32) {
 }
 
 /// Quantizes 16 weights. @returns their sum
-fn store_weights(pair: u32, chunk: u32, x: array<vec4<f32>, 4>, inverse: f32) -> u32 {
-  var values = x;
-  var words: vec4<u32>;
-  var low_words: vec4<u32>;
-  var sum = 0u;
-  for (var i = 0u; i < 4u; i++) {
-    let codes = vec4<u32>(round(values[i] * inverse));
-    sum += (codes.x + codes.y) + (codes.z + codes.w);
-    words[i] = pack4xU8(select(codes, codes >> vec4<u32>(7u), V_FINE));
-    low_words[i] = pack4xU8(codes & vec4<u32>(127u));
-  }
-  weights[pair * V_PARTS * 4u + chunk] = words;
+fn store_weights(pair: u32, chunk: u32, x: vec4<f32>, y: vec4<f32>, z: vec4<f32>, w: vec4<f32>, inverse: f32) -> u32 {
+  let a = vec4<u32>(round(x * inverse));
+  let b = vec4<u32>(round(y * inverse));
+  let c = vec4<u32>(round(z * inverse));
+  let d = vec4<u32>(round(w * inverse));
+  let shift = vec4<u32>(select(0u, 7u, V_FINE));
+  weights[pair * V_PARTS * 4u + chunk] = vec4<u32>(pack4xU8(a >> shift), pack4xU8(b >> shift), pack4xU8(c >> shift), pack4xU8(d >> shift));
   if (V_FINE) {
-    weights[(pair * V_PARTS + 1u) * 4u + chunk] = low_words;
+    let mask = vec4<u32>(127u);
+    weights[(pair * V_PARTS + 1u) * 4u + chunk] = vec4<u32>(pack4xU8(a & mask), pack4xU8(b & mask), pack4xU8(c & mask), pack4xU8(d & mask));
   }
-  return sum;
+  let sum = (a + b) + (c + d);
+  return (sum.x + sum.y) + (sum.z + sum.w);
 }
 
 fn dot16_of(codes: vec4<u32>, first: u32) -> i32 {
