@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { KernelBench, type CeilingRow, type KernelRow } from '../bench/kernel-bench-node.ts';
+import { chooseBackend } from '../engine/choose-backend-node.ts';
 import { embeddedModelPath } from '../engine/embedded-model-node.ts';
 import { KvantError } from '../errors.ts';
 import { BENCH_DEFAULTS } from './bench-flags.ts';
@@ -44,7 +45,7 @@ const COLUMNS: readonly Column<KernelRow>[] = [
 export async function benchKernels(request: KernelRequest, session: BenchSession): Promise<KernelSection> {
   const { options } = request;
   const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs } = options;
-  const backend = options.backend === undefined || options.backend === 'auto' ? 'wasm' : options.backend;
+  const backend = await chooseBackend(options.backend);
   if (backend === 'reference') {
     throw new KvantError('INVALID_OPTION', '--backend reference: only wasm and webgpu kernels are measured alone');
   }

@@ -130,7 +130,7 @@ function fiveBits(nibble: number, high: number, index: number): number {
  * The 6-bit scale and minimum of a group of 32, times d and dmin. Groups 0-3 have theirs in the low six bits of bytes
  * 0-3 and 4-7; groups 4-7 in the nibbles of bytes 8-11, with their top two bits in those of bytes 0-7.
  */
-function readScaleAndMin(view: DataView, at: number, group: number): { scale: number; min: number } {
+export function readScaleAndMin(view: DataView, at: number, group: number): { scale: number; min: number } {
   const byte = (index: number): number => view.getUint8(at + 4 + index);
   let scale = byte(group % 4) & 63;
   let min = byte(4 + (group % 4)) & 63;

@@ -4,6 +4,7 @@ import type { KernelsConfig } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuFormats } from './gpu-formats.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
+import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { FormatPart, StepBuffer } from './step-buffer.ts';
 
@@ -35,18 +36,12 @@ export interface AttentionParts {
   readonly step: StepBuffer;
 }
 
-/** An operand's buffers: float32, int8 codes, their scales. */
-export interface OperandRanges {
-  readonly floats: GpuRange;
-  readonly codes: GpuRange;
-  readonly scales: GpuRange;
-}
-
 /** What happens between the projections and the pages. */
 export class AttentionKernels {
   readonly #parts: AttentionParts;
-  /** States of parts of attention, and a pair of words for what a shader does not read. */
+  /** States of parts of attention. */
   readonly #states: GpuRange;
+  /** For what a shader does not read. */
   readonly #nothing: GpuRange;
   readonly #rope: GpuRange;
   readonly #ropeValues: Float32Array;

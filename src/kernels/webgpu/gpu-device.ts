@@ -152,7 +152,7 @@ export class GpuDevice {
 }
 
 /** Numbers of the WebGPU specification, which Node has no global objects for. */
-const MAP_READ = 0x1;
+export const MAP_READ = 0x1;
 export const GPUBufferUsageFlags = {
   /** STORAGE, COPY_DST, COPY_SRC */
   storage: 0x80 | 0x8 | 0x4,

@@ -1,7 +1,9 @@
 import { sealedPageLayout, type TileParts } from '../../cache/page-layout.ts';
 import { tileBits, type KvFormat, type TileBits } from '../../quant/kv-format.ts';
+import { KvantError } from '../../errors.ts';
 import { checkFormat } from '../check-operands.ts';
 import type { KernelsConfig } from '../kernels.ts';
+import { MAX_FORMATS } from './step-buffer.ts';
 import { GPUBufferUsageFlags, type GpuDevice, type GpuRange } from './gpu-device.ts';
 
 /** What shaders need of a format beside its widths. */
@@ -29,6 +31,7 @@ export class GpuFormats {
   readonly #gpu: GpuDevice;
   readonly #config: KernelsConfig;
   readonly #formats = new Map<KvFormat, GpuFormat>();
+  readonly #known = new Set<KvFormat>();
 
   /** Adds the format of `config`. */
   constructor(gpu: GpuDevice, config: KernelsConfig) {
@@ -38,13 +41,17 @@ export class GpuFormats {
   }
 
   get known(): ReadonlySet<KvFormat> {
-    return new Set(this.#formats.keys());
+    return this.#known;
   }
 
   /** Nothing if it is known. @throws RangeError if it does not fit the model, KvantError OUT_OF_MEMORY */
   add(format: KvFormat): void {
     if (this.#formats.has(format)) return;
     checkFormat(format, this.#config);
+    if (this.#formats.size === MAX_FORMATS) {
+      const message = `${format.name} is one KV format more than the ${MAX_FORMATS} that the webgpu backend keeps apart: load the model again`;
+      throw new KvantError('OUT_OF_MEMORY', message);
+    }
     const { k, v } = format;
     this.#formats.set(format, {
       slot: this.#formats.size,
@@ -56,6 +63,7 @@ export class GpuFormats {
       outputMatrices: this.#writeMatrices(v.transforms && [v.transforms.inverse]),
       feedback: this.#writeMatrices(k.feedback && [k.feedback]),
     });
+    this.#known.add(format);
   }
 
   /** @throws RangeError if it has not been added */

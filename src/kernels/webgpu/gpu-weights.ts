@@ -1,8 +1,8 @@
 import { KvantError } from '../../errors.ts';
-import { f16Value } from '../../quant/f16.ts';
 import type { RowOrder, TensorSource } from '../kernels.ts';
+import { readVector } from '../reference/weights.ts';
 import { checkRowOrder, destinationRow } from '../row-order.ts';
-import { rowBytes, WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+import { rowBytes, WEIGHT_TYPES } from '../weight-types.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { packBlock, packingOf, type Packing } from './weight-packing.ts';
 
@@ -83,33 +83,11 @@ function wholeWords(numBytes: number): number {
   return Math.ceil(numBytes / 4) * 4;
 }
 
-/** Reads a vector as float32. @throws KvantError MODEL_UNSUPPORTED for another type than F32, F16 and BF16 */
+/** Reads a vector as float32. @throws KvantError as `readVector`, OUT_OF_MEMORY */
 export async function loadGpuVector(gpu: GpuDevice, source: TensorSource, order: RowOrder): Promise<GpuRange> {
-  const { name, type, numRows, numCols } = source;
-  const length = numRows * numCols;
-  checkRowOrder(order, length);
-  const { blockElements, blockBytes } = WEIGHT_TYPES[type];
-  if (blockElements !== 1) {
-    throw new KvantError('MODEL_UNSUPPORTED', `vector "${name}" is of type ${type}; vectors must be F32, F16 or BF16`);
-  }
-  const bytes = new Uint8Array(length * blockBytes);
-  await source.read(bytes, 0);
-  const view = new DataView(bytes.buffer);
-  const values = new Float32Array(length);
-  for (let i = 0; i < length; i++) values[destinationRow(order, i)] = floatAt(type, view, i);
-  const range = gpu.allocate(values.byteLength, `vector "${name}"`);
+  const values = await readVector(source, order);
+  const range = gpu.allocate(values.byteLength, `vector "${source.name}"`);
   gpu.write(range, values);
   await gpu.check();
   return range;
-}
-
-const bits = new Uint32Array(1);
-const float = new Float32Array(bits.buffer);
-
-function floatAt(type: WeightType, view: DataView, index: number): number {
-  if (type === 'F32') return view.getFloat32(4 * index, true);
-  const half = view.getUint16(2 * index, true);
-  if (type === 'F16') return f16Value(half);
-  bits[0] = half << 16;
-  return float[0];
 }

@@ -1,8 +1,8 @@
 import type { RowSet } from '../kernels.ts';
-import type { OperandRanges } from './attention-kernels.ts';
 import type { GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
+import type { OperandRanges } from './row-ranges.ts';
 import type { ShaderConstants } from './shader-constants.ts';
 
 /** A product, its handles looked up. */

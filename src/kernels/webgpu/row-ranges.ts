@@ -1,8 +1,20 @@
 import { KvantError } from '../../errors.ts';
 import { HandleTable } from '../handles.ts';
 import type { Activation, ActivationUse, Operand, RowSet } from '../kernels.ts';
-import type { OperandRanges } from './attention-kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
+
+/** An operand's buffers: float32, int8 codes, their scales. */
+export interface OperandRanges {
+  readonly floats: GpuRange;
+  readonly codes: GpuRange;
+  readonly scales: GpuRange;
+}
+
+/** An activation that is read after a step, and its buffer. */
+export interface ReadableRange {
+  readonly activation: Activation;
+  readonly range: GpuRange;
+}
 
 /** Columns of a group, with a scale of two float32 numbers. */
 const GROUP = 16;
@@ -67,7 +79,7 @@ export class RowRanges {
   }
 
   /** Activations that are read after a step. */
-  readable(): { readonly activation: Activation; readonly range: GpuRange }[] {
+  readable(): ReadableRange[] {
     return this.#readable.map((activation) => ({ activation, range: this.activation(activation) }));
   }
 

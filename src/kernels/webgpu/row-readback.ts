@@ -1,18 +1,13 @@
 import { KvantError } from '../../errors.ts';
 import { numRowsOf } from '../check-step.ts';
 import type { Activation, Step } from '../kernels.ts';
-import { GPUBufferUsageFlags, type GpuDevice, type GpuRange } from './gpu-device.ts';
+import { GPUBufferUsageFlags, MAP_READ, type GpuDevice } from './gpu-device.ts';
 import type { GpuProgram } from './gpu-program.ts';
-
-interface Readable {
-  readonly activation: Activation;
-  readonly range: GpuRange;
-}
+import type { ReadableRange } from './row-ranges.ts';
 
 const FLOAT_BYTES = 4;
-const MAP_READ = 1;
 
-/** Brings rows back from the device, with the one submit of a step. */
+/** Brings rows back from the device, with the last submit of a step. */
 export class RowReadback {
   readonly #gpu: GpuDevice;
   readonly #program: GpuProgram;
@@ -25,7 +20,7 @@ export class RowReadback {
   }
 
   /** Submits what has been recorded; afterwards the rows of these can be read. @throws KvantError ENGINE_FAILED */
-  async submit(readables: readonly Readable[], step: Step): Promise<void> {
+  async submit(readables: readonly ReadableRange[], step: Step): Promise<void> {
     const sizes = readables.map(({ activation }) => numRowsOf(step, activation.rows) * activation.width * FLOAT_BYTES);
     const total = sizes.reduce((sum, size) => sum + size, 0);
     this.#rows.clear();

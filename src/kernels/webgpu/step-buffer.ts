@@ -16,8 +16,8 @@ export interface FormatPart {
   readonly numSeals: number;
 }
 
-/** Formats that one step may have. */
-const MAX_FORMATS = 16;
+/** Formats that have a place in a step, whether it uses them or not. */
+export const MAX_FORMATS = 128;
 // As shaders/step.wgsl has them, in words.
 const HEADER_WORDS = 4;
 const FORMAT_WORDS = 4;
@@ -213,8 +213,10 @@ export class StepBuffer {
   }
 
   #addBlock(pageWord: number, numVisible: number, pageTokens: number): void {
-    const words = [pageWord, numVisible + pageTokens * 65536];
-    this.#words.set(words, this.#lists.BLOCKS + this.#numBlocks++ * BLOCK_WORDS);
+    // No array for each: at long contexts a step has thousands.
+    const at = this.#lists.BLOCKS + this.#numBlocks++ * BLOCK_WORDS;
+    this.#words[at] = pageWord;
+    this.#words[at + 1] = numVisible + pageTokens * 65536;
   }
 
   #sinkWord({ pages, sinkPage }: Segment): number {

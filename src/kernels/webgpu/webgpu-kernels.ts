@@ -34,7 +34,7 @@ import type {
   TensorSource,
   Vector,
 } from '../kernels.ts';
-import { AttentionKernels, splitBlocks, type OperandRanges } from './attention-kernels.ts';
+import { AttentionKernels, splitBlocks } from './attention-kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { GpuFormats } from './gpu-formats.ts';
 import { GpuPages } from './gpu-pages.ts';
@@ -311,7 +311,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   #operandBindings(out: Operand): GpuRange[] {
-    const { floats, codes, scales }: OperandRanges = this.#rows.operand(out);
+    const { floats, codes, scales } = this.#rows.operand(out);
     return [floats, codes, scales];
   }
 

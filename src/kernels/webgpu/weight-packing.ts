@@ -1,4 +1,5 @@
 import { f16Value } from '../../quant/f16.ts';
+import { readScaleAndMin } from '../reference/dequantize.ts';
 import type { WeightType } from '../weight-types.ts';
 
 /**
@@ -96,8 +97,8 @@ const PACKERS: Partial<Record<WeightType, (view: DataView, from: number, target:
   },
   Q4_K(view, from, target) {
     for (let group = 0; group < 8; group++) {
-      const { scale, minimum } = scaleAndMinimum(view, from, group);
-      writePair(target, group, scale, MIDDLE.nibble * scale - minimum);
+      const { scale, min } = readScaleAndMin(view, from, group);
+      writePair(target, group, scale, MIDDLE.nibble * scale - min);
       const [at, shift] = [from + 16 + 32 * (group >> 1), 4 * (group & 1)];
       for (let i = 0; i < 16; i++) {
         const lo = (view.getUint8(at + i) >> shift) & 15;
@@ -108,8 +109,8 @@ const PACKERS: Partial<Record<WeightType, (view: DataView, from: number, target:
   },
   Q5_K(view, from, target) {
     for (let group = 0; group < 8; group++) {
-      const { scale, minimum } = scaleAndMinimum(view, from, group);
-      writePair(target, group, scale, MIDDLE.five * scale - minimum);
+      const { scale, min } = readScaleAndMin(view, from, group);
+      writePair(target, group, scale, MIDDLE.five * scale - min);
       const [at, shift] = [from + 48 + 32 * (group >> 1), 4 * (group & 1)];
       for (let i = 0; i < 32; i++) {
         const low = (view.getUint8(at + i) >> shift) & 15;
@@ -158,16 +159,4 @@ function copyFives(view: DataView, from: number, { codes, codesAt }: Target): vo
     codes[codesAt + i] = ((byte & 15) | (((high >>> i) & 1) << 4)) - MIDDLE.five;
     codes[codesAt + 16 + i] = ((byte >> 4) | (((high >>> (16 + i)) & 1) << 4)) - MIDDLE.five;
   }
-}
-
-/** Of a group of 32, as ggml's `get_scale_min_k4` has them. */
-function scaleAndMinimum(view: DataView, from: number, group: number): { scale: number; minimum: number } {
-  const byte = (index: number): number => view.getUint8(from + 4 + index);
-  let scale = byte(group % 4) & 63;
-  let minimum = byte(4 + (group % 4)) & 63;
-  if (group >= 4) {
-    scale = (byte(4 + group) & 15) | ((byte(group - 4) >> 6) << 4);
-    minimum = (byte(4 + group) >> 4) | ((byte(group) >> 6) << 4);
-  }
-  return { scale: Math.fround(halfAt(view, from) * scale), minimum: Math.fround(halfAt(view, from + 2) * minimum) };
 }

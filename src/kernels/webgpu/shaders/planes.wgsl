@@ -9,10 +9,6 @@ fn arena_word(word: u32) -> u32 {
   return arena[word >> 2u][word & 3u];
 }
 
-fn arena_byte(word: u32, byte: u32) -> u32 {
-  return (arena_word(word + (byte >> 2u)) >> (8u * (byte & 3u))) & 0xffu;
-}
-
 /// Words of a plane's row of `cols` codes.
 fn plane_row_words(width: u32, cols: u32) -> u32 {
   return ((cols + 31u) / 32u) * width;

@@ -18,7 +18,7 @@ const TOKENS = 64u;
 const WORKGROUP = 64u;
 const NUM_ROWS = select(TOKENS, HEAD_DIM, IS_KEY);
 const NUM_COLS = select(HEAD_DIM, TOKENS, IS_KEY);
-const MOST_ROWS = select(TOKENS, HEAD_DIM, HEAD_DIM > TOKENS);
+const MOST_ROWS = max(TOKENS, HEAD_DIM);
 const MAX_CODE = f32((1u << min(BITS, 8u)) - 1u);
 const MIN_DEVIATION = 1e-6;
 const LEAST_FIT = 0.5;
@@ -27,7 +27,7 @@ const MOST_FIT = 2.5;
 const IS_SPREAD = BITS < 4u;
 const UNBIASED = !IS_KEY || FEEDBACK;
 const RANGE = select(
-  select(select(0.75, 0.75, BITS == 2u), 0.9, BITS == 3u),
+  select(0.75, 0.9, BITS == 3u),
   select(select(0.75, 0.9, BITS == 2u), 1.0, BITS == 3u || FEEDBACK),
   IS_KEY,
 );
@@ -40,7 +40,7 @@ var<workgroup> factors: array<f32, TOKENS>;
 // Of a row: what codes count from, and a code's step.
 var<workgroup> zeros: array<f32, MOST_ROWS>;
 var<workgroup> scales: array<f32, MOST_ROWS>;
-// What is stored as bytes at the moment, and the bytes, four to a word.
+// What is stored as bytes at the moment.
 var<workgroup> numbers: array<f32, MOST_ROWS>;
 // Codes of rows, four to a word.
 var<workgroup> codes: array<atomic<u32>, TOKENS * HEAD_DIM / 4u>;
