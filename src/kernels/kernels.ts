@@ -44,6 +44,8 @@ export interface Kernels {
   copyUnits(arena: PageArena, fromUnit: number, toUnit: number, numUnits: number): void;
 
   // ---- a step, in this order: beginStep, operations (and flush, any number of times), finishStep ----
+  // A backend may run an operation as part of the next one that reads what it writes. Hence an operand is for one reader: what norm
+  // writes for one `matmul`, and gates and ups hold nothing of use after `swiGlu`.
 
   /** @throws RangeError if the step breaks a rule of `Step` */
   beginStep(step: Step): void;

@@ -175,9 +175,10 @@ export class AttentionKernels {
     const { headDim } = config.shape;
     return program.kernel(`merge ${part.slot}`, () => ({
       name: 'merge-parts',
-      parts: ['step', 'operand'],
+      parts: ['step', 'quantize', 'operand'],
       constants: {
         ...this.#shapeConstants(part, 3),
+        OPERAND_BINDING: 0,
         WIDTH: config.numHeads * headDim,
         HEAD_THREADS: headThreads(headDim),
         SHARES: Math.max(1, MERGE_THREADS / headThreads(headDim)),

@@ -67,6 +67,11 @@ export class GpuDevice {
     return this.device.limits;
   }
 
+  /** Most bytes that shaders see in one piece. */
+  get maxRangeBytes(): number {
+    return Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize);
+  }
+
   /**
    * Allocates zeroed memory that shaders can read and write.
    *
@@ -75,7 +80,7 @@ export class GpuDevice {
    */
   allocate(numBytes: number, what: string, usage = GPUBufferUsageFlags.storage): GpuRange {
     const size = Math.max(16, Math.ceil(numBytes / 16) * 16);
-    const most = Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize);
+    const most = this.maxRangeBytes;
     if (size > most) {
       const limit = `the GPU takes at most ${most} bytes in one piece`;
       throw new KvantError(

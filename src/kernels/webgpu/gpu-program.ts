@@ -25,6 +25,9 @@ const DISPATCHES_A_SUBMIT = 64;
 
 export type Grid = readonly [x: number, y?: number];
 
+/** By number; undefined: the shader has none of this number. */
+export type Bindings = readonly (GpuRange | undefined)[];
+
 /** Compiles shaders and records their dispatches: what is between two submits is one pass. */
 export class GpuProgram {
   readonly #gpu: GpuDevice;
@@ -62,7 +65,7 @@ export class GpuProgram {
   }
 
   /** Records a dispatch. @param bindings of the shader, from 0 on */
-  dispatch(kernel: GpuKernel, bindings: readonly GpuRange[], [x, y = 1]: Grid): void {
+  dispatch(kernel: GpuKernel, bindings: Bindings, [x, y = 1]: Grid): void {
     this.#encoder ??= this.#gpu.device.createCommandEncoder();
     this.#pass ??= this.#encoder.beginComputePass(this.timer && { timestampWrites: this.timer.timestampWrites });
     // Neighbours often are of one kind, such as keys and values, and each call across to Dawn takes 2 us.
@@ -102,15 +105,16 @@ export class GpuProgram {
     this.#lastKernel = undefined;
   }
 
-  #bindGroup({ id, pipeline }: GpuKernel, bindings: readonly GpuRange[]): GPUBindGroup {
+  #bindGroup({ id, pipeline }: GpuKernel, bindings: Bindings): GPUBindGroup {
     let key = String(id);
-    for (const binding of bindings) key += `,${binding.id}`;
+    for (const binding of bindings) key += `,${binding?.id}`;
     const known = this.#bindGroups.get(key);
     if (known) return known;
     const group = this.#gpu.device.createBindGroup({
       layout: pipeline.getBindGroupLayout(0),
-      entries: bindings.map(({ buffer, offsetBytes, numBytes }, binding) => {
-        return { binding, resource: { buffer, offset: offsetBytes, size: numBytes } };
+      entries: bindings.flatMap((range, binding) => {
+        if (!range) return [];
+        return [{ binding, resource: { buffer: range.buffer, offset: range.offsetBytes, size: range.numBytes } }];
       }),
     });
     this.#bindGroups.set(key, group);

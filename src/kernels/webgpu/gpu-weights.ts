@@ -6,13 +6,13 @@ import { rowBytes, WEIGHT_TYPES } from '../weight-types.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { packBlock, packingOf, type Packing } from './weight-packing.ts';
 
-/** A matrix as shaders/weights.wgsl reads it. */
+/** A matrix as shaders/weights.wgsl reads it. It moves when it is joined with others (joined-matrices.ts). */
 export interface GpuMatrix {
   readonly numRows: number;
   readonly numCols: number;
   readonly packing: Packing;
-  readonly codes: GpuRange;
-  readonly scales: GpuRange;
+  codes: GpuRange;
+  scales: GpuRange;
 }
 
 /** Bytes of a file that are read and packed at a time. */

@@ -1,19 +1,30 @@
 import type { RowSet } from '../kernels.ts';
-import type { GpuRange } from './gpu-device.ts';
+import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
 import type { OperandRanges } from './row-ranges.ts';
-import type { ShaderConstants } from './shader-constants.ts';
+import { f32, type ShaderConstants } from './shader-constants.ts';
+import type { ShaderName } from './shaders.ts';
 
 /** A product, its handles looked up. */
 export interface GpuProduct {
-  readonly x: OperandRanges;
-  readonly weights: GpuMatrix;
+  /** Of all outputs, one after another. */
+  readonly matrix: GpuMatrix;
   readonly bias: GpuRange | undefined;
-  readonly out: GpuRange;
+  /** One, or up to three, each with its number of features. */
+  readonly outs: readonly { readonly range: GpuRange; readonly numFeatures: number }[];
   readonly accumulate: boolean;
   readonly rows: RowSet;
   readonly numRows: number;
+}
+
+/** What a product takes in: an operand, or rows that are normed on the way. */
+export type ProductInput = OperandRanges | NormedRows;
+
+export interface NormedRows {
+  readonly x: GpuRange;
+  readonly weight: GpuRange;
+  readonly epsilon: number;
 }
 
 /** Up to so many rows share each weight that a thread reads. */
@@ -28,91 +39,183 @@ const MOST_ROWS_EACH = 4;
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 256;
 const MAX_THREADS = 32;
+/** Columns of a group of an operand. */
+const GROUP = 16;
+/** Where norming rows in each workgroup costs more than a dispatch: workgroup memory, and features, hence workgroups. */
+const MOST_NORMED_BYTES = 16_384;
+const MOST_NORMED_FEATURES = 32_768;
 
 /** Products with weights, in integers or in float32. */
 export class MatmulKernels {
+  readonly #gpu: GpuDevice;
   readonly #program: GpuProgram;
   readonly #sizes: GpuRange;
-  readonly #nothing: GpuRange;
+  /** For what a shader does not read, and for what it does not write. */
+  readonly #nothing: readonly [GpuRange, GpuRange];
   readonly #isFloat: boolean;
 
   /**
    * @param sizes a buffer that starts with the numbers of step rows and of output rows
-   * @param nothing for what a shader does not read
    * @param isFloat whether activations stay float32
    */
-  constructor(program: GpuProgram, sizes: GpuRange, nothing: GpuRange, isFloat: boolean) {
+  constructor(gpu: GpuDevice, program: GpuProgram, sizes: GpuRange, isFloat: boolean) {
+    this.#gpu = gpu;
     this.#program = program;
     this.#sizes = sizes;
-    this.#nothing = nothing;
+    this.#nothing = [gpu.allocate(GROUP, 'what is not there'), gpu.allocate(GROUP, 'what is not there')];
     this.#isFloat = isFloat;
   }
 
-  record(product: GpuProduct): void {
-    const { weights, numRows } = product;
-    if (numRows === 0) return;
-    if (this.#isFloat || weights.packing.codeBits >= 16) this.#recordFloat(product);
-    else if (numRows <= FEW_ROWS) this.#recordDecode(product);
-    else this.#recordPrefill(product);
+  /** Whether a product can norm its rows itself. */
+  takesNormed(matrix: GpuMatrix, numRows: number): boolean {
+    const bytes = numRows * matrix.numCols * (1 + 8 / GROUP);
+    return this.#isOfFew(matrix, numRows) && bytes <= MOST_NORMED_BYTES && matrix.numRows <= MOST_NORMED_FEATURES;
   }
 
-  #recordDecode(product: GpuProduct): void {
-    const { x, weights, bias, out, numRows } = product;
-    const threads = threadsPerFeature(weights.numCols);
-    const kernel = this.#kernel('matmul-decode', product, { THREADS: threads, ROWS: numRows });
-    const bindings = [bias ?? this.#nothing, weights.codes, weights.scales, x.codes, x.scales, out];
-    this.#program.dispatch(kernel, bindings, gridOf(weights.numRows, DECODE_WORKGROUP / threads, 1));
+  /** Whether `recordGated` can take the product: that of a gate's matrix, with as many rows again of up's. */
+  takesGated(matrix: GpuMatrix, numRows: number): boolean {
+    const { maxComputeInvocationsPerWorkgroup: most } = this.#gpu.limits;
+    const isWhole = (matrix.numRows / 2) % GROUP === 0;
+    return isWhole && this.#isOfFew(matrix, numRows) && gatedWorkgroup(matrix) <= most;
   }
 
-  #recordPrefill(product: GpuProduct): void {
-    const { x, weights, bias, out, numRows } = product;
+  record(product: GpuProduct, input: ProductInput): void {
+    const { matrix, numRows } = product;
+    if (this.#isOfFew(matrix, numRows)) this.#recordDecode(product, input);
+    else if ('x' in input) throw new Error('rows are normed on the way to few products only');
+    else if (this.#isFloat || matrix.packing.codeBits >= 16) this.#recordFloat(product, input);
+    else this.#recordPrefill(product, input);
+  }
+
+  /** out = silu(gate) * up, of few rows. */
+  recordGated({ matrix, bias, numRows }: GpuProduct, input: ProductInput, out: OperandRanges): void {
+    const workgroup = gatedWorkgroup(matrix);
+    const threads = threadsPerFeature(matrix.numCols);
+    const width = matrix.numRows / 2;
+    const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
+    const kernel = this.#program.kernel(key, () => ({
+      name: 'matmul-gated',
+      parts: ['weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
+      constants: {
+        ...weightConstants(matrix),
+        ...inputConstants(input, matrix),
+        ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
+        ...{ WIDTH: width, OPERAND_BINDING: 5, BIAS: bias !== undefined },
+      },
+    }));
+    const bindings = [...this.#inputBindings(matrix, bias, input), out.floats, out.codes, out.scales];
+    this.#program.dispatch(kernel, bindings, gridOf(width, workgroup / threads, 1));
+  }
+
+  #isOfFew({ packing }: GpuMatrix, numRows: number): boolean {
+    return numRows <= FEW_ROWS && !this.#isFloat && packing.codeBits < 16;
+  }
+
+  #recordDecode(product: GpuProduct, input: ProductInput): void {
+    const { matrix, bias, numRows } = product;
+    const threads = threadsPerFeature(matrix.numCols);
+    const kernel = this.#kernel('matmul-decode', product, `${numRows} ${inputKey(input)}`, () => ({
+      parts: ['products', ...inputParts(input), 'row-sums'],
+      constants: {
+        ...inputConstants(input, matrix),
+        ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: DECODE_WORKGROUP },
+      },
+    }));
+    const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product)];
+    this.#program.dispatch(kernel, bindings, gridOf(matrix.numRows, DECODE_WORKGROUP / threads, 1));
+  }
+
+  #recordPrefill(product: GpuProduct, input: OperandRanges): void {
+    const { matrix, bias, numRows } = product;
     const rowsEach = Math.min(MOST_ROWS_EACH, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
-    const constants = { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach };
-    const kernel = this.#kernel('matmul-prefill', product, constants);
-    const bindings = [bias ?? this.#nothing, weights.codes, weights.scales, x.codes, x.scales, out, this.#sizes];
-    this.#program.dispatch(
-      kernel,
-      bindings,
-      gridOf(weights.numRows, TILE_OUT, Math.ceil(numRows / (ROW_THREADS * rowsEach))),
-    );
+    const kernel = this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({
+      parts: ['products', 'input-operand'],
+      constants: { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
+    }));
+    const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];
+    const grid = gridOf(matrix.numRows, TILE_OUT, Math.ceil(numRows / (ROW_THREADS * rowsEach)));
+    this.#program.dispatch(kernel, bindings, grid);
   }
 
-  #recordFloat(product: GpuProduct): void {
-    const { x, weights, bias, out, numRows } = product;
-    const threads = threadsPerFeature(weights.numCols);
-    const kernel = this.#kernel('matmul-float', product, { THREADS: threads, SIZE_INDEX: sizeIndex(product.rows) });
-    const bindings = [bias ?? this.#nothing, weights.codes, weights.scales, x.floats, this.#sizes, out];
-    const grid = gridOf(weights.numRows, FLOAT_WORKGROUP / threads, Math.ceil(numRows / FLOAT_ROWS));
-    this.#program.dispatch(kernel, bindings, grid);
+  #recordFloat(product: GpuProduct, { floats }: OperandRanges): void {
+    const { matrix, bias, numRows } = product;
+    const threads = threadsPerFeature(matrix.numCols);
+    const kernel = this.#kernel('matmul-float', product, '', () => ({
+      parts: [],
+      constants: { THREADS: threads, SIZE_INDEX: sizeIndex(product.rows) },
+    }));
+    const input = [bias ?? this.#nothing[0], matrix.codes, matrix.scales, floats, undefined];
+    const grid = gridOf(matrix.numRows, FLOAT_WORKGROUP / threads, Math.ceil(numRows / FLOAT_ROWS));
+    this.#program.dispatch(kernel, [...input, ...this.#outBindings(product, this.#sizes)], grid);
+  }
+
+  #inputBindings(matrix: GpuMatrix, bias: GpuRange | undefined, input: ProductInput): GpuRange[] {
+    const rows = 'x' in input ? [input.x, input.weight] : [input.codes, input.scales];
+    return [bias ?? this.#nothing[0], matrix.codes, matrix.scales, ...rows];
+  }
+
+  /** From 5 on. */
+  #outBindings({ outs }: GpuProduct, sizes?: GpuRange): (GpuRange | undefined)[] {
+    const [first, second, third] = outs;
+    const others = second ? [second.range, third?.range ?? this.#nothing[1]] : [undefined, undefined];
+    return [first.range, ...others, sizes];
   }
 
   #kernel(
     name: 'matmul-decode' | 'matmul-prefill' | 'matmul-float',
-    { weights, bias, accumulate, rows }: GpuProduct,
-    constants: Readonly<Record<string, number>>,
+    { matrix, bias, accumulate, rows, outs }: GpuProduct,
+    key: string,
+    describe: () => { readonly parts: readonly ShaderName[]; readonly constants: ShaderConstants },
   ): GpuKernel {
-    const { numRows, numCols, packing } = weights;
     const flags = `${bias ? 'b' : ''}${accumulate ? 'a' : ''}`;
-    const { ROWS = 0, ROWS_EACH = 0 } = constants;
-    const shape = `${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind}`;
-    const key = `${name} ${shape} ${rows} ${flags} ${ROWS} ${ROWS_EACH}`;
-    return this.#program.kernel(key, () => ({
-      name,
-      parts: name === 'matmul-float' ? ['weights'] : ['weights', 'products'],
-      constants: {
-        ...weightConstants(weights),
-        NUM_OUT: numRows,
-        ACCUMULATE: accumulate,
-        BIAS: bias !== undefined,
-        ...constants,
-      },
-    }));
+    const ends = endsOf(outs);
+    return this.#program.kernel(`${name} ${shapeKey(matrix)} ${ends.join()} ${rows} ${flags} ${key}`, () => {
+      const { parts, constants } = describe();
+      const output = { NUM_OUT: matrix.numRows, BIAS: bias !== undefined };
+      return {
+        name,
+        parts: ['weights', ...parts, outs.length > 1 ? 'output-three' : 'output-one'],
+        constants: {
+          ...weightConstants(matrix),
+          ...output,
+          ...(outs.length > 1 ? { END_0: ends[0], END_1: ends[1] } : { ACCUMULATE: accumulate }),
+          ...constants,
+        },
+      };
+    });
   }
 }
 
 /** Of weights.wgsl. */
 export function weightConstants({ numCols, packing }: GpuMatrix): ShaderConstants {
   return { COLS: numCols, CODE_BITS: packing.codeKind, SCALES: packing.scaleKind };
+}
+
+/** Of norm.wgsl. */
+export function normConstants(width: number, epsilon: number): ShaderConstants {
+  return { NORM_WIDTH: width, EPSILON: f32(epsilon) };
+}
+
+function inputParts(input: ProductInput): ShaderName[] {
+  return 'x' in input ? ['quantize', 'norm', 'input-normed'] : ['quantize', 'input-operand'];
+}
+
+function inputConstants(input: ProductInput, { numCols }: GpuMatrix): ShaderConstants {
+  return 'x' in input ? normConstants(numCols, input.epsilon) : {};
+}
+
+function inputKey(input: ProductInput): string {
+  return 'x' in input ? `n${input.epsilon}` : '';
+}
+
+function shapeKey({ numRows, numCols, packing }: GpuMatrix): string {
+  return `${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind}`;
+}
+
+/** The first feature after each output. */
+function endsOf(outs: GpuProduct['outs']): number[] {
+  let end = 0;
+  return outs.map(({ numFeatures }) => (end += numFeatures));
 }
 
 /** Where the sizes have the number of rows. */
@@ -123,6 +226,11 @@ function sizeIndex(rows: RowSet): number {
 /** Threads that share an output feature: one a segment, a power of two. */
 function threadsPerFeature(numCols: number): number {
   return Math.min(MAX_THREADS, 2 ** Math.ceil(Math.log2(Math.ceil(numCols / SEGMENT_COLS))));
+}
+
+/** Threads of whole groups of features. */
+function gatedWorkgroup({ numCols }: GpuMatrix): number {
+  return Math.max(DECODE_WORKGROUP, GROUP * threadsPerFeature(numCols));
 }
 
 function gridOf(numFeatures: number, perWorkgroup: number, y: number): Grid {

@@ -35,6 +35,7 @@ import type {
   Vector,
 } from '../kernels.ts';
 import { AttentionKernels, splitBlocks } from './attention-kernels.ts';
+import { DenseKernels } from './dense-kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { GpuFormats } from './gpu-formats.ts';
 import { GpuPages } from './gpu-pages.ts';
@@ -48,10 +49,8 @@ import { f32 } from './shader-constants.ts';
 import type { ShaderSources } from './shaders.ts';
 import { StepBuffer, type FormatPart } from './step-buffer.ts';
 
-/** Threads of the shaders that have one for 4 or 16 columns. */
+/** Threads of the shaders that have one for 4 columns. */
 const THREADS = 64;
-/** Columns of a group of an operand. */
-const GROUP = 16;
 
 interface RunningStep {
   readonly step: Step;
@@ -68,7 +67,7 @@ export class WebgpuKernels implements Kernels {
   readonly #formats: GpuFormats;
   readonly #stepBuffer: StepBuffer;
   readonly #attention: AttentionKernels;
-  readonly #matmuls: MatmulKernels;
+  readonly #dense: DenseKernels;
   readonly #matrices = new HandleTable<Matrix, GpuMatrix>('matrix');
   readonly #vectors = new HandleTable<Vector, GpuRange>('vector');
   readonly #rows: RowRanges;
@@ -97,9 +96,11 @@ export class WebgpuKernels implements Kernels {
     const step = new StepBuffer(gpu, this.#pages, config, splitBlocks(gpu));
     this.#stepBuffer = step;
     this.#attention = new AttentionKernels({ gpu, program: this.#program, config, formats: this.#formats, step });
-    const nothing = gpu.allocate(GROUP, 'what is not there');
-    this.#matmuls = new MatmulKernels(this.#program, step.range, nothing, config.activations === 'f32');
     this.#rows = new RowRanges(gpu, config.maxRows);
+    this.#dense = new DenseKernels({
+      ...{ gpu, program: this.#program, rows: this.#rows, matrices: this.#matrices, vectors: this.#vectors },
+      matmuls: new MatmulKernels(gpu, this.#program, step.range, config.activations === 'f32'),
+    });
     this.#readback = new RowReadback(gpu, this.#program);
   }
 
@@ -158,7 +159,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   embed(table: Matrix, out: Activation): void {
-    const { step } = this.#current();
+    const { step } = this.#settled();
     checkEmbed(table, out);
     checkTokenIds(step.tokenIds, table.numRows);
     const matrix = this.#matrices.get(table);
@@ -175,17 +176,11 @@ export class WebgpuKernels implements Kernels {
   rmsNorm(x: Activation, weight: Vector, epsilon: number, out: Operand): void {
     const { step } = this.#current();
     checkRmsNorm(x, weight, out);
-    const kernel = this.#program.kernel(`rms ${x.width} ${epsilon}`, () => ({
-      name: 'rms-norm',
-      parts: ['operand'],
-      constants: { WIDTH: x.width, EPSILON: f32(epsilon) },
-    }));
-    const bindings = [...this.#operandBindings(out), this.#rows.activation(x), this.#vectors.get(weight)];
-    this.#dispatchRows(kernel, bindings, [numRowsOf(step, x.rows)]);
+    this.#dense.rmsNorm(x, weight, epsilon, out, numRowsOf(step, x.rows));
   }
 
   normHeads(x: Activation, weight: Vector, epsilon: number): void {
-    const { step } = this.#current();
+    const { step } = this.#settled();
     checkNormHeads(x, weight);
     const kernel = this.#program.kernel(`heads ${weight.length} ${epsilon}`, () => ({
       name: 'norm-heads',
@@ -198,22 +193,12 @@ export class WebgpuKernels implements Kernels {
 
   matmul(x: Operand, outputs: readonly MatmulOutput[]): void {
     const { step } = this.#current();
-    for (const output of outputs) {
-      checkMatmul(x, output);
-      this.#matmuls.record({
-        x: this.#rows.operand(x),
-        weights: this.#matrices.get(output.weights),
-        bias: output.bias && this.#vectors.get(output.bias),
-        out: this.#rows.activation(output.out),
-        accumulate: output.accumulate ?? false,
-        rows: x.rows,
-        numRows: numRowsOf(step, x.rows),
-      });
-    }
+    for (const output of outputs) checkMatmul(x, output);
+    this.#dense.matmul(x, outputs, numRowsOf(step, x.rows));
   }
 
   storeKeysValues(layer: number, q: Activation, k: Activation, v: Activation): void {
-    const { parts } = this.#current();
+    const { parts } = this.#settled();
     checkLayer(layer, this.config);
     checkQueries(q, this.config);
     checkKeysValues(k, v, this.config);
@@ -222,7 +207,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
-    const { parts } = this.#current();
+    const { parts } = this.#settled();
     checkLayer(layer, this.config);
     checkAttend(q, out, this.config);
     const [queries, target] = [this.#rows.activation(q), this.#rows.operand(out)];
@@ -230,7 +215,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   sealTiles(layer: number): void {
-    const { parts } = this.#current();
+    const { parts } = this.#settled();
     checkLayer(layer, this.config);
     for (const part of parts) this.#attention.seal(part, layer);
   }
@@ -238,18 +223,11 @@ export class WebgpuKernels implements Kernels {
   swiGlu(gate: Activation, up: Activation, out: Operand): void {
     const { step } = this.#current();
     checkSwiGlu(gate, up, out);
-    const kernel = this.#program.kernel(`swiglu ${gate.width}`, () => ({
-      name: 'swiglu',
-      parts: ['operand'],
-      constants: { WIDTH: gate.width },
-    }));
-    const bindings = [...this.#operandBindings(out), this.#rows.activation(gate), this.#rows.activation(up)];
-    const x = Math.ceil(gate.width / GROUP / THREADS);
-    this.#dispatchRows(kernel, bindings, [x, numRowsOf(step, gate.rows)]);
+    this.#dense.swiGlu(gate, up, out, numRowsOf(step, gate.rows));
   }
 
   selectOutputs(x: Activation, out: Activation): void {
-    const { step } = this.#current();
+    const { step } = this.#settled();
     checkSelectOutputs(x, out);
     const kernel = this.#program.kernel(`select ${x.width}`, () => ({
       name: 'select-rows',
@@ -261,13 +239,13 @@ export class WebgpuKernels implements Kernels {
   }
 
   async flush(): Promise<void> {
-    const { step } = this.#current();
+    const { step } = this.#settled();
     await this.#readback.submit(this.#rows.readable(), step);
     await this.#gpu.check();
   }
 
   async finishStep(): Promise<void> {
-    const { step } = this.#current();
+    const { step } = this.#settled();
     this.#running = undefined;
     await this.#readback.submit(this.#rows.readable(), step);
     await this.#gpu.check();
@@ -301,6 +279,7 @@ export class WebgpuKernels implements Kernels {
     this.#closed = true;
     this.#running = undefined;
     this.#lastStep = undefined;
+    this.#dense.discard();
     this.#program.discard();
     this.#gpu.close();
   }
@@ -310,13 +289,14 @@ export class WebgpuKernels implements Kernels {
     if (x * y > 0) this.#program.dispatch(...args);
   }
 
-  #operandBindings(out: Operand): GpuRange[] {
-    const { floats, codes, scales } = this.#rows.operand(out);
-    return [floats, codes, scales];
-  }
-
   #checkIdle(what: string): void {
     if (this.#running) throw new Error(`a step has begun: ${what} between steps`);
+  }
+
+  /** For whoever does not know what has been held back. */
+  #settled(): RunningStep {
+    this.#dense.settle();
+    return this.#current();
   }
 
   #current(): RunningStep {

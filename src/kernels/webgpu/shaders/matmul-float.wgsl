@@ -1,12 +1,10 @@
-// out = x W^T (+ bias), or out += x W^T, in float32: of weights that are floats, and of all where activations stay float32. THREADS threads
+// Products in float32: of weights that are floats, and of all where activations stay float32. THREADS threads
 // share an output feature; each takes segments of it, for ROWS_AT_ONCE rows of x.
 //
-// const NUM_OUT, THREADS, SIZE_INDEX: u32; const ACCUMULATE, BIAS: bool; with weights.wgsl
+// const NUM_OUT, THREADS, SIZE_INDEX: u32; with weights.wgsl, output-*.wgsl
 
-@group(0) @binding(0) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> num_rows: array<u32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+@group(0) @binding(8) var<storage, read> num_rows: array<u32>;
 
 const WORKGROUP = 64u;
 const ROWS_AT_ONCE = 4u;
@@ -55,14 +53,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     total += sums[(segment / THREADS) * WORKGROUP + thread + segment % THREADS];
   }
   for (var row = first_row; row < end_row; row++) {
-    let at = row * NUM_OUT + feature;
-    var value = total[row - first_row];
-    if (BIAS) {
-      value += bias[feature];
-    }
-    if (ACCUMULATE) {
-      value += product[at];
-    }
-    product[at] = value;
+    store_product(row, feature, total[row - first_row]);
   }
 }

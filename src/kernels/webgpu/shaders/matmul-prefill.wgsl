@@ -1,13 +1,9 @@
 // out = x W^T (+ bias), or out += x W^T, of many rows: a workgroup computes TILE_ROWS rows x 32 output features, a thread ROWS_EACH x 4 of them. Long
 // functions, since what a thread keeps in registers cannot be handed around. The next columns are on their way while these are multiplied.
 //
-// const NUM_OUT, SIZE_INDEX, ROWS_EACH: u32; const ACCUMULATE, BIAS: bool; with weights.wgsl, products.wgsl
+// const NUM_OUT, SIZE_INDEX, ROWS_EACH: u32; with weights.wgsl, products.wgsl, input-operand.wgsl, output-*.wgsl
 
-@group(0) @binding(0) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
-@group(0) @binding(4) var<storage, read> x_scales: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
-@group(0) @binding(6) var<storage, read> num_rows: array<u32>;
+@group(0) @binding(8) var<storage, read> num_rows: array<u32>;
 
 const WORKGROUP = 128u;
 const FEATURE_THREADS = 8u;
@@ -44,8 +40,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var i = 0u; i < X_ITEMS; i++) {
     let item = i * WORKGROUP + thread;
     let at = min(first_row + item / STEP, last_row) * GROUPS + min(item % STEP, GROUPS - 1u);
-    next_x[i] = Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
-    next_x_scale[i] = x_scales[at];
+    next_x[i] = input_codes(at);
+    next_x_scale[i] = input_scales(at);
   }
   for (var group = 0u; group < GROUPS; group += STEP) {
     if (thread < TILE_OUT * STEP) {
@@ -68,8 +64,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < X_ITEMS; i++) {
       let item = i * WORKGROUP + thread;
       let at = min(first_row + item / STEP, last_row) * GROUPS + min(group + STEP + item % STEP, GROUPS - 1u);
-      next_x[i] = Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
-      next_x_scale[i] = x_scales[at];
+      next_x[i] = input_codes(at);
+      next_x_scale[i] = input_scales(at);
     }
     for (var part = 0u; part < STEP; part++) {
       if (group + part < GROUPS) {
@@ -108,14 +104,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let r = first_row + ty + ROW_THREADS * i;
       let o = first_out + tx + FEATURE_THREADS * j;
       if (r <= last_row && o < NUM_OUT) {
-        var total = totals[i][j];
-        if (BIAS) {
-          total += bias[o];
-        }
-        if (ACCUMULATE) {
-          total += product[r * NUM_OUT + o];
-        }
-        product[r * NUM_OUT + o] = total;
+        store_product(r, o, totals[i][j]);
       }
     }
   }

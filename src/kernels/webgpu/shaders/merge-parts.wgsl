@@ -122,12 +122,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   transform(thread, head);
   if (thread < HEAD_DIM / 16u) {
     let c = 16u * thread;
-    store_group(
-      row, head * (HEAD_DIM / 16u) + thread,
+    let group = Group(
       vec4<f32>(values[c], values[c + 1u], values[c + 2u], values[c + 3u]),
       vec4<f32>(values[c + 4u], values[c + 5u], values[c + 6u], values[c + 7u]),
       vec4<f32>(values[c + 8u], values[c + 9u], values[c + 10u], values[c + 11u]),
       vec4<f32>(values[c + 12u], values[c + 13u], values[c + 14u], values[c + 15u]),
     );
+    store_group(row, head * (HEAD_DIM / 16u) + thread, group);
   }
 }

@@ -1,0 +1,15 @@
+// What products take in: an operand, a vector a half of 32 columns.
+
+@group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
+// Of each half: its scale, and the scale times the sum of its codes.
+@group(0) @binding(4) var<storage, read> x_scales: array<vec4<f32>>;
+
+fn bring_input(thread: u32) {}
+
+fn input_codes(at: u32) -> Codes {
+  return Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
+}
+
+fn input_scales(at: u32) -> vec4<f32> {
+  return x_scales[at];
+}

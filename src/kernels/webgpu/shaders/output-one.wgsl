@@ -1,0 +1,18 @@
+// Where products go: x W^T (+ bias), or added to what is there.
+//
+// const NUM_OUT: u32; const ACCUMULATE, BIAS: bool
+
+@group(0) @binding(0) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
+fn store_product(row: u32, feature: u32, sum: f32) {
+  var total = sum;
+  let at = row * NUM_OUT + feature;
+  if (BIAS) {
+    total += bias[feature];
+  }
+  if (ACCUMULATE) {
+    total += product[at];
+  }
+  product[at] = total;
+}
