@@ -8,6 +8,7 @@ export type { MemoryFix } from './engine/memory-advice.ts';
 export type { MemoryLimit } from './engine/memory-plan.ts';
 export type { FormatPlan, ModelPlan } from './engine/plan-model.ts';
 export type * from './engine/session-types.ts';
+export type * from './engine/stats-types.ts';
 export type * from './engine/types.ts';
 export type { BackendDescription, MemoryUsage } from './kernels/kernels.ts';
 export { dequantize, quantize } from './quant/quantize.ts';
