@@ -7,6 +7,7 @@ export type { ErrorCode } from './errors.ts';
 export type { MemoryFix } from './engine/memory-advice.ts';
 export type { MemoryLimit } from './engine/memory-plan.ts';
 export type { FormatPlan, ModelPlan } from './engine/plan-model.ts';
+export type * from './engine/output-types.ts';
 export type * from './engine/session-types.ts';
 export type * from './engine/stats-types.ts';
 export type * from './engine/types.ts';

@@ -65,14 +65,30 @@ export const samplingOptionShape = {
   topP: numberWhere('must be a number above 0 and at most 1', (value) => value > 0 && value <= 1),
   minP: numberWhere('must be a number of at least 0 and below 1', (value) => value >= 0 && value < 1),
   repetitionPenalty: numberWhere('must be a number above 0', (value) => value > 0),
+  logitBias: logitBiases(),
+  frequencyPenalty: numberFrom(-2, 2),
+  presencePenalty: numberFrom(-2, 2),
   seed: integerFrom(0, MAX_SEED),
 } satisfies Record<keyof SamplingOptions, z.ZodType>;
+
+const RESPONSE_FORMAT_RULE = 'must be text, json_object, or json_schema with a schema';
+const responseFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({ type: z.literal('json_object') }),
+    z.strictObject({ type: z.literal('json_schema'), schema: z.looseObject({}, 'must be a JSON schema, an object') }),
+  ],
+  RESPONSE_FORMAT_RULE,
+);
 
 export const chatSendOptionShape = {
   ...samplingOptionShape,
   maxTokens: integerFrom(0),
   speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
   stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
+  responseFormat,
+  topLogProbs: integerFrom(0, 20),
   kv: kvFormatName,
   tenant: nonEmptyString('must be a text of at least one character'),
   priority: numberWhere('must be a number', (value) => Number.isFinite(value)),
@@ -276,6 +292,16 @@ function integerFrom(least: number, most?: number): z.ZodNumber {
 
 function numberWhere(rule: string, holds: (value: number) => boolean): z.ZodNumber {
   return z.number(rule).refine(holds, rule);
+}
+
+function numberFrom(least: number, most: number): z.ZodNumber {
+  return numberWhere(`must be a number from ${least} to ${most}`, (value) => value >= least && value <= most);
+}
+
+/** Token ids are keys, and so texts: whether the vocabulary has them is only known with the model. */
+function logitBiases() {
+  const id = z.string().regex(/^(0|[1-9]\d*)$/);
+  return z.record(id, numberFrom(-100, 100), 'must be biases by token id, such as { "42": -100 }');
 }
 
 function nonEmptyString(rule: string): z.ZodString {
