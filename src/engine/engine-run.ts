@@ -1,5 +1,6 @@
 import { kvUsage } from '../cache/kv-usage.ts';
 import type { AnswerText } from './answer-text.ts';
+import type { EngineCounters } from './engine-counters.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
 import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
@@ -7,6 +8,7 @@ import type { RequestTimer } from './request-timer.ts';
 import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
 import { MAX_DRAFT_TOKENS } from './defaults.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
+import type { EngineCounts } from './stats-types.ts';
 import type { FinishReason, GenerateResult, KvReport, SpeculationMode, SpeculationReport, TextChunk } from './types.ts';
 
 export interface EngineRunParts {
@@ -14,6 +16,7 @@ export interface EngineRunParts {
   readonly answer: AnswerText;
   readonly timer: RequestTimer;
   readonly events: RequestEvents;
+  readonly counters: EngineCounters;
   readonly loadMs: number;
   readonly drafts?: { readonly mode: SpeculationMode; readonly speculator: Speculator } | undefined;
 }
@@ -57,7 +60,9 @@ export class EngineRun {
     this.#parts.timer.start();
     if (sequence.numCachedTokens !== undefined) return;
     sequence.numCachedTokens = kv.pages.numTokens;
-    events.onStart?.({ promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens });
+    const usage = { promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens };
+    this.#count({ queriedTokens: usage.promptTokens, hitTokens: usage.cachedTokens });
+    events.onStart?.(usage);
   }
 
   /** Whether it waits for its next token only. */
@@ -82,6 +87,8 @@ export class EngineRun {
   /** What became of the drafts of a step. */
   drafted(outcome: DraftOutcome): void {
     this.#parts.drafts?.speculator.observe(outcome);
+    const { drafted: draftedTokens, accepted: acceptedTokens } = outcome;
+    this.#count({ drafts: 1, draftedTokens, acceptedTokens });
     this.sequence.draft = [];
   }
 
@@ -94,6 +101,7 @@ export class EngineRun {
     this.#parts.drafts?.speculator.release();
     if (sequence.status !== 'aborted') sequence.status = 'waiting';
     sequence.numPreemptions++;
+    this.#count({ preemptions: 1 });
   }
 
   /**
@@ -118,6 +126,7 @@ export class EngineRun {
   addToken(token: number): void {
     this.sequence.tokens.push(token);
     this.#parts.timer.token();
+    this.#count({ generatedTokens: 1 });
     this.#emit(this.#parts.answer.push(token));
   }
 
@@ -134,6 +143,7 @@ export class EngineRun {
     const { answer, timer, loadMs, drafts } = this.#parts;
     const { sequence } = this;
     sequence.status = reason === 'aborted' ? 'aborted' : 'finished';
+    this.#count({ endedRequests: 1 });
     this.#emit(answer.end());
     // What was held back may have held a stop string, which cuts the text all the same.
     const isCut = answer.hasStopped && reason !== 'aborted';
@@ -157,8 +167,13 @@ export class EngineRun {
 
   fail(error: unknown): void {
     this.sequence.status = 'finished';
+    this.#count({ endedRequests: 1 });
     this.#parts.drafts?.speculator.release();
     this.#settle.reject(error);
+  }
+
+  #count(counts: Partial<EngineCounts>): void {
+    this.#parts.counters.add(this.tenant, counts);
   }
 
   #emit(chunk: TextChunk | undefined): void {

@@ -11,6 +11,7 @@ import type {
   SaveSessionOptions,
   SaveToFolderOptions,
 } from './session-types.ts';
+import type { StatsOptions } from './stats-types.ts';
 import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, SamplingOptions } from './types.ts';
 
 /**
@@ -136,6 +137,7 @@ const pathSchema = z
   })
   .partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
+const statsOptionsSchema = z.strictObject({ tenant: chatSendOptionShape.tenant }).partial();
 const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
 
 const planOptionsSchema = z
@@ -242,6 +244,11 @@ export function parseChatSendOptions(options: unknown): ChatSendOptions {
 /** Checks the options of `model.chat`. @throws KvantError INVALID_OPTION */
 export function parseChatOptions(options: unknown): { readonly system?: string } {
   return parse(chatOptionsSchema, options);
+}
+
+/** Checks the options of `model.stats`. @throws KvantError INVALID_OPTION */
+export function parseStatsOptions(options: unknown): StatsOptions {
+  return parse(statsOptionsSchema, options);
 }
 
 function parse(schema: z.ZodObject, options: unknown): object {

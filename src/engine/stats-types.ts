@@ -1,4 +1,4 @@
-/** What an engine tells of itself: plain data, counted between two steps. All of it is the tenant's own where one was asked for, but for `memory` and `steps`. */
+/** What an engine tells of itself: plain data, counted between two steps. All of it is the tenant's own where one was asked for, but for `kv`, `memory` and `steps`. */
 
 export interface StatsOptions {
   /** Whose requests and pages. Default: everybody's. */
@@ -65,7 +65,8 @@ export interface EngineCounts {
   readonly generatedTokens: number;
   /** How often a request had to give its pages to others. */
   readonly preemptions: number;
-  /** Tokens that were guessed and computed along, and those of them that are in answers. */
+  /** How often tokens were guessed; how many of them were computed along, and how many are in answers. */
+  readonly drafts: number;
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
   /** Requests that have ended, failures included. */

@@ -12,6 +12,7 @@ import type {
   SaveSessionOptions,
   SaveToFolderOptions,
 } from './session-types.ts';
+import type { EngineStats, StatsOptions } from './stats-types.ts';
 
 /**
  * The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses
@@ -399,6 +400,8 @@ export interface Model {
   saveToFolder(folder: string, options: SaveToFolderOptions): Promise<SavedToFolder>;
   /** As `loadSession`, of the file in a folder that has most of a text; undefined if none has a page of it. @throws KvantError as `loadSession` */
   loadFromFolder(folder: string, options: LoadFromFolderOptions): Promise<LoadedFromFolder | undefined>;
+  /** What the engine does and what its cache holds at this moment, of one tenant or of all. @throws KvantError INVALID_OPTION, ENGINE_FAILED, ENGINE_CLOSED */
+  stats(options?: StatsOptions): Promise<EngineStats>;
   /** Token ids of a prompt, as `generate` would compute them. @throws KvantError INVALID_OPTION, MODEL_UNSUPPORTED, MODEL_INVALID */
   encode(prompt: PromptText): Promise<number[]>;
   /** Text to ids; special tokens in the text stay text unless asked for. */
