@@ -37,7 +37,7 @@ test('defaults are filled in, and the seed of the host counts', async () => {
     logProbsAt: [],
     conversation: 4,
     format: undefined,
-    ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined },
+    ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined, topLogProbs: undefined },
   });
 });
 

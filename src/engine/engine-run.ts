@@ -3,12 +3,14 @@ import type { AnswerText } from './answer-text.ts';
 import type { EngineCounters } from './engine-counters.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
+import type { TokenLogProb } from './output-types.ts';
 import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
 import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
 import { MAX_DRAFT_TOKENS } from './defaults.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
 import type { EngineCounts } from './stats-types.ts';
+import { AnswerLogProbs } from './token-log-probs.ts';
 import type { FinishReason, GenerateResult, KvReport, SpeculationMode, SpeculationReport, TextChunk } from './types.ts';
 
 export interface EngineRunParts {
@@ -29,6 +31,8 @@ export class EngineRun {
   readonly #parts: EngineRunParts;
   /** Most tokens of the prompt that have ever been computed. */
   #numPromptComputed = 0;
+  /** Where they are wanted. */
+  readonly #logProbs: AnswerLogProbs | undefined;
   readonly #settle = Promise.withResolvers<GenerateResult>();
 
   constructor(parts: EngineRunParts) {
@@ -36,6 +40,7 @@ export class EngineRun {
     this.sequence = parts.sequence;
     this.events = parts.events;
     this.result = this.#settle.promise;
+    if (parts.sequence.request.topLogProbs !== undefined) this.#logProbs = new AnswerLogProbs();
   }
 
   get tenant(): string {
@@ -123,8 +128,10 @@ export class EngineRun {
     this.events.onPrefillProgress({ computedTokens, totalTokens });
   }
 
-  addToken(token: number): void {
+  /** @param logProb where the request wants it */
+  addToken(token: number, logProb: TokenLogProb | undefined): void {
     this.sequence.tokens.push(token);
+    if (logProb) this.#logProbs?.push(logProb);
     this.#parts.timer.token();
     this.#count({ generatedTokens: 1 });
     this.#emit(this.#parts.answer.push(token));
@@ -153,6 +160,7 @@ export class EngineRun {
     this.#settle.resolve({
       text: answer.text,
       tokenIds: sequence.tokens.slice(promptTokens.length),
+      ...(this.#logProbs && { logProbs: this.#logProbs.all }),
       promptTokens: promptTokens.length,
       cachedTokens: sequence.numCachedTokens ?? 0,
       preemptions: sequence.numPreemptions,
@@ -177,7 +185,7 @@ export class EngineRun {
   }
 
   #emit(chunk: TextChunk | undefined): void {
-    if (chunk) this.events.onChunk(chunk);
+    if (chunk) this.events.onChunk(this.#logProbs?.addTo(chunk) ?? chunk);
   }
 
   #kvReport(): KvReport {

@@ -13,13 +13,11 @@ import { EngineRun } from './engine-run.ts';
 import { engineStats } from './engine-stats.ts';
 import type { KvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
-import { logSoftmax } from './log-softmax.ts';
 import { PageSupply } from './page-supply.ts';
 import { PublicPrefixes } from './public-prefixes.ts';
 import type { QueuePolicy } from './queue-order.ts';
 import type { EngineRequest, RequestEvents } from './request.ts';
 import { RequestTimer } from './request-timer.ts';
-import { sampleToken } from './sampler.ts';
 import { SessionPages } from './session-pages.ts';
 import { planStep, type PlannedSegment } from './scheduler.ts';
 import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
@@ -30,6 +28,7 @@ import { StepLoop } from './step-loop.ts';
 import { StepRoom } from './step-room.ts';
 import { TenantService } from './tenant-service.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
+import { useLogits } from './use-logits.ts';
 
 /** A model that can compute steps (model/transformer.ts). */
 export interface ForwardModel {
@@ -138,7 +137,7 @@ export class Engine {
     const answer = new AnswerText(tokenizer, request.stop, request.ignoreEnd);
     const timer = new RequestTimer(() => performance.now());
     const mode = resolveMode(request.speculate, speculation?.draftModel !== undefined);
-    const speculator = speculation && createSpeculator(mode, request.sampling, speculation);
+    const speculator = speculation && createSpeculator(mode, request, speculation);
     const counters = this.#counters;
     const drafts = speculator && { mode, speculator };
     const run = new EngineRun({ sequence, answer, timer, events, counters, loadMs, drafts });
@@ -330,17 +329,8 @@ export class Engine {
   }
 
   #useLogits(run: EngineRun, position: number, outputRow: number): void {
-    const { kernels, model } = this.#parts;
-    const { request, tokens, maxLength } = run.sequence;
-    const logits = kernels.readRow(model.logits, outputRow);
-    run.events.onLogits?.(position, logits);
-    if (request.logProbsAt[run.sequence.numLogProbsGiven] === position) {
-      run.sequence.numLogProbsGiven++;
-      run.events.onLogProbs(position, logSoftmax(logits));
-    }
-    if (position === tokens.length - 1 && tokens.length < maxLength) {
-      run.addToken(sampleToken(logits, tokens, tokens.length, request.sampling));
-    }
+    const { kernels, model, tokenizer } = this.#parts;
+    useLogits(run, position, kernels.readRow(model.logits, outputRow), tokenizer);
   }
 
   #finish(run: EngineRun, reason: FinishReason): void {
