@@ -42,7 +42,7 @@ test('an engine that has done nothing has nothing', async () => {
   assert.deepEqual(stats.requests, { running: 0, waiting: 0 });
   assert.deepEqual(stats.pages, { tokensPerPage: 32, byState: NO_PAGES, byFormat: [], strip: [] });
   const totalBytes = memory.pool.numUnits * PAGE_UNIT_BYTES;
-  assert.deepEqual(stats.memory, { usedBytes: 0, freeBytes: totalBytes, totalBytes });
+  assert.deepEqual(stats.memory, { usedBytes: 0, keptBytes: 0, freeBytes: totalBytes, totalBytes });
   assert.equal(stats.kv.format, 'q4');
   // K and V of one layer, one head of 16 channels
   assert.equal(stats.kv.bytesF16PerToken, 64);
@@ -66,6 +66,9 @@ test('pages of a running sequence are open and sealed, and are kept when it ends
   );
   const after = await made.engine.stats();
   assert.deepEqual(after.pages.byState, { ...NO_PAGES, kept: 4 });
+  assert.ok(after.memory.usedBytes > 0);
+  assert.equal(after.memory.keptBytes, after.memory.usedBytes);
+  assert.equal(before?.memory.keptBytes, 0);
   assert.ok(after.pages.strip.every(({ users, format }) => users === 0 && format === 'q4'));
   assert.equal(after.steps, steps.length);
   const { queriedTokens, hitTokens, generatedTokens, endedRequests } = after.counts;

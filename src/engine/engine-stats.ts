@@ -49,8 +49,10 @@ function kvOf({ defaultCache }: KvMemory): EngineStats['kv'] {
   };
 }
 
-function memoryOf({ pool }: KvMemory): EngineStats['memory'] {
+function memoryOf({ pool, tree }: KvMemory): EngineStats['memory'] {
   const totalBytes = pool.numUnits * PAGE_UNIT_BYTES;
   const freeBytes = pool.numFreeUnits * PAGE_UNIT_BYTES;
-  return { usedBytes: totalBytes - freeBytes, freeBytes, totalBytes };
+  const kept = tree.ownedPages().filter((page) => pool.numOwnersOf(page) === 1);
+  const keptBytes = kept.reduce((total, page) => total + pool.numUnitsOf(page), 0) * PAGE_UNIT_BYTES;
+  return { usedBytes: totalBytes - freeBytes, keptBytes, freeBytes, totalBytes };
 }

@@ -52,6 +52,8 @@ export const MAX_STRIP_PAGES = 4096;
 /** The KV cache of all tenants, in bytes. */
 export interface PageMemoryStats {
   readonly usedBytes: number;
+  /** Of them those that go where room is needed, as only the prefix tree has them. */
+  readonly keptBytes: number;
   readonly freeBytes: number;
   readonly totalBytes: number;
 }
@@ -85,9 +87,12 @@ export interface AuditStats {
   readonly lastKld: number | undefined;
   /** Requests whose turn it was and that were not audited: too long, nothing sealed, or no idle moment. */
   readonly skipped: number;
-  /** How many had a KLD of at most `upTo`; cumulative. The rest is above the last one. */
-  readonly histogram: readonly { readonly upTo: number; readonly count: number }[];
+  /** The newest ones, the last one last; at most `MAX_RECENT_AUDITS`. */
+  readonly recentKlds: readonly number[];
 }
+
+/** Most audits in `AuditStats.recentKlds`. */
+export const MAX_RECENT_AUDITS = 256;
 
 export interface EngineStats {
   /** The format that the engine was loaded with. */
