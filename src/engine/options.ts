@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { needsCalibration } from '../calibration/calibration.ts';
-import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
+import { KV_FORMAT_HELP, KV_FORMAT_LADDER, parseKvFormat } from '../quant/kv-format.ts';
 import { MAX_SEED, MAX_SEQUENCES } from './defaults.ts';
 import { MEMORY_SIZE_RULE, parseMemorySize } from './memory-size.ts';
 import type {
@@ -19,7 +19,7 @@ import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, Sampli
  */
 
 /** For help texts, so that faces need not know the layer below, nor where the defaults lie. */
-export { KV_FORMAT_HELP };
+export { KV_FORMAT_HELP, KV_FORMAT_LADDER };
 export {
   DEFAULT_KV_FORMAT,
   DEFAULT_MAX_CTX,
