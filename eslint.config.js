@@ -15,7 +15,8 @@ const LAYERS = {
   sessions: ['errors.ts', 'cache/'],
   engine: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'sessions/'],
   bench: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'model/', 'engine/'],
-  cli: ['errors.ts', 'index.ts', 'sessions/', 'engine/', 'bench/', 'eval/', 'calibrate/'],
+  server: ['errors.ts', 'index.ts', 'engine/', 'sessions/'],
+  cli: ['errors.ts', 'index.ts', 'sessions/', 'engine/', 'bench/', 'eval/', 'calibrate/', 'server/'],
   eval: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/'],
   calibrate: ['errors.ts', 'quant/', 'cache/', 'kernels/', 'tokens/', 'model/', 'calibration/', 'engine/', 'eval/'],
 };

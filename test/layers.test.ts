@@ -41,6 +41,8 @@ const REFUSED = [
   ['src/engine/x.ts', "import { x } from '../eval/x.ts';"],
   ['src/eval/x.ts', "import { x } from '../bench/x.ts';"],
   ['src/cli/x.ts', "import { x } from '../kernels/kernels.ts';"],
+  ['src/server/x.ts', "import { x } from '../cli/x.ts';"],
+  ['src/engine/x.ts', "import { x } from '../server/x.ts';"],
   ['src/eval/x.ts', "import { x } from '../cli/x.ts';"],
   ['src/quant/x.test.ts', "import { x } from '../engine/x.ts';"],
   ['src/quant/x.ts', "import { x } from '../../test/support/x.ts';"],
@@ -54,6 +56,8 @@ const ALLOWED = [
   ['src/engine/x-node.ts', "import { x } from 'node:os';"],
   ['src/cli/x.ts', "import { x } from '../engine/x.ts';\nimport { y } from 'node:fs';"],
   ['src/cli/x.ts', "import { x } from '../bench/x.ts';"],
+  ['src/cli/x.ts', "import { x } from '../server/x.ts';"],
+  ['src/server/x-node.ts', "import { x } from '../engine/x.ts';\nimport { y } from 'node:http';"],
   ['src/cli/x.ts', "import { x } from '../eval/x.ts';"],
   ['src/sessions/x.ts', "import type { X } from '../cache/x.ts';"],
   ['src/engine/x.ts', "import { x } from '../sessions/x.ts';"],
@@ -108,6 +112,7 @@ describe('the layers', () => {
       'sessions',
       'engine',
       'bench',
+      'server',
       'eval',
     ]) {
       const [module] = await complaints(`src/${layer}/x.ts`, "import 'node:fs';");

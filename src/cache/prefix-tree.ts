@@ -111,6 +111,11 @@ export class PrefixTree {
     return true;
   }
 
+  /** All pages, in the order in which they came. */
+  nodes(): Iterable<PrefixNode> {
+    return this.#nodes.values();
+  }
+
   /** Every page that the tree owns, or those of one tenant. */
   ownedPages(tenant?: string): number[] {
     const nodes = [...this.#nodes.values()];

@@ -90,6 +90,11 @@ export class SequencePages {
     return this.#sinkPage;
   }
 
+  /** The page that takes the newest tokens; undefined before the first one. */
+  get openPage(): number | undefined {
+    return this.#openPage;
+  }
+
   /** Tokens until the open page is full: the most that one segment can hold. Always above 0. */
   get numTokensToFull(): number {
     return numTokensIn(this.shape, this.#sealedPages.length + 1) - this.#numTokens;

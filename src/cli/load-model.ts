@@ -8,17 +8,17 @@ import { ProgressLine } from './progress-line.ts';
 
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(
-  options: CliOptions & Pick<LoadOptions, 'maxSequences' | 'swap'>,
+  options: CliOptions & Pick<LoadOptions, 'maxSequences' | 'swap' | 'swapSize' | 'swapFolder' | 'tenantQuota'>,
   context: CliContext,
   signal: AbortSignal,
 ): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
   const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel } = options;
-  const { maxSequences, swap } = options;
+  const { maxSequences, swap, swapSize, swapFolder, tenantQuota } = options;
   try {
     const loaded = await context.load({
       ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel }),
-      ...definedOnly({ maxSequences, swap }),
+      ...definedOnly({ maxSequences, swap, swapSize, swapFolder, tenantQuota }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

@@ -47,6 +47,7 @@ import {
 } from './help-texts.ts';
 import { Output } from './output.ts';
 import { PLAN_FLAG_GROUPS, PLAN_FLAGS } from './plan-flags.ts';
+import { SERVE_EXAMPLES, SERVE_FLAG_GROUPS } from './serve-flags.ts';
 
 /**
  * Runs the program.
@@ -99,6 +100,7 @@ function createProgram(version: string, context: CliContext, exit: (code: number
   addFlags(program, GENERATE_FLAG_GROUPS);
   addGenerate(program, context, exit);
   addChat(program, context, exit);
+  addServe(program, context, exit);
   addBench(program, context, exit);
   addEval(program, context, exit);
   addPlan(program, context, exit);
@@ -127,6 +129,17 @@ function addChat(program: Command, context: CliContext, exit: (code: number) => 
       exit(await chat(parseCliOptions(givenFlags(command)), context));
     });
   addFlags(command, CHAT_FLAG_GROUPS).addHelpText('after', CHAT_EXAMPLES);
+}
+
+function addServe(program: Command, context: CliContext, exit: (code: number) => void): void {
+  const command = program
+    .command('serve')
+    .description("answer over HTTP, with OpenAI's API")
+    .action(async (_values: object, serve: Command) => {
+      const { serveCommand } = await import('./serve-command.ts');
+      exit(await serveCommand(givenFlags(serve), context));
+    });
+  addFlags(command, SERVE_FLAG_GROUPS).addHelpText('after', SERVE_EXAMPLES);
 }
 
 function addBench(program: Command, context: CliContext, exit: (code: number) => void): void {

@@ -51,8 +51,12 @@ function numToReach(logits: Float32Array, ids: Uint32Array, max: number, goal: n
   return ids.length;
 }
 
-/** The k likeliest ids, likeliest first: a heap of the best k so far, its root the worst of them. */
-function topKIds(logits: Float32Array, k: number): Uint32Array {
+/**
+ * The k likeliest ids, likeliest first: a heap of the best k so far, its root the worst of them.
+ *
+ * @param k at most as many as there are logits
+ */
+export function topKIds(logits: Float32Array, k: number): Uint32Array {
   const heap = allIds(k);
   for (let i = (k >> 1) - 1; i >= 0; i--) siftDown(heap, i, logits);
   for (let id = k; id < logits.length; id++) {

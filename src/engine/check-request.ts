@@ -13,11 +13,11 @@ export interface RequestLimits {
  * Refuses a request that cannot be computed.
  *
  * @param formatName of the KV format that it is to run in
- * @throws KvantError PROMPT_TOO_LONG, OUT_OF_MEMORY if the KV cache cannot hold the prompt, INVALID_OPTION for an empty prompt, a token outside the vocabulary or a position
- *   outside the prompt
+ * @throws KvantError PROMPT_TOO_LONG, OUT_OF_MEMORY if the KV cache cannot hold the prompt, INVALID_OPTION for an empty prompt, a token outside the vocabulary, in the prompt or in `logitBias`, or a
+ *   position outside the prompt
  */
 export function checkRequest(
-  { promptTokens, logProbsAt }: EngineRequest,
+  { promptTokens, logProbsAt, sampling }: EngineRequest,
   { ctx, longest, vocabularySize }: RequestLimits,
   formatName: string,
 ): void {
@@ -40,6 +40,11 @@ export function checkRequest(
   const unknown = promptTokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
   if (unknown !== undefined) {
     const message = `token id ${unknown} is not in the model's vocabulary: ids go from 0 to ${vocabularySize - 1}`;
+    throw new KvantError('INVALID_OPTION', message);
+  }
+  const unknownBias = Object.keys(sampling.logitBias).find((id) => Number(id) >= vocabularySize);
+  if (unknownBias !== undefined) {
+    const message = `option "logitBias" must have token ids of the model's vocabulary, 0 to ${vocabularySize - 1}; got ${unknownBias}`;
     throw new KvantError('INVALID_OPTION', message);
   }
   const outside = logProbsAt.find((position) => position >= numTokens);

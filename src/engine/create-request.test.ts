@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SAMPLING_DEFAULTS } from './defaults.ts';
 import { createEngineRequest, encodePrefix, encodePrompt, type RequestEncoder } from './create-request.ts';
 import { ChatTemplate, TEMPLATE_KEY } from '../tokens/chat-template.ts';
 import { END_ID, LETTER_A_ID, loadTinyEngine } from './testing/tiny-engine.ts';
@@ -29,14 +30,14 @@ test('defaults are filled in, and the seed of the host counts', async () => {
   const request = await createEngineRequest({ prompt: 'a', seed: 9, topK: 3, conversation: 4 }, encoder);
   assert.deepEqual(request, {
     promptTokens: [A],
-    sampling: { temperature: 0, topK: 3, topP: 1, minP: 0, repetitionPenalty: 1, seed: 9 },
+    sampling: { ...SAMPLING_DEFAULTS, topK: 3, seed: 9 },
     maxTokens: undefined,
     stop: [],
     ignoreEnd: false,
     logProbsAt: [],
     conversation: 4,
     format: undefined,
-    ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined },
+    ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined, topLogProbs: undefined },
   });
 });
 

@@ -29,7 +29,7 @@ export async function createEngineRequest(
   options: EngineGenerateOptions,
   encoder: RequestEncoder,
 ): Promise<EngineRequest> {
-  const { kv, tenant, priority, speculate, reusePrefix } = options;
+  const { kv, tenant, priority, speculate, reusePrefix, topLogProbs } = options;
   return {
     promptTokens: encodePrompt(options, encoder),
     sampling: resolveSampling(options, options.seed),
@@ -39,7 +39,7 @@ export async function createEngineRequest(
     logProbsAt: options.logProbsAt ?? [],
     conversation: options.conversation,
     format: kv === undefined ? undefined : await encoder.formats.get(kv),
-    ...{ tenant, priority, speculate, reusePrefix },
+    ...{ tenant, priority, speculate, reusePrefix, topLogProbs },
   };
 }
 

@@ -18,20 +18,32 @@ export const MAX_DRAFT_TOKENS = 16;
 export const MAX_SEED = 0xffffffff;
 
 /** What sampling options mean where they are not given: greedy, nothing dropped, nothing penalized. */
-export const SAMPLING_DEFAULTS = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 } as const;
+export const SAMPLING_DEFAULTS = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  logitBias: {},
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+} as const;
 
 /** Sampling options with every default filled in. */
 export type ResolvedSampling = Required<SamplingOptions>;
 
 /** @param randomSeed taken where no seed was given */
 export function resolveSampling(options: SamplingOptions, randomSeed: number): ResolvedSampling {
-  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
+  const defaults = SAMPLING_DEFAULTS;
   return {
-    temperature: temperature ?? SAMPLING_DEFAULTS.temperature,
-    topK: topK ?? SAMPLING_DEFAULTS.topK,
-    topP: topP ?? SAMPLING_DEFAULTS.topP,
-    minP: minP ?? SAMPLING_DEFAULTS.minP,
-    repetitionPenalty: repetitionPenalty ?? SAMPLING_DEFAULTS.repetitionPenalty,
-    seed: seed ?? randomSeed,
+    temperature: options.temperature ?? defaults.temperature,
+    topK: options.topK ?? defaults.topK,
+    topP: options.topP ?? defaults.topP,
+    minP: options.minP ?? defaults.minP,
+    repetitionPenalty: options.repetitionPenalty ?? defaults.repetitionPenalty,
+    logitBias: options.logitBias ?? defaults.logitBias,
+    frequencyPenalty: options.frequencyPenalty ?? defaults.frequencyPenalty,
+    presencePenalty: options.presencePenalty ?? defaults.presencePenalty,
+    seed: options.seed ?? randomSeed,
   };
 }

@@ -1,12 +1,16 @@
 import { kvUsage } from '../cache/kv-usage.ts';
 import type { AnswerText } from './answer-text.ts';
+import type { EngineCounters } from './engine-counters.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
+import type { TokenLogProb } from './output-types.ts';
 import { DEFAULT_TENANT, type RequestEvents } from './request.ts';
 import type { RequestTimer } from './request-timer.ts';
 import type { DraftOutcome, Speculator } from './speculation/speculator.ts';
 import { MAX_DRAFT_TOKENS } from './defaults.ts';
 import { kvOf, numCompletionTokens, pagesOf, type SequenceState } from './sequence.ts';
+import type { EngineCounts } from './stats-types.ts';
+import { AnswerLogProbs } from './token-log-probs.ts';
 import type { FinishReason, GenerateResult, KvReport, SpeculationMode, SpeculationReport, TextChunk } from './types.ts';
 
 export interface EngineRunParts {
@@ -14,6 +18,7 @@ export interface EngineRunParts {
   readonly answer: AnswerText;
   readonly timer: RequestTimer;
   readonly events: RequestEvents;
+  readonly counters: EngineCounters;
   readonly loadMs: number;
   readonly drafts?: { readonly mode: SpeculationMode; readonly speculator: Speculator } | undefined;
 }
@@ -26,6 +31,8 @@ export class EngineRun {
   readonly #parts: EngineRunParts;
   /** Most tokens of the prompt that have ever been computed. */
   #numPromptComputed = 0;
+  /** Where they are wanted. */
+  readonly #logProbs: AnswerLogProbs | undefined;
   readonly #settle = Promise.withResolvers<GenerateResult>();
 
   constructor(parts: EngineRunParts) {
@@ -33,6 +40,7 @@ export class EngineRun {
     this.sequence = parts.sequence;
     this.events = parts.events;
     this.result = this.#settle.promise;
+    if (parts.sequence.request.topLogProbs !== undefined) this.#logProbs = new AnswerLogProbs();
   }
 
   get tenant(): string {
@@ -57,7 +65,9 @@ export class EngineRun {
     this.#parts.timer.start();
     if (sequence.numCachedTokens !== undefined) return;
     sequence.numCachedTokens = kv.pages.numTokens;
-    events.onStart?.({ promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens });
+    const usage = { promptTokens: sequence.request.promptTokens.length, cachedTokens: kv.pages.numTokens };
+    this.#count({ queriedTokens: usage.promptTokens, hitTokens: usage.cachedTokens });
+    events.onStart?.(usage);
   }
 
   /** Whether it waits for its next token only. */
@@ -82,6 +92,8 @@ export class EngineRun {
   /** What became of the drafts of a step. */
   drafted(outcome: DraftOutcome): void {
     this.#parts.drafts?.speculator.observe(outcome);
+    const { drafted: draftedTokens, accepted: acceptedTokens } = outcome;
+    this.#count({ drafts: 1, draftedTokens, acceptedTokens });
     this.sequence.draft = [];
   }
 
@@ -94,6 +106,7 @@ export class EngineRun {
     this.#parts.drafts?.speculator.release();
     if (sequence.status !== 'aborted') sequence.status = 'waiting';
     sequence.numPreemptions++;
+    this.#count({ preemptions: 1 });
   }
 
   /**
@@ -115,9 +128,12 @@ export class EngineRun {
     this.events.onPrefillProgress({ computedTokens, totalTokens });
   }
 
-  addToken(token: number): void {
+  /** @param logProb where the request wants it */
+  addToken(token: number, logProb: TokenLogProb | undefined): void {
     this.sequence.tokens.push(token);
+    if (logProb) this.#logProbs?.push(logProb);
     this.#parts.timer.token();
+    this.#count({ generatedTokens: 1 });
     this.#emit(this.#parts.answer.push(token));
   }
 
@@ -134,6 +150,7 @@ export class EngineRun {
     const { answer, timer, loadMs, drafts } = this.#parts;
     const { sequence } = this;
     sequence.status = reason === 'aborted' ? 'aborted' : 'finished';
+    this.#count({ endedRequests: 1 });
     this.#emit(answer.end());
     // What was held back may have held a stop string, which cuts the text all the same.
     const isCut = answer.hasStopped && reason !== 'aborted';
@@ -143,6 +160,7 @@ export class EngineRun {
     this.#settle.resolve({
       text: answer.text,
       tokenIds: sequence.tokens.slice(promptTokens.length),
+      ...(this.#logProbs && { logProbs: this.#logProbs.all }),
       promptTokens: promptTokens.length,
       cachedTokens: sequence.numCachedTokens ?? 0,
       preemptions: sequence.numPreemptions,
@@ -157,12 +175,17 @@ export class EngineRun {
 
   fail(error: unknown): void {
     this.sequence.status = 'finished';
+    this.#count({ endedRequests: 1 });
     this.#parts.drafts?.speculator.release();
     this.#settle.reject(error);
   }
 
+  #count(counts: Partial<EngineCounts>): void {
+    this.#parts.counters.add(this.tenant, counts);
+  }
+
   #emit(chunk: TextChunk | undefined): void {
-    if (chunk) this.events.onChunk(chunk);
+    if (chunk) this.events.onChunk(this.#logProbs?.addTo(chunk) ?? chunk);
   }
 
   #kvReport(): KvReport {

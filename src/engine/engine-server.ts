@@ -61,6 +61,8 @@ export class EngineServer {
         return engine.forkConversation(message.params.from, message.params.to) as undefined;
       case 'declarePublicPrefix':
         return engine.declarePublicPrefix(encodePrefix(message.params, loaded)) as undefined;
+      case 'stats':
+        return engine.stats(message.params);
       case 'encode':
         return encodePrompt(message.params, loaded);
       case 'saveSession':

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Kernels } from '../kernels/kernels.ts';
+import { SAMPLING_DEFAULTS } from './defaults.ts';
 import type { EnginePlatform, LoadedEngine } from './load-engine.ts';
 import { nodePlatform } from './platform-node.ts';
 import { parseKvFormat } from '../quant/kv-format.ts';
@@ -9,7 +10,7 @@ import type { RequestEvents } from './request.ts';
 import { END_ID, letters, loadTinyEngine, NO_EVENTS, openTinyModel, request } from './testing/tiny-engine.ts';
 import type { TextChunk } from './types.ts';
 
-const WARM = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+const WARM = { ...SAMPLING_DEFAULTS, temperature: 1 };
 
 /** Runs a request and gathers what it says on the way. */
 async function run(

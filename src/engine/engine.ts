@@ -7,24 +7,28 @@ import { AnswerText } from './answer-text.ts';
 import { createBatch, type Batch, type BatchEntry } from './batch.ts';
 import { checkRequest } from './check-request.ts';
 import { ConversationCache } from './conversation-cache.ts';
+import { forkConversation } from './conversation-fork.ts';
+import { EngineCounters } from './engine-counters.ts';
 import { EngineRun } from './engine-run.ts';
+import { engineStats } from './engine-stats.ts';
 import type { KvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
-import { logSoftmax } from './log-softmax.ts';
 import { PageSupply } from './page-supply.ts';
 import { PublicPrefixes } from './public-prefixes.ts';
 import type { QueuePolicy } from './queue-order.ts';
 import type { EngineRequest, RequestEvents } from './request.ts';
 import { RequestTimer } from './request-timer.ts';
-import { sampleToken } from './sampler.ts';
 import { SessionPages } from './session-pages.ts';
 import { planStep, type PlannedSegment } from './scheduler.ts';
 import { createSequence, kvOf, pagesOf, toRunningSequence } from './sequence.ts';
 import { isDecodeOnly, useDrafts } from './drafts.ts';
 import { createSpeculator, resolveMode, type SpeculationParts } from './speculation/create-speculator.ts';
+import type { EngineStats, StatsOptions } from './stats-types.ts';
+import { StepLoop } from './step-loop.ts';
 import { StepRoom } from './step-room.ts';
 import { TenantService } from './tenant-service.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
+import { useLogits } from './use-logits.ts';
 
 /** A model that can compute steps (model/transformer.ts). */
 export interface ForwardModel {
@@ -85,11 +89,10 @@ export class Engine {
   /** By id, in the order in which they started. */
   readonly #running = new Map<number, EngineRun>();
   readonly #service = new TenantService();
+  readonly #counters = new EngineCounters();
+  #numSteps = 0;
   #nextId = 0;
-  #loop: Promise<void> | undefined;
-  #isInStep = false;
-  /** What waits for the end of the step under way. */
-  readonly #deferred: (() => void)[] = [];
+  readonly #loop: StepLoop;
   /** Why the engine takes no more requests. */
   #end: KvantError | undefined;
 
@@ -97,6 +100,13 @@ export class Engine {
     this.#parts = parts;
     const { memory, sharing } = parts;
     const { maxSequences, policy = 'fcfs', tenantQuotaUnits } = sharing;
+    this.#loop = new StepLoop({
+      hasWork: () => this.#waiting.length > 0 || this.#running.size > 0,
+      hasEnded: () => this.#end !== undefined,
+      runStep: () => this.#runStep(),
+      onFailure: (cause) => this.#fail(cause),
+      yieldToEvents: () => parts.yieldToEvents(),
+    });
     this.#supply = new PageSupply(memory, this.#conversations);
     const supply = this.#supply;
     this.#admission = new Admission(memory, this.#conversations, supply, { maxSequences, policy, tenantQuotaUnits });
@@ -127,11 +137,13 @@ export class Engine {
     const answer = new AnswerText(tokenizer, request.stop, request.ignoreEnd);
     const timer = new RequestTimer(() => performance.now());
     const mode = resolveMode(request.speculate, speculation?.draftModel !== undefined);
-    const speculator = speculation && createSpeculator(mode, request.sampling, speculation);
-    const run = new EngineRun({ sequence, answer, timer, events, loadMs, drafts: speculator && { mode, speculator } });
+    const speculator = speculation && createSpeculator(mode, request, speculation);
+    const counters = this.#counters;
+    const drafts = speculator && { mode, speculator };
+    const run = new EngineRun({ sequence, answer, timer, events, counters, loadMs, drafts });
     this.#service.arrived(run.tenant, tenantsOf(this.#waiting));
     this.#waiting.push(run);
-    this.#wake();
+    this.#loop.wake();
     return { id: sequence.id, result: run.result };
   }
 
@@ -143,7 +155,7 @@ export class Engine {
 
   /** Lets the pages of a conversation go, but for those that the prefix tree keeps. If a step is under way, then after it. */
   releaseConversation(conversation: number): void {
-    this.#afterStep(() => this.#conversations.release(conversation));
+    this.#loop.afterStep(() => this.#conversations.release(conversation));
   }
 
   /**
@@ -151,25 +163,16 @@ export class Engine {
    * if the other one has no pages. If a step is under way, it happens after it, and before any request submitted later starts.
    */
   forkConversation(from: number, to: number): void {
-    this.#afterStep(() => this.#fork(from, to));
+    this.#loop.afterStep(() => this.#fork(from, to));
   }
 
   #fork(from: number, to: number): void {
-    const cached = this.#conversations.get(from);
-    if (this.#end || !cached || !this.#hasRoomForFork(cached.kv)) return;
-    // Making room may have let go what was to be forked.
-    if (this.#conversations.get(from) !== cached) return;
-    const { memory } = this.#parts;
-    this.#conversations.keep(to, cached.tokens, memory.fork(cached.kv), memory.tree.tick());
-  }
-
-  #hasRoomForFork({ cache, chain }: KvSequence): boolean {
-    const numUnits = cache.shape.openUnits + cache.shape.sinkUnits;
-    const { tenant } = chain.chain;
-    const own = [...this.#running.values()].filter((run) => run.tenant === tenant);
-    const pages = own.map(({ sequence }) => pagesOf(sequence));
-    const { tenantQuotaUnits = Infinity } = this.#parts.sharing;
-    return this.#supply.limitTenant(tenant, tenantQuotaUnits - numUnits, pages) && this.#supply.makeRoom(numUnits);
+    if (this.#end) return;
+    const { memory, sharing } = this.#parts;
+    const pagesRunning = (tenant: string): SequencePages[] => this.#pagesRunning(tenant);
+    const { tenantQuotaUnits } = sharing;
+    const [conversations, supply] = [this.#conversations, this.#supply];
+    forkConversation({ memory, conversations, supply, tenantQuotaUnits, pagesRunning }, from, to);
   }
 
   /** Lets all tenants share pages of sequences that begin with these tokens, as far as the tokens go. */
@@ -185,7 +188,7 @@ export class Engine {
    */
   betweenSteps<T>(task: (memory: KvMemory, makeRoom: PageSupply['makeRoom']) => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#afterStep(() => {
+    this.#loop.afterStep(() => {
       if (this.#end) return reject(this.#end);
       try {
         resolve(task(this.#parts.memory, this.#supply.makeRoom));
@@ -196,12 +199,21 @@ export class Engine {
     return promise;
   }
 
+  /** What runs and waits, the pages and what was counted, of one tenant or of all. @throws as `betweenSteps` */
+  stats({ tenant }: StatsOptions = {}): Promise<EngineStats> {
+    return this.betweenSteps((memory) => {
+      const [counters, steps, waiting] = [this.#counters, this.#numSteps, this.#waiting];
+      const [running, conversations] = [this.#running.values(), this.#conversations.all()];
+      return engineStats({ memory, running, waiting, conversations, counters, steps, audit: undefined }, tenant);
+    });
+  }
+
   /**
    * Rejects everything that runs or waits with ENGINE_CLOSED, and returns when the step that is under way has ended.
    */
   async close(): Promise<void> {
     this.#endAll(new KvantError('ENGINE_CLOSED', 'the model was closed: load it again to generate more'));
-    await this.#loop;
+    await this.#loop.ended();
     this.#parts.memory.store?.close();
   }
 
@@ -220,44 +232,6 @@ export class Engine {
     return [...this.#running.values()].flatMap((run) => (run.tenant === tenant ? [pagesOf(run.sequence)] : []));
   }
 
-  #wake(): void {
-    // Begins in a turn of its own, when `#loop` is set: whoever submits during it starts no second loop.
-    this.#loop ??= Promise.resolve()
-      .then(() => this.#runSteps())
-      .finally(() => {
-        this.#loop = undefined;
-        if (this.#waiting.length > 0) this.#wake();
-      });
-  }
-
-  async #runSteps(): Promise<void> {
-    try {
-      while (this.#waiting.length > 0 || this.#running.size > 0) {
-        await this.#parts.yieldToEvents();
-        if (this.#end) continue;
-        this.#isInStep = true;
-        await this.#runStep();
-        this.#endStep();
-      }
-    } catch (cause) {
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
-    } finally {
-      this.#endStep();
-    }
-  }
-
-  /** Kernels read and write pages during a step: none may move, and none may get new bytes. */
-  #afterStep(task: () => void): void {
-    if (this.#isInStep) this.#deferred.push(task);
-    else task();
-  }
-
-  #endStep(): void {
-    this.#isInStep = false;
-    for (const task of this.#deferred.splice(0)) task();
-  }
-
   /** Scheduler -> batch -> forward -> sample -> commit. */
   async #runStep(): Promise<void> {
     this.#endAborted();
@@ -269,6 +243,7 @@ export class Engine {
     const batch = createBatch(plan, sequences);
     const startMs = performance.now();
     await this.#parts.model.forward(batch.step);
+    this.#numSteps++;
     if (isDecodeOnly(batch)) {
       const [numRows, numSequences] = [batch.step.tokenIds.length, batch.entries.length];
       this.#parts.speculation?.costs.observe({ numRows, numSequences, ms: performance.now() - startMs });
@@ -304,6 +279,11 @@ export class Engine {
     run.preempt();
     this.#running.delete(run.sequence.id);
     this.#waiting.push(run);
+  }
+
+  #fail(cause: unknown): void {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
   }
 
   #endAll(reason: KvantError): void {
@@ -349,17 +329,8 @@ export class Engine {
   }
 
   #useLogits(run: EngineRun, position: number, outputRow: number): void {
-    const { kernels, model } = this.#parts;
-    const { request, tokens, maxLength } = run.sequence;
-    const logits = kernels.readRow(model.logits, outputRow);
-    run.events.onLogits?.(position, logits);
-    if (request.logProbsAt[run.sequence.numLogProbsGiven] === position) {
-      run.sequence.numLogProbsGiven++;
-      run.events.onLogProbs(position, logSoftmax(logits));
-    }
-    if (position === tokens.length - 1 && tokens.length < maxLength) {
-      run.addToken(sampleToken(logits, tokens, tokens.length, request.sampling));
-    }
+    const { kernels, model, tokenizer } = this.#parts;
+    useLogits(run, position, kernels.readRow(model.logits, outputRow), tokenizer);
   }
 
   #finish(run: EngineRun, reason: FinishReason): void {

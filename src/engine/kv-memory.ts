@@ -85,6 +85,16 @@ export class KvMemory {
     return cache;
   }
 
+  /** Formats that were added, the engine's own first. */
+  get caches(): Iterable<KvCache> {
+    return this.#caches.values();
+  }
+
+  /** The format whose chains start with a key; undefined if it is none's. */
+  cacheOfRoot(key: PrefixKey): KvCache | undefined {
+    return [...this.#caches.values()].find(({ root }) => root === key);
+  }
+
   /**
    * Most tokens that one sequence can have if it has the arena to itself; 0 if not even one.
    *
@@ -212,7 +222,7 @@ export class KvMemory {
 
   #demote(node: PrefixNode): void {
     if (!this.store || this.store.has(node)) return;
-    const cache = [...this.#caches.values()].find(({ root }) => root === node.root);
+    const cache = this.cacheOfRoot(node.root);
     if (!cache) return;
     const page = this.readNode(cache, node);
     const { store } = this;

@@ -87,6 +87,35 @@ test('a value out of range is refused with the name of the option, its range and
   );
   refused(() => parseGenerateOptions({ prompt: 'a', repetitionPenalty: 0 }), /repetitionPenalty/);
   refused(
+    () => parseGenerateOptions({ prompt: 'a', frequencyPenalty: 2.1 }),
+    /^option "frequencyPenalty" must be a number from -2 to 2; got 2.1$/,
+  );
+  refused(() => parseGenerateOptions({ prompt: 'a', presencePenalty: -3 }), /^option "presencePenalty" must be/);
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', logitBias: { 5: 101 } }),
+    /^option "logitBias\.5" must be a number from -100 to 100; got 101$/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', logitBias: { x: 1 } }),
+    /^option "logitBias\.x" must be biases by token id, such as .*; got 1$/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', logitBias: [1] }),
+    /^option "logitBias" must be biases by token id/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', topLogProbs: 21 }),
+    /^option "topLogProbs" must be a whole number from 0 to 20; got 21$/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', responseFormat: { type: 'xml' } }),
+    /^option "responseFormat\.type" must be text, json_object, or json_schema with a schema; got "xml"$/,
+  );
+  refused(
+    () => parseGenerateOptions({ prompt: 'a', responseFormat: { type: 'json_schema' } }),
+    /^option "responseFormat\.schema" must be a JSON schema, an object; got nothing$/,
+  );
+  refused(
     () => parseGenerateOptions({ prompt: 'a', seed: 2 ** 32 }),
     /^option "seed" must be a whole number from 0 to 4294967295/,
   );
@@ -132,7 +161,8 @@ test('exactly one kind of prompt is needed, and log-probabilities need someone w
 });
 
 test('sampling defaults are greedy, and the random seed is taken where none is given', () => {
-  const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+  const filters = { temperature: 0, topK: 0, topP: 1, minP: 0 };
+  const greedy = { ...filters, repetitionPenalty: 1, logitBias: {}, frequencyPenalty: 0, presencePenalty: 0 };
   assert.deepEqual(resolveSampling({}, 9), { ...greedy, seed: 9 });
   assert.deepEqual(resolveSampling({ seed: 0, topK: 3 }, 9), { ...greedy, topK: 3, seed: 0 });
 });

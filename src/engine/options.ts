@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { needsCalibration } from '../calibration/calibration.ts';
-import { KV_FORMAT_HELP, parseKvFormat } from '../quant/kv-format.ts';
+import { KV_FORMAT_HELP, KV_FORMAT_LADDER, parseKvFormat } from '../quant/kv-format.ts';
 import { MAX_SEED, MAX_SEQUENCES } from './defaults.ts';
 import { MEMORY_SIZE_RULE, parseMemorySize } from './memory-size.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
   SaveSessionOptions,
   SaveToFolderOptions,
 } from './session-types.ts';
+import type { StatsOptions } from './stats-types.ts';
 import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, SamplingOptions } from './types.ts';
 
 /**
@@ -18,7 +19,7 @@ import type { ChatSendOptions, GenerateOptions, LoadOptions, PlanOptions, Sampli
  */
 
 /** For help texts, so that faces need not know the layer below, nor where the defaults lie. */
-export { KV_FORMAT_HELP };
+export { KV_FORMAT_HELP, KV_FORMAT_LADDER };
 export {
   DEFAULT_KV_FORMAT,
   DEFAULT_MAX_CTX,
@@ -65,14 +66,30 @@ export const samplingOptionShape = {
   topP: numberWhere('must be a number above 0 and at most 1', (value) => value > 0 && value <= 1),
   minP: numberWhere('must be a number of at least 0 and below 1', (value) => value >= 0 && value < 1),
   repetitionPenalty: numberWhere('must be a number above 0', (value) => value > 0),
+  logitBias: logitBiases(),
+  frequencyPenalty: numberFrom(-2, 2),
+  presencePenalty: numberFrom(-2, 2),
   seed: integerFrom(0, MAX_SEED),
 } satisfies Record<keyof SamplingOptions, z.ZodType>;
+
+const RESPONSE_FORMAT_RULE = 'must be text, json_object, or json_schema with a schema';
+const responseFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({ type: z.literal('json_object') }),
+    z.strictObject({ type: z.literal('json_schema'), schema: z.looseObject({}, 'must be a JSON schema, an object') }),
+  ],
+  RESPONSE_FORMAT_RULE,
+);
 
 export const chatSendOptionShape = {
   ...samplingOptionShape,
   maxTokens: integerFrom(0),
   speculate: z.enum(['off', 'lookup', 'draft'], 'must be off, lookup or draft'),
   stop: z.array(nonEmptyString('must be a text of at least one character'), 'must be a list of texts'),
+  responseFormat,
+  topLogProbs: integerFrom(0, 20),
   kv: kvFormatName,
   tenant: nonEmptyString('must be a text of at least one character'),
   priority: numberWhere('must be a number', (value) => Number.isFinite(value)),
@@ -120,6 +137,7 @@ const pathSchema = z
   })
   .partial();
 const chatSendOptionsSchema = z.strictObject(chatSendOptionShape).partial();
+const statsOptionsSchema = z.strictObject({ tenant: chatSendOptionShape.tenant }).partial();
 const chatOptionsSchema = z.strictObject({ system: z.string('must be a text') }).partial();
 
 const planOptionsSchema = z
@@ -228,6 +246,11 @@ export function parseChatOptions(options: unknown): { readonly system?: string }
   return parse(chatOptionsSchema, options);
 }
 
+/** Checks the options of `model.stats`. @throws KvantError INVALID_OPTION */
+export function parseStatsOptions(options: unknown): StatsOptions {
+  return parse(statsOptionsSchema, options);
+}
+
 function parse(schema: z.ZodObject, options: unknown): object {
   const result = schema.safeParse(options);
   if (!result.success) throw toKvantError(schema, result.error.issues[0], options);
@@ -276,6 +299,16 @@ function integerFrom(least: number, most?: number): z.ZodNumber {
 
 function numberWhere(rule: string, holds: (value: number) => boolean): z.ZodNumber {
   return z.number(rule).refine(holds, rule);
+}
+
+function numberFrom(least: number, most: number): z.ZodNumber {
+  return numberWhere(`must be a number from ${least} to ${most}`, (value) => value >= least && value <= most);
+}
+
+/** Token ids are keys, and so texts: whether the vocabulary has them is only known with the model. */
+function logitBiases() {
+  const id = z.string().regex(/^(0|[1-9]\d*)$/);
+  return z.record(id, numberFrom(-100, 100), 'must be biases by token id, such as { "42": -100 }');
 }
 
 function nonEmptyString(rule: string): z.ZodString {

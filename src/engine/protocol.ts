@@ -10,6 +10,7 @@ import type {
   SavedToFolder,
   SaveSessionOptions,
 } from './session-types.ts';
+import type { EngineStats, StatsOptions } from './stats-types.ts';
 import type {
   BackendName,
   GenerateOptions,
@@ -78,6 +79,7 @@ export interface EngineCalls {
   detokenize: { readonly params: { readonly tokenIds: readonly number[] }; readonly result: string };
   forkConversation: { readonly params: { readonly from: number; readonly to: number }; readonly result: undefined };
   declarePublicPrefix: { readonly params: PromptText; readonly result: undefined };
+  stats: { readonly params: StatsOptions; readonly result: EngineStats };
   encode: { readonly params: PromptText; readonly result: readonly number[] };
   saveSession: { readonly params: SaveSessionOptions & { readonly path: string }; readonly result: SavedSession };
   loadSession: { readonly params: LoadSessionOptions & { readonly path: string }; readonly result: LoadedSession };

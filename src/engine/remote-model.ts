@@ -10,6 +10,7 @@ import {
   parsePrefix,
   parseSaveSession,
   parseSaveToFolder,
+  parseStatsOptions,
 } from './options.ts';
 import type { CallEvent } from './protocol.ts';
 import { RemoteChat, type ChatEngine } from './remote-chat.ts';
@@ -25,6 +26,7 @@ import type {
   SaveSessionOptions,
   SaveToFolderOptions,
 } from './session-types.ts';
+import type { EngineStats, StatsOptions } from './stats-types.ts';
 import type { Chat, GenerateOptions, Generation, Model, ModelInfo } from './types.ts';
 
 /** A model whose engine runs in a worker. */
@@ -95,6 +97,10 @@ export class RemoteModel implements Model {
   async loadFromFolder(folder: string, options: LoadFromFolderOptions): Promise<LoadedFromFolder | undefined> {
     const params = { ...parsePath('folder', folder), ...parseLoadFromFolder(options) };
     return this.#client.call('loadFromFolder', params).result;
+  }
+
+  async stats(options: StatsOptions = {}): Promise<EngineStats> {
+    return this.#client.call('stats', parseStatsOptions(options)).result;
   }
 
   async encode(prompt: PromptText): Promise<number[]> {

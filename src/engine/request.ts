@@ -14,6 +14,8 @@ export interface EngineRequest {
   readonly ignoreEnd?: boolean;
   /** Undefined: see `resolveMode`. */
   readonly speculate?: SpeculationMode | undefined;
+  /** How many of the likeliest tokens are told of each token's place; undefined: nothing is. */
+  readonly topLogProbs?: number | undefined;
   /** Prompt positions, ascending, whose log-probabilities are wanted. */
   readonly logProbsAt: readonly number[];
   /** The conversation that goes on, and whose pages are kept afterwards. */

@@ -49,20 +49,20 @@ test('candidates are those of the definition with a full sort, for 80 mixes of f
 });
 
 test('greedy takes the largest logit, the lowest id of equal ones', () => {
-  assert.equal(sampleToken(Float32Array.of(1, 5, 5, -2), [], 0, GREEDY), 1);
-  assert.equal(sampleToken(Float32Array.of(-3, -Infinity, -2), [], 0, GREEDY), 2);
-  assert.equal(sampleToken(Float32Array.of(-1e30, -3.4e38), [], 0, GREEDY), 0);
+  assert.equal(sampleToken(Float32Array.of(1, 5, 5, -2), [], 0, GREEDY, 0), 1);
+  assert.equal(sampleToken(Float32Array.of(-3, -Infinity, -2), [], 0, GREEDY, 0), 2);
+  assert.equal(sampleToken(Float32Array.of(-1e30, -3.4e38), [], 0, GREEDY, 0), 0);
   const logits = gaussianLogits(50_000, 4);
-  assert.equal(logits[sampleToken(logits, [], 0, GREEDY)], Math.max(...logits));
+  assert.equal(logits[sampleToken(logits, [], 0, GREEDY, 0)], Math.max(...logits));
 });
 
 test('the repetition penalty lowers seen tokens once, whatever their sign, and leaves the logits alone', () => {
   const logits = Float32Array.of(3, 2, -1, -1.2);
   const penalized = { ...GREEDY, repetitionPenalty: 2 };
-  assert.equal(sampleToken(logits, [], 0, penalized), 0);
-  assert.equal(sampleToken(logits, [0], 1, penalized), 1);
-  assert.equal(sampleToken(logits, [0, 0, 0, 1], 4, penalized), 0); // 1.5 against 1: seen thrice, divided once
-  assert.equal(sampleToken(Float32Array.of(-1, -1.5), [0], 1, penalized), 1);
+  assert.equal(sampleToken(logits, [], 0, penalized, 0), 0);
+  assert.equal(sampleToken(logits, [0], 1, penalized, 0), 1);
+  assert.equal(sampleToken(logits, [0, 0, 0, 1], 4, penalized, 0), 0); // 1.5 against 1: seen thrice, divided once
+  assert.equal(sampleToken(Float32Array.of(-1, -1.5), [0], 1, penalized, 0), 1);
   assert.deepEqual(logits, Float32Array.of(3, 2, -1, -1.2));
 });
 
@@ -76,7 +76,7 @@ test('a draw follows the softmax at its temperature (chi-square over 20,000 posi
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       const counts = new Array<number>(8).fill(0);
       for (let position = 0; position < NUM_DRAWS; position++) {
-        counts[sampleToken(logits, [], position, { ...GREEDY, temperature, seed })]++;
+        counts[sampleToken(logits, [], position, { ...GREEDY, temperature, seed }, 0)]++;
       }
       const chiSquare = counts.reduce((sum, count, i) => {
         const expected = (NUM_DRAWS * weights[i]) / total;
@@ -92,7 +92,7 @@ test('draws at neighbouring positions, and of neighbouring seeds, are not correl
   // One of 1,000 equal tokens: the id is the random number itself.
   const logits = new Float32Array(1000);
   const at = (position: number, seed: number) =>
-    sampleToken(logits, [], position, { ...GREEDY, temperature: 1, seed }) / 1000 - 0.4995;
+    sampleToken(logits, [], position, { ...GREEDY, temperature: 1, seed }, 0) / 1000 - 0.4995;
   let byPosition = 0;
   let bySeed = 0;
   for (let i = 0; i < NUM_DRAWS; i++) {
@@ -108,7 +108,7 @@ test('the same seed and position draw the same token, other seeds other ones, an
   const logits = gaussianLogits(1000, 6, 1);
   const options = { ...GREEDY, temperature: 1.2, topK: 20, topP: 0.95, minP: 0.02 };
   const drawn = (seed: number) =>
-    Array.from({ length: 50 }, (_, i) => sampleToken(logits, [], i, { ...options, seed }));
+    Array.from({ length: 50 }, (_, i) => sampleToken(logits, [], i, { ...options, seed }, 0));
   assert.deepEqual(drawn(1), drawn(1));
   assert.notDeepEqual(drawn(1), drawn(2));
   const allowed = candidatesByDefinition(logits, 20, 0.95, 0.02);
@@ -118,15 +118,15 @@ test('the same seed and position draw the same token, other seeds other ones, an
 test('a token of probability 0 is never drawn, and a very low temperature is greedy', () => {
   const logits = Float32Array.of(-Infinity, 0, -Infinity, 1, -Infinity);
   for (let position = 0; position < 200; position++) {
-    assert.ok([1, 3].includes(sampleToken(logits, [], position, { ...GREEDY, temperature: 5 })));
-    assert.equal(sampleToken(logits, [], position, { ...GREEDY, temperature: 1e-6 }), 3);
+    assert.ok([1, 3].includes(sampleToken(logits, [], position, { ...GREEDY, temperature: 5 }, 0)));
+    assert.equal(sampleToken(logits, [], position, { ...GREEDY, temperature: 1e-6 }, 0), 3);
   }
 });
 
 test('logits that are not numbers are an error, not an answer', () => {
   const failure = { code: 'ENGINE_FAILED', message: /^the logits of position 4 are not numbers/ };
   for (const logits of [[0, NaN, 1], [NaN], [-Infinity, -Infinity], [0, Infinity]]) {
-    assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, GREEDY), failure);
-    assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, { ...GREEDY, temperature: 1 }), failure);
+    assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, GREEDY, 0), failure);
+    assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, { ...GREEDY, temperature: 1 }, 0), failure);
   }
 });

@@ -3,25 +3,29 @@ import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus'
 import { KvantError } from '../errors.ts';
 import { argmax, heaviestCandidates } from './candidates.ts';
 import type { ResolvedSampling } from './defaults.ts';
+import { adjustLogits } from './logit-adjustments.ts';
 
 /**
- * Chooses the next token from its logits. The filters run in llama.cpp's order:
+ * Chooses the next token from its logits. First they are changed (see `adjustLogits`):
  *
- * 1. repetition penalty (CTRL, arXiv 1909.05858): the logit of every token that the sequence has is divided by it where
- * it is
- *    positive, multiplied where it is negative
- * 2. top-k: the k likeliest tokens stay
- * 3. top-p (arXiv 1904.09751): the likeliest tokens stay whose probabilities, after 2, first add up to p
- * 4. min-p (arXiv 2407.01082): tokens at least `minP` times as likely as the likeliest stay
- * 5. temperature: the logits that are left are divided by it, and one token is drawn; at 0 the likeliest is taken after
- * 1
+ * 1. logit biases, frequency and presence penalty, as in OpenAI's API
+ * 2. repetition penalty (CTRL, arXiv 1909.05858)
+ *
+ * Then the filters run in llama.cpp's order:
+ *
+ * 3. top-k: the k likeliest tokens stay
+ * 4. top-p (arXiv 1904.09751): the likeliest tokens stay whose probabilities, after 3, first add up to p
+ * 5. min-p (arXiv 2407.01082): tokens at least `minP` times as likely as the likeliest stay
+ * 6. temperature: the logits that are left are divided by it, and one token is drawn; at 0 the likeliest is taken after
+ * 2
  *
  * Of equal logits the lower id counts as the likelier. The draw depends on the seed and the position alone, so that
  * what runs beside a sequence, and what it was like before it was continued, do not matter.
  *
- * @param logits [vocabulary]; not changed
- * @param tokens what the sequence has so far, for the repetition penalty
+ * @param logits [vocabulary]; not changed. Minus infinity is never chosen
+ * @param tokens what the sequence has so far, for the penalties
  * @param position of the token that is drawn
+ * @param numPromptTokens tokens before the answer, which frequency and presence penalty do not count
  * @throws KvantError ENGINE_FAILED if the logits are not numbers
  */
 export function sampleToken(
@@ -29,27 +33,18 @@ export function sampleToken(
   tokens: readonly number[],
   position: number,
   options: ResolvedSampling,
+  numPromptTokens: number,
 ): number {
-  const penalized = penalizeRepetition(logits, tokens, options.repetitionPenalty);
-  const likeliest = argmax(penalized);
-  if (likeliest === undefined || penalized[likeliest] === Infinity) {
+  const adjusted = adjustLogits(logits, tokens, numPromptTokens, options);
+  const likeliest = argmax(adjusted);
+  if (likeliest === undefined || adjusted[likeliest] === Infinity) {
     const message = `the logits of position ${position - 1} are not numbers: the model file may be damaged`;
     throw new KvantError('ENGINE_FAILED', message);
   }
   if (options.temperature === 0) return likeliest;
-  const max = penalized[likeliest];
-  const candidates = heaviestCandidates(penalized, max, options);
-  return draw(penalized, max, candidates, options.temperature, uniform(options.seed, position));
-}
-
-function penalizeRepetition(logits: Float32Array, tokens: readonly number[], penalty: number): Float32Array {
-  if (penalty === 1) return logits;
-  const penalized = logits.slice();
-  for (const token of tokens) {
-    const logit = logits[token];
-    penalized[token] = logit > 0 ? logit / penalty : logit * penalty;
-  }
-  return penalized;
+  const max = adjusted[likeliest];
+  const candidates = heaviestCandidates(adjusted, max, options);
+  return draw(adjusted, max, candidates, options.temperature, uniform(options.seed, position));
 }
 
 /** Draws by inversion: the first candidate at which the sum of probabilities exceeds `random` of their total. */

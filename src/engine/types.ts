@@ -1,5 +1,6 @@
 import type { BackendDescription, MemoryUsage } from '../kernels/kernels.ts';
 import type { TileBits } from '../quant/kv-format.ts';
+import type { ResponseFormat, TokenLogProb } from './output-types.ts';
 import type {
   LoadedFromFolder,
   LoadedSession,
@@ -11,6 +12,7 @@ import type {
   SaveSessionOptions,
   SaveToFolderOptions,
 } from './session-types.ts';
+import type { EngineStats, StatsOptions } from './stats-types.ts';
 
 /**
  * The library's public types: what `load` takes and gives, and what a generation reports. Plain data; it crosses
@@ -111,6 +113,12 @@ export interface SamplingOptions {
   readonly minP?: number;
   /** Divides the logits of tokens already seen, as CTRL (arXiv 1909.05858) does. 1 is off. Default 1. */
   readonly repetitionPenalty?: number;
+  /** Added to the logits of tokens, by token id: -100 to 100. Bans a token at the lower end, forces it at the upper one, whatever the model. */
+  readonly logitBias?: Readonly<Record<string, number>>;
+  /** Subtracted from a token's logit for each time that the answer has it, as in OpenAI's API: -2 to 2. Default 0. */
+  readonly frequencyPenalty?: number;
+  /** Subtracted once from the logits of tokens that the answer has, as in OpenAI's API: -2 to 2. Default 0. */
+  readonly presencePenalty?: number;
   /** Same seed, same answer. Default: a random one, which the result reports. */
   readonly seed?: number;
 }
@@ -130,6 +138,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly speculate?: SpeculationMode;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
+  /** The form of the answer. Default: text. */
+  readonly responseFormat?: ResponseFormat;
+  /** Reports the log-probability of every token of the answer, and as many of the likeliest of its place: 0 to 20. Not done where absent. */
+  readonly topLogProbs?: number;
   /** KV cache format of this request. Default: the one that the model was loaded with. */
   readonly kv?: string;
   /** Whose request it is: requests of one tenant share the cache of equal beginnings, and tenants are served fairly. Default `default`. */
@@ -171,12 +183,16 @@ export interface TextChunk {
   readonly text: string;
   /** Tokens whose text this chunk completes. */
   readonly tokenIds: readonly number[];
+  /** One for each of `tokenIds`, where `topLogProbs` asks for them. */
+  readonly logProbs?: readonly TokenLogProb[];
 }
 
 export interface GenerateResult {
   readonly text: string;
   /** Everything that was generated, the token that ended the turn and those of a stop string included. */
   readonly tokenIds: readonly number[];
+  /** One for each of `tokenIds`, where `topLogProbs` asks for them; that of the token that ended the turn is in no chunk. */
+  readonly logProbs?: readonly TokenLogProb[];
   readonly promptTokens: number;
   /** Prompt tokens found in the cache, not computed again. */
   readonly cachedTokens: number;
@@ -384,6 +400,8 @@ export interface Model {
   saveToFolder(folder: string, options: SaveToFolderOptions): Promise<SavedToFolder>;
   /** As `loadSession`, of the file in a folder that has most of a text; undefined if none has a page of it. @throws KvantError as `loadSession` */
   loadFromFolder(folder: string, options: LoadFromFolderOptions): Promise<LoadedFromFolder | undefined>;
+  /** What the engine does and what its cache holds at this moment, of one tenant or of all. @throws KvantError INVALID_OPTION, ENGINE_FAILED, ENGINE_CLOSED */
+  stats(options?: StatsOptions): Promise<EngineStats>;
   /** Token ids of a prompt, as `generate` would compute them. @throws KvantError INVALID_OPTION, MODEL_UNSUPPORTED, MODEL_INVALID */
   encode(prompt: PromptText): Promise<number[]>;
   /** Text to ids; special tokens in the text stay text unless asked for. */

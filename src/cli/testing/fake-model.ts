@@ -117,6 +117,7 @@ export function fakeModel(options: FakeModelOptions = {}): {
       return given(options.inFolder);
     },
     declarePublicPrefix: () => Promise.resolve(),
+    stats: () => Promise.reject(new Error('the fake has no engine')),
     tokenize: (text) => Promise.resolve(Array.from(text, (character) => character.charCodeAt(0))),
     detokenize: (tokenIds) => Promise.resolve(String.fromCharCode(...tokenIds)),
     close,

@@ -1,5 +1,5 @@
 import { KvantError } from '../../errors.ts';
-import type { ResolvedSampling } from '../defaults.ts';
+import type { EngineRequest } from '../request.ts';
 import type { SpeculationMode } from '../types.ts';
 import type { DraftModel } from './draft-model.ts';
 import { LookupSpeculator } from './lookup-speculator.ts';
@@ -27,12 +27,13 @@ export function resolveMode(mode: SpeculationMode | undefined, hasDraftModel: bo
  */
 export function createSpeculator(
   mode: SpeculationMode,
-  sampling: ResolvedSampling,
+  request: Pick<EngineRequest, 'sampling' | 'promptTokens'>,
   { costs, draftModel, now }: SpeculationParts,
 ): Speculator | undefined {
   if (mode === 'off') return undefined;
   if (mode === 'lookup') return new LookupSpeculator(costs);
-  if (draftModel) return new ModelSpeculator(draftModel.createDrafter(sampling), costs, now);
+  if (draftModel)
+    return new ModelSpeculator(draftModel.createDrafter(request.sampling, request.promptTokens.length), costs, now);
   throw new KvantError(
     'INVALID_OPTION',
     'option "speculate" is draft, but no draft model was loaded: load the model with option "draftModel", or speculate by lookup',

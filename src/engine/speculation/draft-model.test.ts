@@ -41,7 +41,7 @@ for (const [name, sampling] of [
   test(`the target's own model drafts exactly what the target says, ${name}, whatever was accepted before`, async () => {
     const tokens = prompt(50);
     const answer = await answerOf(tokens, sampling, 60);
-    const drafter = draftModel.createDrafter(sampling);
+    const drafter = draftModel.createDrafter(sampling, 0);
     const all = [...tokens, ...answer];
     for (let length = tokens.length; length < all.length - 8; length += 1 + (length % 4)) {
       const drafts = await drafter.propose(all.slice(0, length), 5);
@@ -54,12 +54,12 @@ for (const [name, sampling] of [
 
 test('drafts depend on the tokens alone, not on what was drafted, taken back or changed before', async () => {
   const random = createRandom(9);
-  const drafter = draftModel.createDrafter(GREEDY);
+  const drafter = draftModel.createDrafter(GREEDY, 0);
   let tokens = prompt(150, 2);
   for (let i = 0; i < 12; i++) {
     tokens = tokens.slice(0, 1 + Math.floor(random() * tokens.length));
     tokens.push(...prompt(Math.floor(random() * 60), 100 + i));
-    const fresh = draftModel.createDrafter(GREEDY);
+    const fresh = draftModel.createDrafter(GREEDY, 0);
     assert.deepEqual(await settled(drafter, tokens), await settled(fresh, tokens));
     fresh.release();
   }
@@ -77,7 +77,7 @@ async function settled(drafter: ReturnType<DraftModel['createDrafter']>, tokens:
 
 test('a long prompt is taken in over several calls, none of which computes more rows than a step has', async () => {
   const { maxRows } = draftModel.kernels.config;
-  const drafter = draftModel.createDrafter(GREEDY);
+  const drafter = draftModel.createDrafter(GREEDY, 0);
   const tokens = prompt(2 * maxRows + 30);
   assert.deepEqual(await drafter.propose(tokens, 4), []);
   assert.deepEqual(await drafter.propose(tokens, 4), []);
@@ -87,7 +87,7 @@ test('a long prompt is taken in over several calls, none of which computes more 
 
 test('nothing is drafted beyond the context, nor where a draft would fill a page', async () => {
   const { maxContext, format } = draftModel.kernels.config;
-  const drafter = draftModel.createDrafter(GREEDY);
+  const drafter = draftModel.createDrafter(GREEDY, 0);
   assert.equal((await settled(drafter, prompt(maxContext - 2))).length, 2);
   assert.deepEqual(await drafter.propose(prompt(maxContext + 1), 4), []);
   const toFull = format.numSinkTokens + format.pageSize;
@@ -98,7 +98,7 @@ test('nothing is drafted beyond the context, nor where a draft would fill a page
 });
 
 test('every page goes back when sequences are released', async () => {
-  const drafters = [GREEDY, SAMPLED].map((sampling) => draftModel.createDrafter(sampling));
+  const drafters = [GREEDY, SAMPLED].map((sampling) => draftModel.createDrafter(sampling, 0));
   for (const drafter of drafters) await settled(drafter, prompt(200));
   draftModel.checkPages();
   for (const drafter of drafters) drafter.release();

@@ -20,6 +20,9 @@ export interface DraftModelParts {
   readonly endIds: ReadonlySet<number>;
 }
 
+/** Chooses the token that follows. */
+type Sample = (logits: Float32Array, tokens: readonly number[]) => number;
+
 /** A second, smaller model with the same vocabulary, on kernels and pages of its own. */
 export class DraftModel {
   readonly name: string;
@@ -36,9 +39,12 @@ export class DraftModel {
   /**
    * Drafts for one sequence. Tokens are sampled as the target samples them, with the same seed at the same position: where both
    * models hold the same tokens likely, the same random number picks the same one.
+   *
+   * @param numPromptTokens tokens of the sequence before its answer
    */
-  createDrafter(sampling: ResolvedSampling): Drafter {
-    const sequence: DraftSequence = new DraftSequence(this.#parts, sampling, () => this.#running.delete(sequence));
+  createDrafter(sampling: ResolvedSampling, numPromptTokens: number): Drafter {
+    const sample: Sample = (logits, tokens) => sampleToken(logits, tokens, tokens.length, sampling, numPromptTokens);
+    const sequence: DraftSequence = new DraftSequence(this.#parts, sample, () => this.#running.delete(sequence));
     this.#running.add(sequence);
     return sequence;
   }
@@ -58,14 +64,14 @@ export class DraftModel {
 class DraftSequence implements Drafter {
   readonly pages: SequencePages;
   readonly #parts: DraftModelParts;
-  readonly #sampling: ResolvedSampling;
+  readonly #sample: Sample;
   readonly #onRelease: () => void;
   /** Tokens whose keys and values the pages hold; drafts that were not accepted among them. */
   #computed: number[] = [];
 
-  constructor(parts: DraftModelParts, sampling: ResolvedSampling, onRelease: () => void) {
+  constructor(parts: DraftModelParts, sample: Sample, onRelease: () => void) {
     this.#parts = parts;
-    this.#sampling = sampling;
+    this.#sample = sample;
     this.#onRelease = onRelease;
     this.pages = parts.memory.createSequence();
   }
@@ -84,7 +90,7 @@ class DraftSequence implements Drafter {
     const all = [...tokens];
     const mostTokens = Math.min(maxTokens, kernels.config.maxContext - tokens.length);
     while (all.length < tokens.length + mostTokens) {
-      const token = sampleToken(kernels.readRow(this.#parts.model.logits, 0), all, all.length, this.#sampling);
+      const token = this.#sample(kernels.readRow(this.#parts.model.logits, 0), all);
       all.push(token);
       // A draft never fills a page: sealed, it could only be taken back with all tokens of that page.
       if (endIds.has(token) || this.pages.numTokensToFull === 1 || all.length === tokens.length + mostTokens) break;

@@ -47,7 +47,7 @@ export function expectedAnswer(request: EngineRequest, model: HashModel): Expect
   let text = '';
   while (tokens.length < Math.min(mostTokens, promptTokens.length + maxTokens)) {
     if (Number.isNaN(logits[0])) return answer(undefined);
-    const token = sampleToken(logits, tokens, tokens.length, request.sampling);
+    const token = sampleToken(logits, tokens, tokens.length, request.sampling, promptTokens.length);
     tokens.push(token);
     if (request.stop.length > 0) text += tokenizer.decode([token]);
     if (tokenizer.endIds.has(token) || hasStop(text, request.stop)) return answer('stop');

@@ -126,10 +126,22 @@ export class RandomLoad {
         while (this.#checks.length > 0) await this.#settled();
       }
       this.engine.checkPages();
+      await this.#checkStats();
       if (this.#chance(0.1)) this.#releaseAll();
     }
     this.#releaseAll();
     return this.counts;
+  }
+
+  /** What the engine tells of itself, while nothing runs. */
+  async #checkStats(): Promise<void> {
+    const { requests, pages, memory, counts } = await this.engine.stats();
+    const { finished, aborted, failed } = this.counts;
+    assert.deepEqual(requests, { running: 0, waiting: 0 });
+    assert.equal(counts.endedRequests, finished + aborted + failed);
+    assert.ok(counts.preemptions >= this.counts.preemptions);
+    const numBytes = pages.byFormat.reduce((total, { bytes }) => total + bytes, 0);
+    assert.equal(numBytes, memory.usedBytes);
   }
 
   #countingStore(maxBytes: number): MemoryPageStore {

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import fastifyCors from '@fastify/cors';
+import fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import type { Model } from '../engine/types.ts';
+import { kvantVersion } from '../engine/version-node.ts';
+import { addAccess } from './access-node.ts';
+import { addBodyCheck } from './body-check.ts';
+import { addChatRoutes } from './chat-routes.ts';
+import { answerClientError } from './client-errors-node.ts';
+import { Conversations, type ConversationLimits } from './conversations.ts';
+import { addErrorAnswers } from './error-answers.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { LIMITS, type Patience } from './limits.ts';
+import { addModelRoutes } from './model-routes.ts';
+import { modelIdOf } from './model-name.ts';
+import { addPage, addSecurityHeaders } from './page-node.ts';
+import { addRequestLog } from './request-log.ts';
+import { RequestGate } from './request-gate.ts';
+import { CONVERSATION_LIMITS, SERVE_DEFAULTS, type ServeOptions } from './serve-options.ts';
+import type { ServerContext } from './server-context.ts';
+import { addTokenRoutes } from './token-routes.ts';
+
+/** What a server needs of its options; the rest has gone into the model. */
+export type ServerSettings = Pick<
+  ServeOptions,
+  'apiKey' | 'cors' | 'maxSequences' | 'maxQueue' | 'maxQueuePerKey' | 'maxTokens' | 'temperature' | 'name'
+>;
+
+export interface CreateServerOptions {
+  readonly model: Model;
+  readonly options?: ServerSettings;
+  /** Folder of the built page; none is served where absent. */
+  readonly webFolder?: string | undefined;
+  /** Fastify's logger. Default: nothing is logged. */
+  readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>;
+  readonly conversationLimits?: ConversationLimits;
+  /** Shorter than usual, for tests. */
+  readonly patience?: Partial<Patience>;
+}
+
+/** A server that does not listen yet. */
+export interface KvantServer {
+  readonly app: FastifyInstance;
+  /**
+   * Takes no more requests, waits for the answers under way, aborts those that take longer, and closes all connections. The model stays.
+   *
+   * @param deadlineMs how long answers may take
+   */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** The server of a loaded model: all routes, and who may call them. It listens when `app.listen` is called. */
+export async function createServer(options: CreateServerOptions): Promise<KvantServer> {
+  const { model, options: settings = {}, webFolder, logger = false } = options;
+  const patience = { ...LIMITS, ...options.patience };
+  const app = fastify(fastifyOptions(logger, patience));
+  app.server.maxConnections = LIMITS.connections;
+  const { apiKey: apiKeys = [], cors: corsOrigins = [] } = settings;
+  const gate = new RequestGate(gateOptions(settings));
+  const conversations = new Conversations(model, options.conversationLimits ?? CONVERSATION_LIMITS);
+  const context: ServerContext = {
+    ...{ model, gate, conversations, version: await kvantVersion(), running: new Set() },
+    modelId: settings.name ?? modelIdOf(model.info.path),
+    startedAt: Math.floor(Date.now() / 1000),
+    answers: {
+      maxTokens: Math.min(settings.maxTokens ?? SERVE_DEFAULTS.maxTokens, model.info.ctx),
+      temperature: settings.temperature ?? SERVE_DEFAULTS.temperature,
+    },
+    slowReaderMs: patience.slowReaderMs,
+    log: app.log,
+  };
+  addErrorAnswers(app);
+  addRequestLog(app);
+  addSecurityHeaders(app);
+  // Before the keys: a browser asks without one whether it may send one.
+  if (corsOrigins.length > 0) await app.register(fastifyCors, corsOptions(corsOrigins));
+  addAccess(app, { apiKeys, corsOrigins });
+  addBodyCheck(app);
+  addRoutes(app, context);
+  if (webFolder !== undefined) await addPage(app, webFolder);
+  return { app, drain: (deadlineMs) => drain(app, context, deadlineMs) };
+}
+
+function addRoutes(app: FastifyInstance, context: ServerContext): void {
+  addHealthRoutes(app, context);
+  addModelRoutes(app, context);
+  addChatRoutes(app, context);
+  addTokenRoutes(app, context);
+}
+
+async function drain(app: FastifyInstance, { gate, running }: ServerContext, deadlineMs: number): Promise<void> {
+  gate.close();
+  const timer = setTimeout(() => {
+    for (const controller of running) controller.abort();
+  }, deadlineMs);
+  await gate.empty();
+  clearTimeout(timer);
+  await app.close();
+}
+
+function gateOptions({ apiKey = [], maxSequences, maxQueue, maxQueuePerKey }: ServerSettings) {
+  const most = maxQueue ?? SERVE_DEFAULTS.maxQueue;
+  // Where there are several keys, none of them can fill the queue alone.
+  const share = apiKey.length > 1 ? Math.ceil(most / 2) : most;
+  return {
+    maxSequences: maxSequences ?? SERVE_DEFAULTS.maxSequences,
+    maxQueue: most,
+    maxQueuePerTenant: maxQueuePerKey ?? share,
+  };
+}
+
+function corsOptions(origins: readonly string[]) {
+  return {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: 600,
+  };
+}
+
+const SOUND_REQUEST_ID = /^[\w.-]{1,64}$/;
+
+function fastifyOptions(
+  logger: Exclude<FastifyServerOptions['logger'], undefined>,
+  { headersMs, requestMs }: Patience,
+) {
+  return {
+    logger,
+    // request-log.ts writes the lines.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: LIMITS.bodyBytes,
+    requestTimeout: requestMs,
+    keepAliveTimeout: LIMITS.keepAliveMs,
+    // Closing waits for answers by itself; connections without one must not hold it up.
+    forceCloseConnections: 'idle' as const,
+    routerOptions: { maxParamLength: LIMITS.nameChars },
+    http: {
+      headersTimeout: headersMs,
+      maxHeaderSize: LIMITS.headerBytes,
+      connectionsCheckingInterval: Math.min(headersMs, requestMs) / 4,
+    },
+    genReqId: ({ headers }: IncomingMessage) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && SOUND_REQUEST_ID.test(given) ? given : randomUUID();
+    },
+    clientErrorHandler: answerClientError,
+  };
+}

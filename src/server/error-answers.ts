@@ -1,0 +1,38 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError, toApiError } from './api-error.ts';
+
+/** Answers errors in the one form that clients know. What is the server's own failure goes to its log only. */
+export function addErrorAnswers(app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => {
+    const told = toApiError(error);
+    if (told.statusCode >= 500 && !(error instanceof ApiError)) request.log.error({ err: error }, 'a request failed');
+    return sendError(reply, told);
+  });
+  const methods = methodsByPath(app);
+  app.setNotFoundHandler((request, reply) => sendError(reply, notFound(request, methods)));
+}
+
+function sendError(reply: FastifyReply, error: ApiError): FastifyReply {
+  return reply.code(error.statusCode).headers(error.headers).type('application/json; charset=utf-8').send(error.body);
+}
+
+/** Filled as routes are added, so it must be called before them. */
+function methodsByPath(app: FastifyInstance): ReadonlyMap<string, readonly string[]> {
+  const methods = new Map<string, string[]>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const known = methods.get(url) ?? [];
+    methods.set(url, [...new Set([...known, ...[method].flat()])]);
+  });
+  return methods;
+}
+
+function notFound({ method, url }: FastifyRequest, methods: ReadonlyMap<string, readonly string[]>): ApiError {
+  const [path] = url.split('?');
+  const known = methods.get(path);
+  if (!known) {
+    return new ApiError(404, 'no such route: /openapi.json lists them', { code: 'unknown_url' });
+  }
+  const allow = known.join(', ');
+  const message = `this route takes ${allow}, not ${method}`;
+  return new ApiError(405, message, { code: 'method_not_allowed', headers: { allow } });
+}

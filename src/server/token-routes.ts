@@ -1,0 +1,73 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import { invalidRequest, toApiError } from './api-error.ts';
+import { textUpTo } from './body-schema.ts';
+import { messagesField, refuseUnsupportedMessages, toMessages } from './chat-schema.ts';
+import { LIMITS } from './limits.ts';
+import { checkModelName } from './model-name.ts';
+import type { ServerContext } from './server-context.ts';
+
+const modelField = textUpTo(LIMITS.nameChars).nullish();
+const ONE_OF = 'give exactly one of input and messages';
+
+const tokenizeSchema = z
+  .strictObject({
+    model: modelField,
+    input: textUpTo(LIMITS.bodyBytes).nullish(),
+    messages: messagesField.nullish(),
+  })
+  .refine(({ input, messages }) => (typeof input === 'string') !== Array.isArray(messages), {
+    error: ONE_OF,
+    path: ['input'],
+  });
+
+const tokenId = z.int('must be a token id').min(0, 'must be a token id');
+const detokenizeSchema = z.strictObject({
+  model: modelField,
+  tokens: z
+    .array(tokenId, 'must be a list of token ids')
+    .max(LIMITS.tokens, `must have at most ${LIMITS.tokens} tokens`),
+});
+
+/** `POST /v1/tokenize` and `/v1/detokenize`: text or messages to token ids, and back. */
+export function addTokenRoutes(app: FastifyInstance, { model, modelId }: ServerContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>();
+  typed.post(
+    '/v1/tokenize',
+    {
+      schema: {
+        tags: ['tokens'],
+        summary: 'Turns a text, or messages through the chat template, into token ids',
+        body: tokenizeSchema,
+      },
+      preValidation: async ({ body }) => {
+        if (typeof body === 'object' && body !== null && 'messages' in body) refuseUnsupportedMessages(body.messages);
+      },
+    },
+    async ({ body: { model: asked, input, messages } }) => {
+      checkModelName(asked, modelId);
+      try {
+        const tokens = messages
+          ? await model.encode({ messages: toMessages(messages) })
+          : await model.tokenize(input ?? '');
+        return { object: 'tokens', model: modelId, tokens, count: tokens.length };
+      } catch (error) {
+        throw toApiError(error, messages ? 'messages' : 'input');
+      }
+    },
+  );
+  typed.post(
+    '/v1/detokenize',
+    { schema: { tags: ['tokens'], summary: 'Turns token ids into a text', body: detokenizeSchema } },
+    async ({ body: { model: asked, tokens } }) => {
+      checkModelName(asked, modelId);
+      const unknown = tokens.findIndex((id) => id >= model.info.vocabularySize);
+      if (unknown >= 0) {
+        const message = `token ids of this model go from 0 to ${model.info.vocabularySize - 1}; got ${tokens[unknown]}`;
+        throw invalidRequest(`tokens[${unknown}]`, message);
+      }
+      return { object: 'text', model: modelId, text: await model.detokenize(tokens) };
+    },
+  );
+}
