@@ -27,9 +27,14 @@ export interface Batch {
  * Makes a step of planned segments. Reserves the pages that they need.
  *
  * @param sequences at least those that the plan names
+ * @param numLargest of the logits of each row that will do; undefined: all are needed
  * @throws KvantError OUT_OF_MEMORY if there are too few free pages
  */
-export function createBatch(plan: readonly PlannedSegment[], sequences: readonly SequenceState[]): Batch {
+export function createBatch(
+  plan: readonly PlannedSegment[],
+  sequences: readonly SequenceState[],
+  numLargest?: number,
+): Batch {
   const tokenIds: number[] = [];
   const segments: Segment[] = [];
   const outputRows: number[] = [];
@@ -45,7 +50,7 @@ export function createBatch(plan: readonly PlannedSegment[], sequences: readonly
     });
     return { sequence, numTokens, draft, outputs };
   });
-  return { step: { tokenIds, segments, outputRows }, entries };
+  return { step: { tokenIds, segments, outputRows, numLargest }, entries };
 }
 
 /** Whoever gets pages may move those of others, so that all get theirs before any place is noted down. */

@@ -28,6 +28,7 @@ import { StepLoop } from './step-loop.ts';
 import { StepRoom } from './step-room.ts';
 import { TenantService } from './tenant-service.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
+import { numLargestForAll, useLargest } from './use-largest.ts';
 import { useLogits } from './use-logits.ts';
 
 /** A model that can compute steps (model/transformer.ts). */
@@ -240,7 +241,7 @@ export class Engine {
     const plan = this.#plan();
     if (plan.length === 0) return;
     const sequences = [...this.#running.values()].map(({ sequence }) => sequence);
-    const batch = createBatch(plan, sequences);
+    const batch = createBatch(plan, sequences, numLargestForAll(this.#running.values()));
     const startMs = performance.now();
     await this.#parts.model.forward(batch.step);
     this.#numSteps++;
@@ -249,7 +250,7 @@ export class Engine {
       this.#parts.speculation?.costs.observe({ numRows, numSequences, ms: performance.now() - startMs });
     }
     this.#charge(batch);
-    for (const entry of batch.entries) this.#commit(entry);
+    for (const entry of batch.entries) this.#commit(entry, batch.step);
   }
 
   #admit(): void {
@@ -311,7 +312,7 @@ export class Engine {
   }
 
   /** Takes in what a step has computed for a sequence, which may end it. */
-  #commit(entry: BatchEntry): void {
+  #commit(entry: BatchEntry, step: Step): void {
     const { sequence, numTokens, draft, outputs } = entry;
     const run = this.#running.get(sequence.id);
     // Closing may have ended it while the step ran.
@@ -319,8 +320,8 @@ export class Engine {
     run.committed(numTokens + draft.length, this.#parts.memory.tree);
     if (sequence.status === 'aborted') return this.#finish(run, 'aborted');
     try {
-      if (draft.length > 0) useDrafts(run, entry, (position, row) => this.#useLogits(run, position, row));
-      else for (const { position, outputRow } of outputs) this.#useLogits(run, position, outputRow);
+      if (draft.length > 0) useDrafts(run, entry, (position, row) => this.#useLogits(run, position, row, step));
+      else for (const { position, outputRow } of outputs) this.#useLogits(run, position, outputRow, step);
     } catch (error) {
       return this.#drop(run, error);
     }
@@ -328,8 +329,11 @@ export class Engine {
     if (reason) this.#finish(run, reason);
   }
 
-  #useLogits(run: EngineRun, position: number, outputRow: number): void {
+  #useLogits(run: EngineRun, position: number, outputRow: number, { numLargest }: Step): void {
     const { kernels, model, tokenizer } = this.#parts;
+    if (numLargest !== undefined && kernels.readLargest) {
+      return useLargest(run, position, kernels.readLargest(model.logits, outputRow));
+    }
     useLogits(run, position, kernels.readRow(model.logits, outputRow), tokenizer);
   }
 

@@ -4,7 +4,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { argmax, heaviestCandidates } from './candidates.ts';
 import { SAMPLING_DEFAULTS, type ResolvedSampling } from './defaults.ts';
-import { sampleToken } from './sampler.ts';
+import { sampleLargest, sampleToken } from './sampler.ts';
 
 const GREEDY: ResolvedSampling = { ...SAMPLING_DEFAULTS, seed: 0 };
 
@@ -115,6 +115,19 @@ test('the same seed and position draw the same token, other seeds other ones, an
   for (const token of drawn(3)) assert.ok(allowed.includes(token));
 });
 
+test('the largest logits alone give the tokens that all logits give', () => {
+  const all = gaussianLogits(1000, 6, 1).map((logit) => Math.round(4 * logit) / 4);
+  const order = Array.from(all.keys()).sort((a, b) => all[b] - all[a] || a - b);
+  const largest = { indices: Uint32Array.from(order.slice(0, 64)), values: Float32Array.from(order, (id) => all[id]) };
+  for (const filters of [{ topK: 20 }, { topK: 64, topP: 0.9 }, { topK: 40, topP: 0.8, minP: 0.05 }]) {
+    for (let position = 1; position < 40; position++) {
+      const options = { ...GREEDY, temperature: 1.5, ...filters };
+      assert.equal(sampleLargest(largest, position, options), sampleToken(all, [], position, options, 0));
+    }
+  }
+  assert.equal(sampleLargest(largest, 1, GREEDY), sampleToken(all, [], 1, GREEDY, 0));
+});
+
 test('a token of probability 0 is never drawn, and a very low temperature is greedy', () => {
   const logits = Float32Array.of(-Infinity, 0, -Infinity, 1, -Infinity);
   for (let position = 0; position < 200; position++) {
@@ -128,5 +141,10 @@ test('logits that are not numbers are an error, not an answer', () => {
   for (const logits of [[0, NaN, 1], [NaN], [-Infinity, -Infinity], [0, Infinity]]) {
     assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, GREEDY, 0), failure);
     assert.throws(() => sampleToken(Float32Array.from(logits), [], 5, { ...GREEDY, temperature: 1 }, 0), failure);
+    const [first] = logits.filter((logit) => !(logit < Infinity)).concat(-Infinity);
+    assert.throws(
+      () => sampleLargest({ indices: Uint32Array.of(0), values: Float32Array.of(first) }, 5, GREEDY),
+      failure,
+    );
   }
 });

@@ -1,6 +1,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import { KvantError } from '../errors.ts';
+import type { LargestValues } from '../kernels/kernels.ts';
 import { argmax, heaviestCandidates } from './candidates.ts';
 import type { ResolvedSampling } from './defaults.ts';
 import { adjustLogits } from './logit-adjustments.ts';
@@ -37,14 +38,31 @@ export function sampleToken(
 ): number {
   const adjusted = adjustLogits(logits, tokens, numPromptTokens, options);
   const likeliest = argmax(adjusted);
-  if (likeliest === undefined || adjusted[likeliest] === Infinity) {
-    const message = `the logits of position ${position - 1} are not numbers: the model file may be damaged`;
-    throw new KvantError('ENGINE_FAILED', message);
-  }
+  if (likeliest === undefined || adjusted[likeliest] === Infinity) throw notNumbers(position);
   if (options.temperature === 0) return likeliest;
   const max = adjusted[likeliest];
   const candidates = heaviestCandidates(adjusted, max, options);
   return draw(adjusted, max, candidates, options.temperature, uniform(options.seed, position));
+}
+
+/**
+ * The same of the largest logits only: where nothing is added to any and the temperature is 0, or top-k keeps no more of them.
+ *
+ * @param largest in order; at least `topK`, or all
+ * @throws KvantError ENGINE_FAILED if they are not numbers
+ */
+export function sampleLargest({ indices, values }: LargestValues, position: number, options: ResolvedSampling): number {
+  if (Number.isNaN(values[0]) || Math.abs(values[0]) === Infinity) throw notNumbers(position);
+  if (options.temperature === 0) return indices[0];
+  const { temperature, topK, topP, minP, seed } = options;
+  const kept = values.subarray(0, topK);
+  const candidates = heaviestCandidates(kept, values[0], { topK: 0, topP, minP });
+  return indices[draw(kept, values[0], candidates, temperature, uniform(seed, position))];
+}
+
+function notNumbers(position: number): KvantError {
+  const message = `the logits of position ${position - 1} are not numbers: the model file may be damaged`;
+  return new KvantError('ENGINE_FAILED', message);
 }
 
 /** Draws by inversion: the first candidate at which the sum of probabilities exceeds `random` of their total. */

@@ -20,7 +20,10 @@ export interface Kernels {
   loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix>;
   /** Reads a vector of F32, F16 or BF16, kept as float32. */
   loadVector(source: TensorSource, rowOrder: RowOrder): Promise<Vector>;
-  /** @param use `readable`: its rows can be read after `flush` and `finishStep`, which may cost a copy. Default `device` */
+  /**
+   * @param use `readable`: its rows can be read after `flush` and `finishStep`, `flushed`: after `flush` only; either may cost a copy. Default
+   *   `device`: not at all
+   */
   createActivation(width: number, rows: RowSet, use?: ActivationUse): Activation;
   /** A matmul's input: what norm, attention and SwiGLU write and `matmul` reads (for instance as int8 with scales). */
   createOperand(width: number, rows: RowSet): Operand;
@@ -74,6 +77,14 @@ export interface Kernels {
   swiGlu(gate: Activation, up: Activation, out: Operand): void;
   /** out[o] = x[outputRows[o]]: from step rows to output rows. */
   selectOutputs(x: Activation, out: Activation): void;
+  /**
+   * Finds the largest values of each of its rows, for `readLargest`: this step brings nothing else of it back. Absent where it would save
+   * nothing.
+   *
+   * @param x readable
+   * @param count at most `MOST_LARGEST`
+   */
+  selectLargest?(x: Activation, count: number): void;
   /** Runs what has been recorded so far, so that it can be read; the step goes on. */
   flush(): Promise<void>;
   /** Runs what has been recorded. Resolves when every result can be read. @throws KvantError ENGINE_FAILED */
@@ -83,6 +94,8 @@ export interface Kernels {
 
   /** A row of a readable activation as float32; valid until the next step begins. A backend without a device reads all. */
   readRow(activation: Activation, row: number): Float32Array;
+  /** What `selectLargest` has found in a row; valid as long as a row of `readRow`. */
+  readLargest?(activation: Activation, row: number): LargestValues;
   /**
    * A copy of a page's bytes as of this call, for tests, files and other tiers; at once where the backend can. Between steps.
    *
@@ -150,7 +163,15 @@ export type RowOrder =
 export type RowSet = 'step' | 'output';
 
 /** Whether rows stay with the backend, or can be read. */
-export type ActivationUse = 'device' | 'readable';
+export type ActivationUse = 'device' | 'readable' | 'flushed';
+
+export const MOST_LARGEST = 64;
+
+/** The largest values of a row, as many as were asked for or a few more, largest first; of equal ones that of the lower index. NaN comes first. */
+export interface LargestValues {
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+}
 
 declare const brand: unique symbol;
 /** Handles: a backend hands them out and takes only its own back. */
@@ -204,6 +225,8 @@ export interface Step {
   readonly segments: readonly Segment[];
   /** Rows whose output is wanted, ascending. */
   readonly outputRows: readonly number[];
+  /** The outputs' largest values will do, so many of each row. Backends that have all of them at hand need not heed it. */
+  readonly numLargest?: number | undefined;
 }
 
 /** A format, and where each kind of its pages lies. */

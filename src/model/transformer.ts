@@ -69,7 +69,7 @@ export class Transformer {
       this.#attention(layer, index);
       this.#feedForward(layer);
     }
-    if (step.outputRows.length > 0) this.#computeLogits();
+    if (step.outputRows.length > 0) this.#computeLogits(step);
     await kernels.finishStep();
   }
 
@@ -98,11 +98,12 @@ export class Transformer {
     kernels.matmul(activated, layer.down);
   }
 
-  #computeLogits(): void {
+  #computeLogits({ numLargest }: Step): void {
     const { residual, selected, selectedNormed } = this.#buffers;
     this.#kernels.selectOutputs(residual, selected);
     this.#kernels.rmsNorm(selected, this.#weights.outputNorm, this.#rmsEpsilon, selectedNormed);
     this.#kernels.matmul(selectedNormed, this.#head);
+    if (numLargest !== undefined) this.#kernels.selectLargest?.(this.logits, numLargest);
   }
 }
 
@@ -131,7 +132,7 @@ function createBuffers(kernels: Kernels, hyperparameters: Hyperparameters): Buff
   return {
     residual: kernels.createActivation(embeddingLength, 'step'),
     normed: kernels.createOperand(embeddingLength, 'step'),
-    query: kernels.createActivation(numHeads * headDim, 'step', 'readable'),
+    query: kernels.createActivation(numHeads * headDim, 'step', 'flushed'),
     key: kernels.createActivation(numKvHeads * headDim, 'step'),
     value: kernels.createActivation(numKvHeads * headDim, 'step'),
     attended: kernels.createOperand(numHeads * headDim, 'step'),

@@ -10,10 +10,11 @@ export interface OperandRanges {
   readonly scales: GpuRange;
 }
 
-/** An activation that is read after a step, and its buffer. */
+/** An activation that is read, and its buffer. */
 export interface ReadableRange {
   readonly activation: Activation;
   readonly range: GpuRange;
+  readonly use: ActivationUse;
 }
 
 /** Columns of a group, with a scale of two float32 numbers. */
@@ -27,7 +28,7 @@ export class RowRanges {
   readonly #activations = new HandleTable<Activation, { range: GpuRange }>('activation');
   readonly #operands = new HandleTable<Operand, { ranges: OperandRanges }>('operand');
   readonly #outputs: ((numRows: number) => void)[] = [];
-  readonly #readable: Activation[] = [];
+  readonly #readable: { readonly activation: Activation; readonly use: ActivationUse }[] = [];
   #numOutputs = 1;
 
   constructor(gpu: GpuDevice, maxRows: number) {
@@ -40,7 +41,7 @@ export class RowRanges {
     const allocate = (numRows: number): GpuRange => this.#gpu.allocate(numRows * width * 4, 'activations');
     const data = { range: allocate(this.#rowsOf(rows)) };
     const handle = this.#activations.add({ width, rows } as Activation, data);
-    if (use === 'readable') this.#readable.push(handle);
+    if (use !== 'device') this.#readable.push({ activation: handle, use });
     if (rows === 'output') {
       this.#outputs.push((numRows) => {
         this.#gpu.free(data.range);
@@ -78,9 +79,9 @@ export class RowRanges {
     return this.#operands.get(handle).ranges;
   }
 
-  /** Activations that are read after a step. */
+  /** Activations that are read. */
   readable(): ReadableRange[] {
-    return this.#readable.map((activation) => ({ activation, range: this.activation(activation) }));
+    return this.#readable.map((readable) => ({ ...readable, range: this.activation(readable.activation) }));
   }
 
   #rowsOf(rows: RowSet): number {

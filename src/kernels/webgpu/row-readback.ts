@@ -1,17 +1,21 @@
 import { KvantError } from '../../errors.ts';
-import { numRowsOf } from '../check-step.ts';
-import type { Activation, Step } from '../kernels.ts';
-import { GPUBufferUsageFlags, MAP_READ, type GpuDevice } from './gpu-device.ts';
+import { GPUBufferUsageFlags, MAP_READ, type GpuDevice, type GpuRange } from './gpu-device.ts';
 import type { GpuProgram } from './gpu-program.ts';
-import type { ReadableRange } from './row-ranges.ts';
 
 const FLOAT_BYTES = 4;
 
-/** Brings rows back from the device, with the last submit of a step. */
+/** What is to come back, under the name that it is asked for by. */
+export interface ReadbackItem {
+  readonly of: object;
+  readonly range: GpuRange;
+  readonly numFloats: number;
+}
+
+/** Brings numbers back from the device, with the last submit of a step. */
 export class RowReadback {
   readonly #gpu: GpuDevice;
   readonly #program: GpuProgram;
-  readonly #rows = new Map<Activation, Float32Array>();
+  readonly #values = new Map<object, Float32Array>();
   #staging: GPUBuffer | undefined;
 
   constructor(gpu: GpuDevice, program: GpuProgram) {
@@ -19,40 +23,36 @@ export class RowReadback {
     this.#program = program;
   }
 
-  /** Submits what has been recorded; afterwards the rows of these can be read. @throws KvantError ENGINE_FAILED */
-  async submit(readables: readonly ReadableRange[], step: Step): Promise<void> {
-    const sizes = readables.map(({ activation }) => numRowsOf(step, activation.rows) * activation.width * FLOAT_BYTES);
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    this.#rows.clear();
+  /** Submits what has been recorded; afterwards these are there, and nothing else is. @throws KvantError ENGINE_FAILED */
+  async submit(items: readonly ReadbackItem[]): Promise<void> {
+    const total = items.reduce((sum, { numFloats }) => sum + numFloats, 0);
+    this.#values.clear();
     if (total === 0) {
       this.#program.submit();
       return;
     }
-    const staging = this.#stagingOf(total);
-    let offset = 0;
-    readables.forEach(({ range }, index) => {
-      if (sizes[index] > 0) this.#program.copy(range, staging, offset, sizes[index]);
-      offset += sizes[index];
-    });
+    const staging = this.#stagingOf(total * FLOAT_BYTES);
+    let first = 0;
+    for (const { range, numFloats } of items) {
+      if (numFloats > 0) this.#program.copy(range, staging, first * FLOAT_BYTES, numFloats * FLOAT_BYTES);
+      first += numFloats;
+    }
     this.#program.submit();
     const values = await readFloats(staging, total);
     if (!values) {
       await this.#gpu.check();
       throw new KvantError('ENGINE_FAILED', 'the GPU gave no results back: load the model again');
     }
-    let first = 0;
-    readables.forEach(({ activation }, index) => {
-      const length = sizes[index] / FLOAT_BYTES;
-      this.#rows.set(activation, values.subarray(first, first + length));
-      first += length;
-    });
+    first = 0;
+    for (const { of, numFloats } of items) {
+      this.#values.set(of, values.subarray(first, first + numFloats));
+      first += numFloats;
+    }
   }
 
-  /** @throws Error for an activation that was not created to be read */
-  row(activation: Activation, row: number): Float32Array {
-    const values = this.#rows.get(activation);
-    if (!values) throw new Error("an activation of the use 'device' cannot be read: create it as 'readable'");
-    return values.subarray(row * activation.width, (row + 1) * activation.width);
+  /** What came back with the last submit. */
+  values(of: object): Float32Array | undefined {
+    return this.#values.get(of);
   }
 
   #stagingOf(numBytes: number): GPUBuffer {
@@ -64,7 +64,8 @@ export class RowReadback {
 }
 
 /** A copy of a staging buffer's start; undefined if the device was lost. */
-async function readFloats(staging: GPUBuffer, numBytes: number): Promise<Float32Array | undefined> {
+async function readFloats(staging: GPUBuffer, numFloats: number): Promise<Float32Array | undefined> {
+  const numBytes = numFloats * FLOAT_BYTES;
   try {
     await staging.mapAsync(MAP_READ, 0, numBytes);
   } catch {

@@ -8,6 +8,7 @@ export const SHADER_NAMES = [
   'input-operand',
   'lanes-single',
   'lanes-subgroup',
+  'largest',
   'matmul-decode',
   'matmul-float',
   'matmul-gated',

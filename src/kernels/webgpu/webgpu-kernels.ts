@@ -22,6 +22,7 @@ import type {
   BackendDescription,
   Kernels,
   KernelsConfig,
+  LargestValues,
   MatmulOutput,
   Matrix,
   MemoryUsage,
@@ -43,11 +44,11 @@ import { GpuProgram } from './gpu-program.ts';
 import { GpuTimer } from './gpu-timer.ts';
 import { loadGpuMatrix, loadGpuVector, type GpuMatrix } from './gpu-weights.ts';
 import { MatmulKernels, weightConstants } from './matmul-kernels.ts';
-import { RowReadback } from './row-readback.ts';
 import { RowRanges } from './row-ranges.ts';
 import { f32 } from './shader-constants.ts';
 import type { ShaderSources } from './shaders.ts';
 import { StepBuffer, type FormatPart } from './step-buffer.ts';
+import { StepResults } from './step-results.ts';
 
 /** Threads of the shaders that have one for 4 columns. */
 const THREADS = 64;
@@ -71,7 +72,7 @@ export class WebgpuKernels implements Kernels {
   readonly #matrices = new HandleTable<Matrix, GpuMatrix>('matrix');
   readonly #vectors = new HandleTable<Vector, GpuRange>('vector');
   readonly #rows: RowRanges;
-  readonly #readback: RowReadback;
+  readonly #results: StepResults;
   #weightBytes = 0;
   #running: RunningStep | undefined;
   #lastStep: Step | undefined;
@@ -101,7 +102,7 @@ export class WebgpuKernels implements Kernels {
       ...{ gpu, program: this.#program, rows: this.#rows, matrices: this.#matrices, vectors: this.#vectors },
       matmuls: new MatmulKernels(gpu, this.#program, step.range, config.activations === 'f32'),
     });
-    this.#readback = new RowReadback(gpu, this.#program);
+    this.#results = new StepResults(gpu, this.#program, this.#rows);
   }
 
   async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
@@ -154,6 +155,7 @@ export class WebgpuKernels implements Kernels {
     this.#rows.ensureOutputs(step.outputRows.length);
     const parts = this.#stepBuffer.write(step, (format) => this.#formats.get(format).slot);
     this.#attention.writeRope(positionsOf(step));
+    this.#results.clear();
     this.#running = { step, parts };
     this.#lastStep = step;
   }
@@ -238,23 +240,33 @@ export class WebgpuKernels implements Kernels {
     this.#dispatchRows(kernel, bindings, [Math.ceil(x.width / 4 / THREADS), step.outputRows.length]);
   }
 
+  selectLargest(x: Activation, count: number): void {
+    const { step } = this.#settled();
+    this.#results.selectLargest(x, count, numRowsOf(step, x.rows));
+  }
+
   async flush(): Promise<void> {
     const { step } = this.#settled();
-    await this.#readback.submit(this.#rows.readable(), step);
+    await this.#results.submit(step, ['readable', 'flushed']);
     await this.#gpu.check();
   }
 
   async finishStep(): Promise<void> {
     const { step } = this.#settled();
     this.#running = undefined;
-    await this.#readback.submit(this.#rows.readable(), step);
+    await this.#results.submit(step, ['readable']);
     await this.#gpu.check();
   }
 
   readRow(activation: Activation, row: number): Float32Array {
     this.#rows.activation(activation);
     checkRow(row, this.#lastStep, activation.rows);
-    return this.#readback.row(activation, row);
+    return this.#results.row(activation, row);
+  }
+
+  readLargest(activation: Activation, row: number): LargestValues {
+    checkRow(row, this.#lastStep, activation.rows);
+    return this.#results.largest(activation, row);
   }
 
   readPage(pages: PageMemory, page: number): Promise<Uint8Array> {
