@@ -23,7 +23,9 @@ const LAYERS = {
 
 /** Entry files, which alone may use Node's modules and globals, and what never runs at a user's. */
 const ENTRY_FILES = ['src/cli/**/*.ts', 'src/**/*-node.ts'];
-const TEST_FILES = ['src/**/*.test.ts', 'src/**/testing/**/*.ts', 'test/**/*.ts'];
+const TEST_FILES = ['src/**/*.test.ts', 'src/**/testing/**/*.ts', 'test/**/*.ts', 'web/**/*.test.ts'];
+/** The page, which runs in browsers only. */
+const PAGE_FILES = ['web/src/**/*.ts', 'web/src/**/*.tsx'];
 
 /** Folders below src/LAYER/ in which sources may lie. */
 const DEPTHS = [1, 2, 3];
@@ -56,7 +58,7 @@ function layerRules([layer, allowed]) {
 export default defineConfig(
   { ignores: ['node_modules/', 'dist/', 'build/', 'shared/', 'bench/peers/', 'src/kernels/wasm/assembly/', '**/*.js'] },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommendedTypeChecked],
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -85,7 +87,18 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts', 'scripts/**/*.ts'],
+    files: PAGE_FILES,
+    ignores: TEST_FILES,
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...NODE_GLOBALS.map((name) => ({ name, message: 'The page runs in browsers.' })),
+      ],
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'The page runs in browsers.' }] }],
+    },
+  },
+  {
+    files: ['src/**/*.ts', 'scripts/**/*.ts', ...PAGE_FILES],
     ignores: TEST_FILES,
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
