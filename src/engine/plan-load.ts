@@ -16,7 +16,7 @@ import { keptWeightBytes } from './scratch-memory.ts';
 
 /** What memory depends on of the platform that an engine runs on. */
 export interface MemoryPlatform {
-  /** At least one. */
+  /** Those that are known: browsers tell none of their machine. */
   memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
   /** What a process takes beside weights, pages and scratch. */
   runtimeBytes(demand: RuntimeDemand): number;
