@@ -71,7 +71,7 @@ interface StreamChunk {
  * @throws ApiError what the server refused, also in the middle of a stream; DOMException `AbortError`
  */
 export async function* streamAnswer(
-  api: ApiClient,
+  api: Pick<ApiClient, 'send'>,
   request: AnswerRequest,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerPiece> {

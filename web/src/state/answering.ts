@@ -1,4 +1,4 @@
-import { computed, signal, type Signal } from '@preact/signals';
+import { batch, computed, signal, type Signal } from '@preact/signals';
 import { streamAnswer, type AnswerFigures, type AnswerRequest } from '../api/answer-stream.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { messagesFor, withChanges, withNode, type ChatNode } from '../chat/conversation.ts';
@@ -61,9 +61,12 @@ export class Answering {
     this.running.value = [...this.running.value, answer];
     const stored = this.#chats.update(chatId, (current) => withNode(current, node, Date.now()));
     const changes = await this.#collect(answer, request);
-    await stored;
-    this.running.value = this.running.value.filter((other) => other !== answer);
-    await this.#chats.update(chatId, (current) => withChanges(current, node.id, changes));
+    // Together, so that no frame shows the one without the other.
+    const whole = batch(() => {
+      this.running.value = this.running.value.filter((other) => other !== answer);
+      return this.#chats.update(chatId, (current) => withChanges(current, node.id, changes));
+    });
+    await Promise.all([stored, whole]);
   }
 
   /** Reads the stream to its end; what became of the answer. */

@@ -16,8 +16,13 @@ const COLUMNS = [
   { columns: 64, upTo: Infinity },
 ];
 
-/** Share of a cell that its square takes. */
-const SQUARE = 0.82;
+/** Share of a cell that its square takes, and the mark in the middle of a shared one. */
+const SQUARE = 0.8;
+const MARK = 0.28;
+
+/** Free squares are drawn up to so many in all, or up to half as many again as there are pages: more of them would say no more. */
+const LEAST_SQUARES = 96;
+const SQUARES_FOR_PAGES = 1.5;
 
 /** Squares that look the same, as one path over cells of size 1. */
 export interface SquareShape {
@@ -31,23 +36,34 @@ export interface SquareLayout {
   readonly rows: number;
   readonly shapes: readonly SquareShape[];
   readonly freePath: string;
+  /** Marks on shared pages. */
+  readonly markPath: string;
 }
 
-/** @param numFree pages for which there is room yet, drawn after the others */
+/** @param numFree pages for which there is room yet; some are drawn after the others */
 export function layOutSquares(pages: readonly StripPage[], numFree: number): SquareLayout {
-  const total = pages.length + numFree;
-  const columns = (COLUMNS.find(({ upTo }) => total <= upTo) ?? COLUMNS[0]).columns;
+  const { columns, total } = sizeOf(pages.length, numFree);
   const shapes = new Map<string, { bits: ColouredBits; state: PageState; path: string }>();
+  let [freePath, markPath] = ['', ''];
   pages.forEach(({ bits, state }, index) => {
     const coloured = nearestBits(bits);
     const key = `${coloured} ${state}`;
     const shape = shapes.get(key) ?? { bits: coloured, state, path: '' };
-    shape.path += squareAt(index, columns);
+    shape.path += squareAt(index, columns, SQUARE);
     shapes.set(key, shape);
+    if (state === 'shared') markPath += squareAt(index, columns, MARK);
   });
-  let freePath = '';
-  for (let index = pages.length; index < total; index++) freePath += squareAt(index, columns);
-  return { columns, rows: Math.max(1, Math.ceil(total / columns)), shapes: [...shapes.values()], freePath };
+  for (let index = pages.length; index < total; index++) freePath += squareAt(index, columns, SQUARE);
+  const rows = Math.max(1, Math.ceil(total / columns));
+  return { columns, rows, shapes: [...shapes.values()], freePath, markPath };
+}
+
+/** Columns, and squares in all: whole rows where there is room for so many pages. */
+function sizeOf(numPages: number, numFree: number): { readonly columns: number; readonly total: number } {
+  const most = numPages + numFree;
+  const wanted = Math.min(most, Math.max(LEAST_SQUARES, Math.ceil(numPages * SQUARES_FOR_PAGES)));
+  const { columns } = COLUMNS.find(({ upTo }) => wanted <= upTo) ?? COLUMNS[0];
+  return { columns, total: Math.min(most, Math.ceil(wanted / columns) * columns) };
 }
 
 /** Index of the square at a point, in cells from the upper left corner. */
@@ -62,9 +78,9 @@ export function nearestBits(bits: number): ColouredBits {
   );
 }
 
-function squareAt(index: number, columns: number): string {
-  const inset = (1 - SQUARE) / 2;
+function squareAt(index: number, columns: number, size: number): string {
+  const inset = (1 - size) / 2;
   const x = (index % columns) + inset;
   const y = Math.floor(index / columns) + inset;
-  return `M${x.toFixed(2)} ${y.toFixed(2)}h${SQUARE}v${SQUARE}h-${SQUARE}z`;
+  return `M${x.toFixed(2)} ${y.toFixed(2)}h${size}v${size}h-${size}z`;
 }

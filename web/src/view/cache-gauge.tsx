@@ -1,11 +1,12 @@
 import type { CacheStatus } from '../api/cache-status.ts';
 import { formatBytes } from '../text/figures.ts';
 
-/** Bytes of the cache against what f16 would take. */
+/** Bytes of the reader's own pages against what f16 would take for them; others' pages count only for how full the memory is. */
 export function CacheGauge({ memory }: { readonly memory: CacheStatus['memory'] }) {
-  const { used_bytes: used, f16_bytes: f16, total_bytes: total } = memory;
+  const { used_bytes: usedByAll, f16_bytes: f16, saved_bytes: saved, total_bytes: total } = memory;
+  const used = f16 - saved;
   const ratio = used > 0 ? f16 / used : undefined;
-  const ofTotal = total > 0 ? used / total : 0;
+  const ofTotal = total > 0 ? usedByAll / total : 0;
   const inWords = ratio
     ? `${formatBytes(used)}, where f16 would take ${formatBytes(f16)}: ${ratio.toFixed(1)} times as much`
     : 'nothing in the cache';
@@ -34,7 +35,7 @@ export function CacheGauge({ memory }: { readonly memory: CacheStatus['memory'] 
         <rect class="gauge-bar" width={f16 > 0 ? Math.min(100, (used / f16) * 100) : 0} height="6" />
       </svg>
       <p class="hint">
-        {formatBytes(used)} of {formatBytes(total)} for pages in use ({Math.round(ofTotal * 100)} %)
+        {formatBytes(usedByAll)} of {formatBytes(total)} for pages in use ({Math.round(ofTotal * 100)} %)
       </p>
     </section>
   );

@@ -5,6 +5,7 @@ import { Composer } from './composer.tsx';
 import { DocumentDrop } from './document-drop.ts';
 import { EmptyChat } from './empty-chat.tsx';
 import { IconButton } from './icon-button.tsx';
+import { focusMessageField } from './focus.ts';
 import { Icon } from './icon.tsx';
 import { MessageItem } from './message-item.tsx';
 import { StickyScroll } from './sticky-scroll.tsx';
@@ -16,10 +17,14 @@ export function ChatView() {
   const [drop] = useState(() => new DocumentDrop(api, server));
   const path = chat ? chosenPath(chat) : [];
   useEffect(() => drop.clear(), [chat?.id]);
+  useEffect(() => {
+    // Where there is a keyboard, one can write at once.
+    if (matchMedia('(hover: hover)').matches) focusMessageField();
+  }, []);
   return (
     <main class={drop.isOver.value ? 'chat drop-target' : 'chat'} {...drop.handlers}>
       <ChatHeader title={chat ? titleOf(chat) : 'New chat'} />
-      {path.length > 0 ? <MessageList key={chat?.id} path={path} /> : <EmptyChat />}
+      {path.length > 0 ? <MessageList key={chat?.id} path={path} /> : <NothingSaid />}
       <Composer drop={drop} lastMessage={path.findLast(({ role }) => role === 'user')} />
       {drop.isOver.value && (
         <div class="drop-overlay" aria-hidden="true">
@@ -29,6 +34,13 @@ export function ChatView() {
       )}
     </main>
   );
+}
+
+/** A new chat, or one that is still read from the browser's storage. */
+function NothingSaid() {
+  const { chats } = useApp();
+  const isRead = chats.loaded.value || chats.currentId.value === undefined;
+  return isRead ? <EmptyChat /> : <div class="scroll-place" />;
 }
 
 function ChatHeader({ title }: { readonly title: string }) {

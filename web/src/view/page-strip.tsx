@@ -9,16 +9,13 @@ import {
 import { COLOURED_BITS, layOutSquares, nearestBits, squareIndex, type SquareLayout } from '../text/page-squares.ts';
 import { formatBits, formatBytes, formatCount, plural } from '../text/figures.ts';
 
-/** More squares than this say no more. */
-const MAX_FREE_SQUARES = 512;
-
 /** Pages of the cache as squares, coloured by their bits, with a legend and the same in words. */
 export function PageStrip({ status }: { readonly status: CacheStatus }) {
   const { strip, by_state: byState, by_format: formats, tokens_per_page: tokensPerPage } = status.pages;
   const numFree = freePages(status);
   const [pointed, setPointed] = useState<StripPage | undefined>(undefined);
-  const layout = layOutSquares(strip, Math.min(numFree, MAX_FREE_SQUARES));
-  const inWords = `${PAGE_STATES.map((state) => `${byState[state]} ${state}`).join(', ')}, room for about ${numFree} more`;
+  const layout = layOutSquares(strip, numFree);
+  const inWords = `${PAGE_STATES.map((state) => `${byState[state]} ${state}`).join(', ')}, room for about ${formatCount(numFree)} more`;
   return (
     <section class="panel-section" aria-labelledby="strip-title">
       <div class="section-title">
@@ -40,7 +37,7 @@ interface SquaresProps {
 }
 
 function Squares({ layout, label, onPoint }: SquaresProps) {
-  const { columns, rows, shapes, freePath } = layout;
+  const { columns, rows, shapes, freePath, markPath } = layout;
   const point = (event: PointerEvent & { readonly currentTarget: SVGSVGElement }): void => {
     const box = event.currentTarget.getBoundingClientRect();
     const cell = box.width / columns;
@@ -59,6 +56,7 @@ function Squares({ layout, label, onPoint }: SquaresProps) {
       {shapes.map(({ bits, state, path }) => (
         <path key={`${bits} ${state}`} class={`square ${state} bits-${bits}`} d={path} />
       ))}
+      <path class="square-mark" d={markPath} />
     </svg>
   );
 }
@@ -79,7 +77,8 @@ function Legend({ formats }: { readonly formats: readonly FormatPages[] }) {
         {([...PAGE_STATES, 'free'] as const).map((state) => (
           <li key={state} title={STATE_WORDS[state]}>
             <svg viewBox="0 0 1 1" aria-hidden="true">
-              <path class={`square ${state} sample`} d="M.09 .09h.82v.82h-.82z" />
+              <path class={`square ${state} sample`} d="M.1 .1h.8v.8h-.8z" />
+              {state === 'shared' && <path class="square-mark" d="M.36 .36h.28v.28h-.28z" />}
             </svg>
             {state}
           </li>
@@ -89,7 +88,7 @@ function Legend({ formats }: { readonly formats: readonly FormatPages[] }) {
         {COLOURED_BITS.map((bits) => (
           <li key={bits} class={shown.has(bits) ? '' : 'unused'}>
             <svg viewBox="0 0 1 1" aria-hidden="true">
-              <path class={`square sealed bits-${bits}`} d="M.09 .09h.82v.82h-.82z" />
+              <path class={`square sealed bits-${bits}`} d="M.1 .1h.8v.8h-.8z" />
             </svg>
             {bits}
           </li>
