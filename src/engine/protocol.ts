@@ -56,6 +56,8 @@ export interface EngineLoadOptions {
   readonly maxPrefillRows?: number | undefined;
   /** Most bytes of one tenant's pages. */
   readonly tenantQuota?: number | undefined;
+  /** Of how many requests one is audited; undefined: none is. */
+  readonly auditEvery?: number | undefined;
 }
 
 /** A second tier of pages: in memory outside of the arena, or in a folder of the disk. */

@@ -10,7 +10,7 @@ export type ChosenOptions = Omit<ParsedLoadOptions, 'model' | 'backend'> &
 /** Options with every default filled in. @param numCores that are there for kernel threads */
 export function resolveLoadOptions(options: ChosenOptions, numCores: number): EngineLoadOptions {
   const { modelPath, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv, draftModel } = options;
-  const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota } = options;
+  const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota, auditEvery } = options;
   return {
     modelPath,
     requestedAtMs: wallClockMs(),
@@ -30,6 +30,7 @@ export function resolveLoadOptions(options: ChosenOptions, numCores: number): En
     policy: schedule,
     maxPrefillRows: maxPrefillTokens ?? DEFAULT_MAX_PREFILL_TOKENS,
     tenantQuota,
+    auditEvery,
     draftModelPath: draftModel,
   };
 }
