@@ -23,13 +23,29 @@ const LAYERS = {
 
 /** Entry files, which alone may use Node's modules and globals, and what never runs at a user's. */
 const ENTRY_FILES = ['src/cli/**/*.ts', 'src/**/*-node.ts'];
-const TEST_FILES = ['src/**/*.test.ts', 'src/**/testing/**/*.ts', 'test/**/*.ts'];
+/** The same for browsers. */
+const BROWSER_FILES = 'src/**/*-browser.ts';
+const TEST_FILES = ['src/**/*.test.ts', 'src/**/testing/**/*.ts', 'test/**/*.ts', 'web/**/*.test.ts'];
+/** The page, which runs in browsers only. */
+const PAGE_FILES = ['web/src/**/*.ts', 'web/src/**/*.tsx'];
 
 /** Folders below src/LAYER/ in which sources may lie. */
 const DEPTHS = [1, 2, 3];
 
 const NODE_MODULES = { regex: '^node:', message: 'Only entry files (src/cli, *-node.ts) may use the modules of Node.' };
+const NODE_ENTRIES = {
+  regex: '-node\\.ts$',
+  message: 'Only entry files (src/cli, *-node.ts) may import those of Node.',
+};
 const NODE_GLOBALS = ['process', 'Buffer', 'setImmediate', 'require', '__dirname', '__filename'];
+const BROWSER_ENTRIES = { regex: '-browser\\.ts$', message: 'Only *-browser.ts may import what is for browsers.' };
+/** See src/browser-globals.d.ts. */
+const BROWSER_GLOBALS = ['navigator', 'self', 'document', 'location', 'Worker', 'crossOriginIsolated'];
+
+function restrictGlobals(files, ignores, ...restricted) {
+  const names = restricted.flatMap(({ globals, message }) => globals.map((name) => ({ name, message })));
+  return { files, ignores, rules: { 'no-restricted-globals': ['error', ...names] } };
+}
 
 function restrictImports(files, ignores, patterns) {
   return { files, ignores, rules: { 'no-restricted-imports': ['error', { patterns }] } };
@@ -43,10 +59,14 @@ function layerRules([layer, allowed]) {
       regex: `^(\\.\\./){${depth}}(?!(${folders.join('|').replaceAll('.', '\\.')}))`,
       message: `${layer}/ may import from ${allowed.join(', ')} only: the layers stand in eslint.config.js.`,
     });
-    const entryOrTest = [...ENTRY_FILES, ...TEST_FILES];
+    const own = refuseAllBut(allowed);
+    // What listens on a port has no use in a browser.
+    const isForNode = layer === 'server';
+    const entryOrTest = [...ENTRY_FILES, BROWSER_FILES, ...TEST_FILES];
     return [
-      restrictImports(files, entryOrTest, [refuseAllBut(allowed), NODE_MODULES]),
-      ...ENTRY_FILES.map((entry) => restrictImports([[files[0], entry]], TEST_FILES, [refuseAllBut(allowed)])),
+      restrictImports(files, entryOrTest, [own, NODE_MODULES, ...(isForNode ? [] : [NODE_ENTRIES]), BROWSER_ENTRIES]),
+      restrictImports([[files[0], BROWSER_FILES]], TEST_FILES, [own, NODE_MODULES, NODE_ENTRIES]),
+      ...ENTRY_FILES.map((entry) => restrictImports([[files[0], entry]], TEST_FILES, [own, BROWSER_ENTRIES])),
       // Tests sit beside the source and obey the same arrows, but may use what helps tests.
       ...TEST_FILES.map((test) => restrictImports([[files[0], test]], [], [refuseAllBut([...allowed, '(../)?test/'])])),
     ];
@@ -56,7 +76,7 @@ function layerRules([layer, allowed]) {
 export default defineConfig(
   { ignores: ['node_modules/', 'dist/', 'build/', 'shared/', 'bench/peers/', 'src/kernels/wasm/assembly/', '**/*.js'] },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommendedTypeChecked],
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -77,15 +97,27 @@ export default defineConfig(
       '@typescript-eslint/require-await': 'off',
     },
   },
+  restrictGlobals(
+    ['src/**/*.ts'],
+    [...ENTRY_FILES, ...TEST_FILES],
+    { globals: NODE_GLOBALS, message: NODE_MODULES.message },
+    { globals: BROWSER_GLOBALS, message: 'Only *-browser.ts may use the globals of a browser.' },
+  ),
+  restrictGlobals([BROWSER_FILES], TEST_FILES, { globals: NODE_GLOBALS, message: NODE_MODULES.message }),
+  restrictImports(['src/browser.ts'], [], [NODE_MODULES, NODE_ENTRIES]),
   {
-    files: ['src/**/*.ts'],
-    ignores: [...ENTRY_FILES, ...TEST_FILES],
+    files: PAGE_FILES,
+    ignores: TEST_FILES,
     rules: {
-      'no-restricted-globals': ['error', ...NODE_GLOBALS.map((name) => ({ name, message: NODE_MODULES.message }))],
+      'no-restricted-globals': [
+        'error',
+        ...NODE_GLOBALS.map((name) => ({ name, message: 'The page runs in browsers.' })),
+      ],
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'The page runs in browsers.' }] }],
     },
   },
   {
-    files: ['src/**/*.ts', 'scripts/**/*.ts'],
+    files: ['src/**/*.ts', 'scripts/**/*.ts', ...PAGE_FILES],
     ignores: TEST_FILES,
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],

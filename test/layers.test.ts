@@ -125,4 +125,24 @@ describe('the layers', () => {
     }
     assert.deepEqual(await complaints('src/engine/x-node.ts', "import 'node:fs';\nprocess.exit();"), []);
   });
+
+  it('what is for browsers and what is for Node keep apart', async () => {
+    const refused = async (file: string, code: string, words: RegExp): Promise<void> => {
+      const [message = 'nothing is refused'] = await complaints(file, code);
+      assert.match(message, words);
+    };
+    await refused('src/engine/x.ts', "import './y-node.ts';", /Only entry files .* may import those of Node/);
+    await refused('src/engine/x.ts', "import './y-browser.ts';", /Only \*-browser\.ts may import what is for browsers/);
+    await refused('src/engine/x.ts', 'self.close();', /Only \*-browser\.ts may use the globals of a browser/);
+    await refused('src/engine/x-node.ts', "import './y-browser.ts';", /Only \*-browser\.ts may import/);
+    await refused('src/engine/x-browser.ts', "import './y-node.ts';", /may import those of Node/);
+    await refused('src/engine/x-browser.ts', 'process.exit();', /may use the modules of Node/);
+    await refused('src/browser.ts', "import './engine/y-node.ts';", /may import those of Node/);
+    const browser = "import './y-browser.ts';\nnavigator.gpu;";
+    const found = await complaints('src/engine/x-browser.ts', browser);
+    assert.deepEqual(
+      found.filter((text) => text.includes('no-restricted')),
+      [],
+    );
+  });
 });

@@ -52,6 +52,7 @@ describe('the published package', () => {
     for (const path of [
       ...kernels,
       'dist/kernels/webgpu/shaders/attend.wgsl',
+      'dist/web/index.html',
       'dist/index.js',
       'dist/index.d.ts',
       'dist/cli/main.js',

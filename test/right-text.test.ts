@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { agreesOnTop1, klDivergence, summarize } from '../src/eval/kld.ts';
+import { klDivergence } from '../src/engine/kl-divergence.ts';
+import { agreesOnTop1, summarize } from '../src/eval/kld.ts';
 import { openReferenceFolder } from '../src/eval/reference-folder-node.ts';
 import { load } from '../src/index.ts';
 import type { LoadOptions, Model } from '../src/index.ts';

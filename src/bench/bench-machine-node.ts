@@ -1,9 +1,10 @@
-import { WASM_BUILDS } from '../engine/platform-node.ts';
+import { WASM_BUILDS } from '../engine/backends.ts';
 import type { Kernels, KernelsConfig } from '../kernels/kernels.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
 import { compileWasmModule } from '../kernels/wasm/wasm-module-node.ts';
 import type { WasmIsa } from '../kernels/wasm/wasm-module.ts';
-import { createWebgpuKernels, openGpu, type AdapterChoice } from '../kernels/webgpu/create-webgpu-kernels-node.ts';
+import { createWebgpuKernels, openGpu } from '../kernels/webgpu/create-webgpu-kernels-node.ts';
+import type { AdapterChoice } from '../kernels/webgpu/gpu-adapter.ts';
 import { measureGpuCeilings } from '../kernels/webgpu/gpu-ceilings.ts';
 import { readShaders } from '../kernels/webgpu/read-shaders-node.ts';
 import type { Ceilings } from './ceilings.ts';

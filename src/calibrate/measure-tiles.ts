@@ -2,7 +2,7 @@ import type { KvShape } from '../cache/page-layout.ts';
 import { resolveKvFormat, type Calibration } from '../calibration/calibration.ts';
 import { KvMemory } from '../engine/kv-memory.ts';
 import { logSoftmax } from '../engine/log-softmax.ts';
-import { klDivergence } from '../eval/kld.ts';
+import { klDivergence } from '../engine/kl-divergence.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { Transformer } from '../model/transformer.ts';
 import type { KvFormat, TileBits, TileKind } from '../quant/kv-format.ts';

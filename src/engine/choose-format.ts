@@ -39,7 +39,7 @@ export function chooseFormat(
   const chosen = tried.find(({ broken }) => broken === undefined);
   if (!chosen) return { format: tried[tried.length - 1].format, fits: false, reason: 'no format fits' };
   const { format, plan } = chosen;
-  const needs = `it needs ${share(plan, tightest(limits))}`;
+  const needs = limits.length === 0 ? 'nothing limits it' : `it needs ${share(plan, tightest(limits))}`;
   const finer = tried[tried.indexOf(chosen) - 1];
   if (!finer?.broken) return { format, fits: true, reason: `the finest, and ${needs}` };
   const missed = `${finer.format.name} would need ${share(finer.plan, finer.broken)}`;
@@ -50,7 +50,7 @@ export function chooseFormat(
   };
 }
 
-/** What the whole process may take, where that is limited. */
+/** What the whole process may take, where that is limited. @param limits at least one */
 function tightest(limits: readonly MemoryLimit[]): MemoryLimit {
   const process = limits.filter(({ of }) => of === 'process');
   return (process.length > 0 ? process : [...limits]).reduce((least, other) =>

@@ -1,5 +1,6 @@
 import { kvUsage } from '../cache/kv-usage.ts';
 import type { AnswerText } from './answer-text.ts';
+import type { AnsweredRequest } from './audit-plan.ts';
 import type { EngineCounters } from './engine-counters.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
@@ -45,6 +46,12 @@ export class EngineRun {
 
   get tenant(): string {
     return this.sequence.request.tenant ?? DEFAULT_TENANT;
+  }
+
+  /** What it has come to, for an audit. */
+  get answered(): AnsweredRequest {
+    const { tokens, request, cache } = this.sequence;
+    return { tokens, numPromptTokens: request.promptTokens.length, format: cache.format, tenant: this.tenant };
   }
 
   get priority(): number {

@@ -1,4 +1,5 @@
 import { KvantError } from '../errors.ts';
+import type { DownloadProgress } from '../model/download.ts';
 import type { LoadedEngine } from './load-engine.ts';
 import { createEngineRequest, encodePrefix, encodePrompt } from './create-request.ts';
 import { loadFromFolder, loadSession } from './load-session.ts';
@@ -17,7 +18,12 @@ import type { LoadProgress } from './types.ts';
 export interface EngineServerParts {
   /** @param transfer buffers that change hands instead of being copied */
   post(message: FromEngine, transfer?: readonly ArrayBuffer[]): void;
-  load(options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void): Promise<LoadedEngine>;
+  /** @param onDownload called where a model comes over the network */
+  load(
+    options: EngineLoadOptions,
+    onProgress: (progress: LoadProgress) => void,
+    onDownload: (progress: DownloadProgress) => void,
+  ): Promise<LoadedEngine>;
 }
 
 /** The worker's end of the line: turns messages into calls of an engine, and its answers into messages. */
@@ -78,7 +84,11 @@ export class EngineServer {
 
   async #load(id: number, options: EngineLoadOptions): Promise<EngineCalls['load']['result']> {
     if (this.#loaded) throw new RangeError('the worker has loaded a model already');
-    this.#loaded = await this.#parts.load(options, (progress) => this.#event(id, { type: 'loadProgress', progress }));
+    this.#loaded = await this.#parts.load(
+      options,
+      (progress) => this.#event(id, { type: 'loadProgress', progress }),
+      (progress) => this.#event(id, { type: 'downloadProgress', progress }),
+    );
     return this.#loaded.info;
   }
 

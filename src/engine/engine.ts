@@ -4,6 +4,7 @@ import type { Activation, Kernels, Step } from '../kernels/kernels.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import { Admission } from './admission.ts';
 import { AnswerText } from './answer-text.ts';
+import type { Auditor } from './auditor.ts';
 import { createBatch, type Batch, type BatchEntry } from './batch.ts';
 import { checkRequest } from './check-request.ts';
 import { ConversationCache } from './conversation-cache.ts';
@@ -93,6 +94,7 @@ export class Engine {
   readonly #counters = new EngineCounters();
   #numSteps = 0;
   #nextId = 0;
+  #auditor: Auditor | undefined;
   readonly #loop: StepLoop;
   /** Why the engine takes no more requests. */
   #end: KvantError | undefined;
@@ -102,9 +104,9 @@ export class Engine {
     const { memory, sharing } = parts;
     const { maxSequences, policy = 'fcfs', tenantQuotaUnits } = sharing;
     this.#loop = new StepLoop({
-      hasWork: () => this.#waiting.length > 0 || this.#running.size > 0,
+      hasWork: () => this.#hasRequests || (this.#end === undefined && this.#auditor?.hasWork === true),
       hasEnded: () => this.#end !== undefined,
-      runStep: () => this.#runStep(),
+      runStep: () => (this.#hasRequests || !this.#auditor ? this.#runStep() : this.#auditor.step()),
       onFailure: (cause) => this.#fail(cause),
       yieldToEvents: () => parts.yieldToEvents(),
     });
@@ -176,6 +178,15 @@ export class Engine {
     forkConversation({ memory, conversations, supply, tenantQuotaUnits, pagesRunning }, from, to);
   }
 
+  /** Audits requests from now on. */
+  startAudits(auditor: Auditor): void {
+    this.#auditor = auditor;
+  }
+
+  get #hasRequests(): boolean {
+    return this.#waiting.length > 0 || this.#running.size > 0;
+  }
+
   /** Lets all tenants share pages of sequences that begin with these tokens, as far as the tokens go. */
   declarePublicPrefix(tokens: readonly number[]): void {
     this.#publicPrefixes.add(tokens);
@@ -205,7 +216,8 @@ export class Engine {
     return this.betweenSteps((memory) => {
       const [counters, steps, waiting] = [this.#counters, this.#numSteps, this.#waiting];
       const [running, conversations] = [this.#running.values(), this.#conversations.all()];
-      return engineStats({ memory, running, waiting, conversations, counters, steps, audit: undefined }, tenant);
+      const audit = this.#auditor?.stats(tenant);
+      return engineStats({ memory, running, waiting, conversations, counters, steps, audit }, tenant);
     });
   }
 
@@ -343,6 +355,7 @@ export class Engine {
     this.#countEnd();
     const { request, tokens } = run.sequence;
     const kv = kvOf(run.sequence);
+    if (reason !== 'aborted') this.#auditor?.answered(run.answered);
     if (request.reusePrefix !== false) kv.touch(this.#parts.memory.tree);
     if (request.conversation === undefined) kv.release();
     else this.#conversations.keep(request.conversation, tokens, kv, this.#parts.memory.tree.tick());

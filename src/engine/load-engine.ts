@@ -10,6 +10,7 @@ import { StepCosts } from './speculation/step-costs.ts';
 import type { SessionFiles } from './session-files.ts';
 import type { SessionModel } from './session-identity.ts';
 import type { StartedEngine } from './check-started.ts';
+import type { Auditor } from './auditor.ts';
 import type { RequestEncoder } from './create-request.ts';
 import { Engine, type EngineSharing } from './engine.ts';
 import { KvFormats } from './kv-formats.ts';
@@ -89,12 +90,15 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const { yieldToEvents } = platform;
     const parts = { kernels, model: transformer, tokenizer, memory, loadMs, yieldToEvents, speculation };
     const engine = new Engine({ ...parts, sharing: sharingOf(options) });
-    const info = { ...describe(model, { kernels, draftModel }, plan, loadMs), ...(check && { kvCheck: check }) };
     const formats = new KvFormats({
       ...{ defaultFormat: kernels.config.format, identity: started.identity, shape: kernels.config.shape },
       betweenSteps: (task) => engine.betweenSteps(task),
       calibrationFor: calibrationReader(model, options, platform, started),
     });
+    if (options.auditEvery !== undefined) {
+      engine.startAudits(await startAuditor(options.auditEvery, started, formats));
+    }
+    const info = { ...describe(model, { kernels, draftModel }, plan, loadMs), ...(check && { kvCheck: check }) };
     const sessionModel = { modelName: model.name, modelFingerprint: started.identity.modelFingerprint };
     const chatTemplate = chatTemplateOf(model, tokenizer);
     const { sessions } = platform;
@@ -105,6 +109,18 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     await draftModel?.kernels.close();
     throw error;
   }
+}
+
+/** Whoever wants no audits does not load their code either. */
+async function startAuditor(
+  every: number,
+  { kernels, transformer, plan }: Started,
+  formats: KvFormats,
+): Promise<Auditor> {
+  const { Auditor } = await import('./auditor.ts');
+  const reference = await formats.get('f16');
+  const numBytes = plan.memory.auditBytes;
+  return new Auditor({ kernels, model: transformer, reference, every, numBytes, now: () => performance.now() });
 }
 
 function sharingOf(options: LoadEngineOptions): EngineSharing {

@@ -1,14 +1,13 @@
 import { availableParallelism } from 'node:os';
-import { DEFAULT_KV_FORMAT, DEFAULT_MAX_PREFILL_TOKENS, DEFAULT_MAX_THREADS, DEFAULT_SWAP_BYTES } from './defaults.ts';
 import { embeddedModelPath } from './embedded-model-node.ts';
 import { EngineClient } from './engine-client.ts';
 import { parseLoadOptions, type ParsedLoadOptions } from './options.ts';
 import { startEngineWorker } from './port-node.ts';
 import { chooseBackend } from './choose-backend-node.ts';
+import { loadRemote } from './load-remote.ts';
 import type { EngineLoadOptions } from './protocol.ts';
-import { RemoteModel } from './remote-model.ts';
+import { resolveLoadOptions } from './resolve-options.ts';
 import type { LoadOptions, Model } from './types.ts';
-import { wallClockMs } from './wall-clock.ts';
 
 /**
  * Loads a model into a worker of its own, which also starts the kernel threads. The program can end while nothing is
@@ -29,22 +28,7 @@ export async function load(options: LoadOptions = {}): Promise<Model> {
 export async function loadWith(connect: () => EngineClient, options: LoadOptions): Promise<Model> {
   const { onProgress, signal, ...parsed } = parseLoadOptions(options);
   const params = resolveOptions({ ...parsed, backend: await chooseBackend(parsed.backend) });
-  // After all that is waited for: until `abort` is listened to, nothing else notices.
-  signal?.throwIfAborted();
-  const client = connect();
-  const closeOnAbort = (): void => void client.close();
-  signal?.addEventListener('abort', closeOnAbort, { once: true });
-  try {
-    const call = client.call('load', params, (event) => {
-      if (event.type === 'loadProgress') onProgress?.(event.progress);
-    });
-    return new RemoteModel(client, await call.result);
-  } catch (error) {
-    await client.close();
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    signal?.removeEventListener('abort', closeOnAbort);
-  }
+  return loadRemote(connect, params, { onProgress, signal });
 }
 
 /**
@@ -53,30 +37,9 @@ export async function loadWith(connect: () => EngineClient, options: LoadOptions
  * @param options checked already, the backend chosen
  * @throws KvantError MODEL_NOT_FOUND if the embedded model is wanted and not installed
  */
-export function resolveOptions(
-  options: Omit<ParsedLoadOptions, 'backend'> & Pick<EngineLoadOptions, 'backend'>,
-): EngineLoadOptions {
-  const { model, kv, calibration, ctx, threads, backend, maxSequences, memory, checkKv, draftModel } = options;
-  const { kvMemory, swap, swapSize, swapFolder, schedule, maxPrefillTokens, tenantQuota } = options;
-  return {
-    modelPath: model ?? embeddedModelPath(),
-    requestedAtMs: wallClockMs(),
-    kv: kv ?? DEFAULT_KV_FORMAT,
-    calibration,
-    ctx,
-    threads: threads ?? Math.min(availableParallelism(), DEFAULT_MAX_THREADS),
-    backend,
-    maxSequences: maxSequences ?? 1,
-    memory,
-    checkKv,
-    kvMemory,
-    swap:
-      swap === undefined || swap === 'none'
-        ? undefined
-        : { kind: swap, folder: swapFolder, maxBytes: swapSize ?? DEFAULT_SWAP_BYTES },
-    policy: schedule,
-    maxPrefillRows: maxPrefillTokens ?? DEFAULT_MAX_PREFILL_TOKENS,
-    tenantQuota,
-    draftModelPath: draftModel,
-  };
+export function resolveOptions({
+  model,
+  ...options
+}: Omit<ParsedLoadOptions, 'backend'> & Pick<EngineLoadOptions, 'backend'>): EngineLoadOptions {
+  return resolveLoadOptions({ ...options, modelPath: model ?? embeddedModelPath() }, availableParallelism());
 }

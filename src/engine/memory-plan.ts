@@ -4,6 +4,7 @@ import type { MemoryUsage } from '../kernels/kernels.ts';
 import type { Hyperparameters } from '../model/hyperparameters.ts';
 import { ropeFrequencies } from '../model/rope.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
+import { auditBytes } from './audit-plan.ts';
 import { DEFAULT_MAX_CTX, MAX_SEQUENCES } from './defaults.ts';
 import { sequenceBytes } from './kv-memory.ts';
 import type { EngineLoadOptions } from './protocol.ts';
@@ -28,6 +29,8 @@ export interface MemoryDemand {
   readonly kvMemoryBytes?: number | undefined;
   /** Bytes of swapped pages that are kept in memory. */
   readonly swapBytes?: number | undefined;
+  /** Whether requests are audited, which takes pages of their own. */
+  readonly isAudited?: boolean | undefined;
   readonly backend: EngineLoadOptions['backend'];
   readonly numThreads: number;
   /** Bytes of the weights as the backend keeps them. */
@@ -68,8 +71,10 @@ export interface MemoryLimit {
 export interface MemoryPlan {
   /** Most rows (tokens) of a step. */
   readonly maxRows: number;
-  /** Size of the arena of pages; the same as `memory.pageBytes`. */
+  /** Size of the arena of pages. */
   readonly arenaBytes: number;
+  /** Size of another arena, for audits; 0 without them. Both are in `memory.pageBytes`. */
+  readonly auditBytes: number;
   /** Resident once every sequence's context is full. */
   readonly memory: MemoryUsage;
   readonly runtimeBytes: number;
@@ -108,7 +113,14 @@ export function addUpMemory(demand: MemoryDemand): MemoryPlan {
   if (!demand.draft) return own;
   const { hyperparameters, format } = demand.draft;
   const ctx = Math.min(demand.ctx, hyperparameters.contextLength);
-  const draft = addUpModel({ ...demand, ...demand.draft, ctx, kvMemoryBytes: undefined, swapBytes: 0 });
+  const draft = addUpModel({
+    ...demand,
+    ...demand.draft,
+    ctx,
+    kvMemoryBytes: undefined,
+    swapBytes: 0,
+    isAudited: false,
+  });
   return {
     ...own,
     memory: addUsage(own.memory, draft.memory),
@@ -135,6 +147,8 @@ function addUpModel(demand: MemoryDemand): MemoryPlan {
   const { pageSize, numSinkTokens } = format;
   const maxRows = Math.max(maxSequences, Math.min(MAX_STEP_ROWS, maxSequences * (pageSize + numSinkTokens)));
   const arenaBytes = demand.kvMemoryBytes ?? maxSequences * sequenceBytes(format, hyperparameters, ctx);
+  const auditArenaBytes = demand.isAudited ? auditBytes(format, hyperparameters, ctx) : 0;
+  const pageBytes = arenaBytes + auditArenaBytes;
   const config = {
     shape: hyperparameters,
     numHeads: hyperparameters.numHeads,
@@ -148,10 +162,11 @@ function addUpModel(demand: MemoryDemand): MemoryPlan {
   return {
     maxRows,
     arenaBytes,
-    memory: { weightBytes, pageBytes: arenaBytes, scratchBytes: scratch.resident },
+    auditBytes: auditArenaBytes,
+    memory: { weightBytes, pageBytes, scratchBytes: scratch.resident },
     runtimeBytes,
-    totalBytes: weightBytes + arenaBytes + scratch.resident + runtimeBytes,
-    reservedBytes: weightBytes + arenaBytes + scratch.reserved,
+    totalBytes: weightBytes + pageBytes + scratch.resident + runtimeBytes,
+    reservedBytes: weightBytes + pageBytes + scratch.reserved,
   };
 }
 

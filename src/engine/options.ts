@@ -54,6 +54,7 @@ export const loadOptionShape = {
   schedule: z.enum(['fcfs', 'priority'], 'must be fcfs or priority'),
   maxPrefillTokens: integerFrom(1),
   tenantQuota: memorySize(),
+  auditEvery: integerFrom(1),
   checkKv: z.enum(['warn', 'raise'], 'must be warn or raise'),
   draftModel: nonEmptyString('must be the path of a GGUF file'),
   onProgress: functionOf<NonNullable<LoadOptions['onProgress']>>(),

@@ -16,7 +16,7 @@ import { keptWeightBytes } from './scratch-memory.ts';
 
 /** What memory depends on of the platform that an engine runs on. */
 export interface MemoryPlatform {
-  /** At least one. */
+  /** Those that are known: browsers tell none of their machine. */
   memoryLimits(backend: EngineLoadOptions['backend']): readonly MemoryLimit[];
   /** What a process takes beside weights, pages and scratch. */
   runtimeBytes(demand: RuntimeDemand): number;
@@ -26,7 +26,7 @@ export interface MemoryPlatform {
 
 type PlannedOptions = Pick<
   EngineLoadOptions,
-  'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory' | 'swap'
+  'kv' | 'ctx' | 'threads' | 'backend' | 'maxSequences' | 'memory' | 'kvMemory' | 'swap' | 'auditEvery'
 > & {
   readonly calibration?: Calibration | undefined;
   /** A model that is to draft. */
@@ -75,7 +75,17 @@ export function withFormat(plan: LoadPlan, format: KvFormat): LoadPlan {
 export function demandOf(
   model: ModelFile,
   kv: string,
-  { ctx, threads, backend, maxSequences, calibration, kvMemory, swap, draft }: Omit<PlannedOptions, 'kv' | 'memory'>,
+  {
+    ctx,
+    threads,
+    backend,
+    maxSequences,
+    calibration,
+    kvMemory,
+    swap,
+    auditEvery,
+    draft,
+  }: Omit<PlannedOptions, 'kv' | 'memory'>,
   platform: MemoryPlatform,
 ): MemoryDemand {
   const { hyperparameters, tokenizerMetadata } = model;
@@ -90,6 +100,7 @@ export function demandOf(
     maxSequences,
     kvMemoryBytes: kvMemory,
     swapBytes: swap?.kind === 'memory' ? swap.maxBytes : 0,
+    isAudited: auditEvery !== undefined,
     backend,
     numThreads: threads,
     weightBytes: keptWeightBytes(model, backend),

@@ -5,12 +5,13 @@ import { KvantError } from '../errors.ts';
 import { ReferenceKernels } from '../kernels/reference/reference-kernels.ts';
 import { createWebgpuKernels } from '../kernels/webgpu/create-webgpu-kernels-node.ts';
 import { createWasmKernels } from '../kernels/wasm/create-wasm-kernels-node.ts';
+import { GPU_ADAPTERS, isWebgpu, WASM_ADDRESS_SPACE, WASM_BUILDS } from './backends.ts';
 import { DiskPageStore } from './disk-page-store-node.ts';
+import { calibrationBytes } from './heap-memory.ts';
 import type { EnginePlatform } from './load-engine.ts';
 import type { MemoryLimit } from './memory-plan.ts';
-import type { EngineLoadOptions } from './protocol.ts';
+import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 import { nodeSessionFiles } from './session-files-node.ts';
-import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 async function readTextFileIfThere(path: string): Promise<string | undefined> {
   try {
@@ -21,28 +22,11 @@ async function readTextFileIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** What wasm32 can address: weights, pages and scratch share one memory. */
-const WASM_ADDRESS_SPACE: MemoryLimit = {
-  bytes: 2 ** 32,
-  name: 'the address space of WebAssembly',
-  of: 'addresses',
-};
-
-/** Which adapters a WebGPU backend takes. */
-const ADAPTERS = { webgpu: 'hardware', 'webgpu-software': 'any' } as const;
-
-/** Which build of the kernels a wasm backend asks for; undefined: the fastest. */
-export const WASM_BUILDS = { wasm: undefined, 'wasm-128': '128 bits', 'wasm-simd': 'SIMD' } as const;
-
-function isWebgpu(backend: EngineLoadOptions['backend']): backend is keyof typeof ADAPTERS {
-  return backend in ADAPTERS;
-}
-
 /** Node.js, as an engine sees it. */
 export const nodePlatform: EnginePlatform = {
   async createKernels(backend, config) {
     if (backend === 'reference') return new ReferenceKernels(config);
-    if (isWebgpu(backend)) return createWebgpuKernels(config, ADAPTERS[backend]);
+    if (isWebgpu(backend)) return createWebgpuKernels(config, GPU_ADAPTERS[backend]);
     return createWasmKernels(config, WASM_BUILDS[backend]);
   },
   memoryLimits(backend) {

@@ -1,4 +1,5 @@
 import { KvantError, type ErrorCode } from '../errors.ts';
+import type { DownloadProgress } from '../model/download.ts';
 import type { QueuePolicy } from './queue-order.ts';
 import type {
   LoadedFromFolder,
@@ -26,7 +27,10 @@ import type {
 
 /** `LoadOptions` with every default filled in. */
 export interface EngineLoadOptions {
+  /** A path; in a browser a URL, or a name for `modelData`. */
   readonly modelPath: string;
+  /** The model's bytes, where they have no place to be read from. */
+  readonly modelData?: Blob | undefined;
   /** When `load` was called, in milliseconds since 1970: the clock that threads share. */
   readonly requestedAtMs: number;
   /** A format, or `auto`. */
@@ -43,6 +47,7 @@ export interface EngineLoadOptions {
   readonly checkKv?: KvCheckMode | undefined;
   /** Of the model that drafts, if there is one. */
   readonly draftModelPath?: string | undefined;
+  readonly draftModelData?: Blob | undefined;
   /** Bytes of all pages. */
   readonly kvMemory?: number | undefined;
   /** Where pages go that are evicted. */
@@ -51,6 +56,8 @@ export interface EngineLoadOptions {
   readonly maxPrefillRows?: number | undefined;
   /** Most bytes of one tenant's pages. */
   readonly tenantQuota?: number | undefined;
+  /** Of how many requests one is audited; undefined: none is. */
+  readonly auditEvery?: number | undefined;
 }
 
 /** A second tier of pages: in memory outside of the arena, or in a folder of the disk. */
@@ -111,6 +118,7 @@ export type ToEngine = CallMessage | { readonly kind: 'abort'; readonly id: numb
 /** What happens before a call has its result. */
 export type CallEvent =
   | { readonly type: 'loadProgress'; readonly progress: LoadProgress }
+  | { readonly type: 'downloadProgress'; readonly progress: DownloadProgress }
   | { readonly type: 'chunk'; readonly chunk: TextChunk }
   | { readonly type: 'logProbs'; readonly position: number; readonly logProbs: Float32Array }
   | ({ readonly type: 'start' } & PromptUsage)

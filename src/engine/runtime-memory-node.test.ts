@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { calibrationBytes, idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
+import { calibrationBytes } from './heap-memory.ts';
+import { idleRuntimeBytes, runtimeBytes } from './runtime-memory-node.ts';
 
 const DEMAND = { backend: 'wasm', numThreads: 1, vocabularySize: 0, tokenizerModel: 'gpt2' } as const;
 

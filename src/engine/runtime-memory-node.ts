@@ -1,4 +1,5 @@
 import * as nodeModule from 'node:module';
+import { vocabularyBytes } from './heap-memory.ts';
 import type { RuntimeDemand } from './memory-plan.ts';
 
 /**
@@ -35,15 +36,6 @@ const MEASURED: Readonly<Record<'sources' | 'package', readonly (readonly [major
   ],
 };
 
-/**
- * A token takes its text and its places in hash tables, which V8 doubles when they are full: bytes per place. Byte-level vocabularies
- * (`gpt2`) have the list of merges, too.
- */
-const TABLE_PLACE_BYTES = { gpt2: 230, other: 200 } as const;
-
-/** The modules, and per byte of matrices: the means of models with 0.7 and 7 MB of them. */
-const CALIBRATION = { fixed: 8e6, byte: 2.7 } as const;
-
 /** Of the process, before a model is loaded into it. */
 export function idleRuntimeBytes(): number {
   const { fixed, uncached = 0 } = measured();
@@ -55,14 +47,7 @@ export function idleRuntimeBytes(): number {
 export function runtimeBytes({ numThreads, backend, vocabularySize, tokenizerModel }: RuntimeDemand): number {
   const { thread } = measured();
   const numKernelThreads = backend.startsWith('wasm') ? numThreads - 1 : 0;
-  const places = 2 ** Math.ceil(Math.log2(Math.max(1, vocabularySize)));
-  const placeBytes = tokenizerModel === 'gpt2' ? TABLE_PLACE_BYTES.gpt2 : TABLE_PLACE_BYTES.other;
-  return idleRuntimeBytes() + numKernelThreads * thread + places * placeBytes;
-}
-
-/** What reads a calibration, and what is read: its text, its matrices, and what becomes garbage on the way. Measured as above. */
-export function calibrationBytes(matrixBytes: number): number {
-  return CALIBRATION.fixed + CALIBRATION.byte * matrixBytes;
+  return idleRuntimeBytes() + numKernelThreads * thread + vocabularyBytes(vocabularySize, tokenizerModel);
 }
 
 function measured(): RuntimeBytes {

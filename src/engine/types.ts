@@ -75,6 +75,11 @@ export interface LoadOptions {
    */
   readonly checkKv?: KvCheckMode;
   /**
+   * Runs one request in so many again, with an f16 cache, while there is nothing else to do, and tells in `EngineStats.audit` how far its answer's
+   * distributions were from that. Takes page memory of its own. Not done where absent.
+   */
+  readonly auditEvery?: number;
+  /**
    * Path of a GGUF file of a smaller model with the same vocabulary, which guesses what comes next: see `GenerateOptions.speculate`. It
    * takes memory of its own.
    */

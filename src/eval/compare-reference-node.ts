@@ -3,7 +3,8 @@
  */
 import { parseArgs } from 'node:util';
 import { KvantError } from '../errors.ts';
-import { agreesOnTop1, klDivergence, summarize } from './kld.ts';
+import { klDivergence } from '../engine/kl-divergence.ts';
+import { agreesOnTop1, summarize } from './kld.ts';
 import { readLogProbRows } from './log-prob-rows-node.ts';
 import { parsePositions } from './positions.ts';
 import { openReferenceFolder } from './reference-folder-node.ts';

@@ -1,4 +1,5 @@
-import { agreesOnTop1, klDivergence, summarize, type DivergenceSummary, type LogProbs } from './kld.ts';
+import { klDivergence, type LogProbs } from '../engine/kl-divergence.ts';
+import { agreesOnTop1, summarize, type DivergenceSummary } from './kld.ts';
 
 /** How far a candidate's distributions are from the reference's, over all positions. docs/accuracy.md defines each figure. */
 export interface Fidelity {

@@ -1,5 +1,4 @@
-/** Row of log-probabilities (natural logarithms) over a vocabulary. */
-export type LogProbs = ArrayLike<number>;
+import { checkLengths, type LogProbs } from '../engine/kl-divergence.ts';
 
 export interface DivergenceSummary {
   readonly mean: number;
@@ -7,25 +6,6 @@ export interface DivergenceSummary {
   /** 99.9th percentile. */
   readonly percentile999: number;
   readonly max: number;
-}
-
-/**
- * Kullback-Leibler divergence of a candidate's distribution from the reference's, in nats:
- * KLD = sum over the vocabulary of p_ref * (log p_ref - log p), in float64.
- *
- * A token that the reference rules out (log p_ref = -inf) adds nothing; one that only the candidate rules out makes the divergence infinite.
- *
- * @throws RangeError if the rows differ in length or are empty
- */
-export function klDivergence(reference: LogProbs, candidate: LogProbs): number {
-  checkLengths(reference, candidate);
-  let sum = 0;
-  for (let token = 0; token < reference.length; token++) {
-    const logProb = reference[token];
-    if (logProb === -Infinity) continue;
-    sum += Math.exp(logProb) * (logProb - candidate[token]);
-  }
-  return sum;
 }
 
 /**
@@ -66,11 +46,4 @@ function likeliest(logProbs: LogProbs): number {
   let best = 0;
   for (let token = 1; token < logProbs.length; token++) if (logProbs[token] > logProbs[best]) best = token;
   return best;
-}
-
-function checkLengths(reference: LogProbs, candidate: LogProbs): void {
-  if (reference.length === candidate.length && reference.length > 0) return;
-  throw new RangeError(
-    `cannot compare rows of ${reference.length} and ${candidate.length} log-probabilities: both must cover the same vocabulary`,
-  );
 }

@@ -1,7 +1,9 @@
 import type { KernelsConfig } from '../kernels.ts';
-import { KernelRuntime } from './kernel-runtime-node.ts';
+import { KernelRuntime } from './kernel-runtime.ts';
+import { startKernelThreads } from './kernel-threads-node.ts';
 import { WasmKernels } from './wasm-kernels.ts';
 import type { WantedIsa } from './wasm-module.ts';
+import { compileWasmModule } from './wasm-module-node.ts';
 
 /**
  * Starts the wasm backend: compiles the kernels and the threads that share one memory.
@@ -10,7 +12,7 @@ import type { WantedIsa } from './wasm-module.ts';
  * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY; RangeError if the configuration contradicts itself
  */
 export async function createWasmKernels(config: KernelsConfig, wanted?: WantedIsa): Promise<WasmKernels> {
-  const runtime = await KernelRuntime.start(config, wanted);
+  const runtime = await KernelRuntime.start(config, await compileWasmModule(wanted), startKernelThreads);
   try {
     return new WasmKernels(config, runtime);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { KernelThreadData } from './kernel-thread-node.ts';
+import type { KernelThreadData, KernelThreads } from './kernel-threads.ts';
 
 const ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './kernel-thread-node.ts' : './kernel-thread-node.js',
@@ -10,28 +10,17 @@ const ENTRY = new URL(
 /** They run wasm and no JavaScript: two MB of short-lived objects are plenty. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2 };
 
-/** The threads beside the caller's own; each waits in wasm for command lists. */
-export class KernelThreads {
-  readonly #workers: readonly Worker[];
-
-  private constructor(workers: readonly Worker[]) {
-    this.#workers = workers;
-  }
-
-  /** Starts threads 1 to `numThreads` - 1 and resolves when all are ready. */
-  static async start(numThreads: number, shared: Omit<KernelThreadData, 'thread'>): Promise<KernelThreads> {
-    const workers = Array.from({ length: numThreads - 1 }, (_, i) => {
-      const workerData: KernelThreadData = { ...shared, thread: i + 1 };
-      return new Worker(ENTRY, { workerData, name: `kvant-kernel-${i + 1}`, resourceLimits: RESOURCE_LIMITS });
-    });
-    await Promise.all(workers.map((worker) => once(worker, 'message')));
-    // They hold nothing that would be lost: they must not keep the process alive.
-    for (const worker of workers) worker.unref();
-    return new KernelThreads(workers);
-  }
-
-  /** The threads must have been told to stop, or be asleep. */
-  async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
+/** Kernel threads of Node, see `StartKernelThreads`. */
+export async function startKernelThreads(
+  numThreads: number,
+  shared: Omit<KernelThreadData, 'thread'>,
+): Promise<KernelThreads> {
+  const workers = Array.from({ length: numThreads - 1 }, (_, i) => {
+    const workerData: KernelThreadData = { ...shared, thread: i + 1 };
+    return new Worker(ENTRY, { workerData, name: `kvant-kernel-${i + 1}`, resourceLimits: RESOURCE_LIMITS });
+  });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+  // They hold nothing that would be lost: they must not keep the process alive.
+  for (const worker of workers) worker.unref();
+  return { end: async () => void (await Promise.all(workers.map((worker) => worker.terminate()))) };
 }

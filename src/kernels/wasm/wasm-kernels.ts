@@ -50,7 +50,7 @@ import {
 } from './assembly/commands.ts';
 import { AttentionParameters } from './attention-parameters.ts';
 import { AttentionPlan, stateBytes, type PageAddresses } from './attention-plan.ts';
-import type { KernelRuntime } from './kernel-runtime-node.ts';
+import type { KernelRuntime } from './kernel-runtime.ts';
 import { RopeTable } from './rope-table.ts';
 import { WasmPages } from './wasm-pages.ts';
 import { type PackedMatrix, WasmWeights } from './wasm-weights.ts';

@@ -1,14 +1,12 @@
 import { KvantError } from '../../errors.ts';
 import type { KernelsConfig } from '../kernels.ts';
+import { gpuUnavailable, requestAdapter, type AdapterChoice } from './gpu-adapter.ts';
 import { GpuDevice } from './gpu-device.ts';
 import { readShaders } from './read-shaders-node.ts';
 import { WebgpuKernels } from './webgpu-kernels.ts';
 
 /** Dawn's objects crash the process once they are collected, so that they are kept for as long as it lives. */
 const KEPT: unknown[] = [];
-
-/** Which adapters are taken: computed in software only where that is asked for. */
-export type AdapterChoice = 'hardware' | 'any';
 
 /**
  * Opens a GPU through Dawn, the npm package `webgpu`, and compiles nothing yet.
@@ -42,12 +40,8 @@ export async function hasHardwareGpu(): Promise<boolean> {
 /** @throws KvantError BACKEND_UNAVAILABLE */
 export async function openGpu(choice: AdapterChoice): Promise<GpuDevice> {
   const api = await openApi();
-  const adapter = await api.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw unavailable('no GPU was found: install its Vulkan driver');
+  const adapter = await requestAdapter(api, choice, 'install its Vulkan driver');
   KEPT.push(adapter);
-  if (choice === 'hardware' && isSoftware(adapter.info)) {
-    throw unavailable(`the only adapter, ${adapter.info.description || adapter.info.device}, computes in software`);
-  }
   const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures);
   KEPT.push(gpu.device);
   return gpu;
@@ -61,16 +55,6 @@ async function openApi(): Promise<GPU> {
     KEPT.push(api);
     return api;
   } catch (cause) {
-    throw unavailable('the package webgpu is missing: npm install webgpu', cause);
+    throw gpuUnavailable('the package webgpu is missing: npm install webgpu', cause);
   }
-}
-
-/** SwiftShader and llvmpipe compute on the CPU. */
-function isSoftware(info: GPUAdapterInfo): boolean {
-  const name = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
-  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/.test(name);
-}
-
-function unavailable(message: string, cause?: unknown): KvantError {
-  return new KvantError('BACKEND_UNAVAILABLE', `${message}; or use --backend wasm`, { cause });
 }

@@ -11,11 +11,10 @@ import {
   CONTROL_STOP,
 } from './assembly/commands.ts';
 import { threadScratchBytes } from './attention-plan.ts';
-import { KernelThreads } from './kernel-threads-node.ts';
+import type { KernelThreads, StartKernelThreads } from './kernel-threads.ts';
 import { Program } from './program.ts';
 import { SharedMemory } from './shared-memory.ts';
-import { instantiate, type KernelExports, type WantedIsa, type WasmIsa } from './wasm-module.ts';
-import { compileWasmModule } from './wasm-module-node.ts';
+import { instantiate, type KernelExports, type WasmIsa, type WasmModule } from './wasm-module.ts';
 
 /** One memory, the threads that share it, and the command list that they run. */
 export class KernelRuntime {
@@ -40,8 +39,11 @@ export class KernelRuntime {
     this.#threads = threads;
   }
 
-  static async start(config: KernelsConfig, wanted?: WantedIsa): Promise<KernelRuntime> {
-    const { module, isa } = await compileWasmModule(wanted);
+  static async start(
+    config: KernelsConfig,
+    { module, isa }: WasmModule,
+    startThreads: StartKernelThreads,
+  ): Promise<KernelRuntime> {
     const memory = new SharedMemory();
     const program = new Program(memory);
     const control = memory.allocate(CONTROL_BYTES, 'the control block');
@@ -52,7 +54,7 @@ export class KernelRuntime {
     words[CONTROL_SCRATCH / 4] = memory.allocate(config.numThreads * scratchStride, 'scratch of the kernel threads');
     words[CONTROL_SCRATCH_STRIDE / 4] = scratchStride;
     const exports = instantiate(module, memory.memory);
-    const threads = await KernelThreads.start(config.numThreads, { module, memory: memory.memory, control });
+    const threads = await startThreads(config.numThreads, { module, memory: memory.memory, control });
     return new KernelRuntime({ memory, program, exports, isa }, control, threads);
   }
 

@@ -1,0 +1,20 @@
+import { KvantError } from '../errors.ts';
+import { openGpu } from '../kernels/webgpu/create-webgpu-kernels-browser.ts';
+import type { EngineLoadOptions } from './protocol.ts';
+import type { BackendName } from './types.ts';
+
+/** What runs: `auto`, which is also what nothing asked for gives, is webgpu where there is a GPU, otherwise wasm. */
+export async function chooseBackend(name: BackendName | undefined): Promise<EngineLoadOptions['backend']> {
+  if (name !== undefined && name !== 'auto') return name;
+  return (await hasHardwareGpu()) ? 'webgpu' : 'wasm';
+}
+
+async function hasHardwareGpu(): Promise<boolean> {
+  try {
+    (await openGpu('hardware')).close();
+    return true;
+  } catch (error) {
+    if (error instanceof KvantError) return false;
+    throw error;
+  }
+}

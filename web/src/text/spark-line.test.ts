@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { roundTop, sparkLine } from './spark-line.ts';
+
+describe('sparkLine', () => {
+  it('draws the newest sample at the right, zero at the bottom, and the top at the top', () => {
+    assert.equal(sparkLine([0, 50, 100], 5, 100, 40, 10).line, 'M20.0 10.0L30.0 5.0L40.0 0.0');
+  });
+
+  it('draws nothing of fewer than two samples', () => {
+    assert.deepEqual(sparkLine([3], 5, 5, 40, 10), { line: '', area: '' });
+  });
+});
+
+describe('roundTop', () => {
+  it('is 1, 2 or 5 with zeros', () => {
+    assert.deepEqual([0, 0.7, 1, 3, 87, 120, 501].map(roundTop), [1, 1, 1, 5, 100, 200, 1000]);
+  });
+});

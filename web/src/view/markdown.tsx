@@ -1,0 +1,40 @@
+import DOMPurify from 'dompurify';
+import { marked } from 'marked';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+
+/** What answers may be made of. Nothing here loads anything: a model may have been told to send what it knows to somewhere. */
+const ALLOWED_TAGS =
+  'p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td'.split(' ');
+const ALLOWED_ATTR = ['href', 'start', 'align'];
+
+/** An answer. Of one that grows only its last block is drawn anew. */
+export function Markdown({ text }: { readonly text: string }) {
+  const blocks = useMemo(() => marked.lexer(text).filter(({ type }) => type !== 'space'), [text]);
+  return (
+    <div class="markdown">
+      {blocks.map(({ raw }, index) => (
+        <Block key={index} source={raw} />
+      ))}
+    </div>
+  );
+}
+
+function Block({ source }: { readonly source: string }) {
+  const place = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    place.current?.replaceChildren(fragmentOf(source));
+  }, [source]);
+  return <div ref={place} />;
+}
+
+function fragmentOf(source: string): DocumentFragment {
+  const html = marked.parse(source, { async: false, gfm: true, breaks: true });
+  const fragment = DOMPurify.sanitize(html, { ALLOWED_TAGS, ALLOWED_ATTR, RETURN_DOM_FRAGMENT: true });
+  for (const link of fragment.querySelectorAll('a')) {
+    link.target = '_blank';
+    link.rel = 'noopener noreferrer nofollow';
+  }
+  // Wide ones scroll, which takes the focus of the keyboard.
+  for (const block of fragment.querySelectorAll('pre')) block.tabIndex = 0;
+  return fragment;
+}
