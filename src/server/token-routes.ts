@@ -40,17 +40,17 @@ const tokensSchema = z.object({
 const textSchema = z.object({ object: z.literal('text'), model: z.string(), text: z.string() });
 
 /** `POST /v1/tokenize` and `/v1/detokenize`: text or messages to token ids, and back. */
-export function addTokenRoutes(app: FastifyInstance, { model, modelId }: ServerContext): void {
-  const typed = app.withTypeProvider<ZodTypeProvider>();
-  typed.post(
+export function addTokenRoutes(app: FastifyInstance, context: ServerContext): void {
+  addTokenize(app, context);
+  addDetokenize(app, context);
+}
+
+function addTokenize(app: FastifyInstance, { model, modelId }: ServerContext): void {
+  const summary = 'Turns a text, or messages through the chat template, into token ids';
+  app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/tokenize',
     {
-      schema: {
-        tags: ['tokens'],
-        summary: 'Turns a text, or messages through the chat template, into token ids',
-        body: tokenizeSchema,
-        response: answersWith(tokensSchema),
-      },
+      schema: { tags: ['tokens'], summary, body: tokenizeSchema, response: answersWith(tokensSchema) },
       preValidation: async ({ body }) => {
         if (typeof body === 'object' && body !== null && 'messages' in body) refuseUnsupportedMessages(body.messages);
       },
@@ -67,24 +67,24 @@ export function addTokenRoutes(app: FastifyInstance, { model, modelId }: ServerC
       }
     },
   );
-  typed.post(
-    '/v1/detokenize',
-    {
-      schema: {
-        tags: ['tokens'],
-        summary: 'Turns token ids into a text',
-        body: detokenizeSchema,
-        response: answersWith(textSchema),
+}
+
+function addDetokenize(app: FastifyInstance, { model, modelId }: ServerContext): void {
+  const summary = 'Turns token ids into a text';
+  const { vocabularySize } = model.info;
+  app
+    .withTypeProvider<ZodTypeProvider>()
+    .post(
+      '/v1/detokenize',
+      { schema: { tags: ['tokens'], summary, body: detokenizeSchema, response: answersWith(textSchema) } },
+      async ({ body: { model: asked, tokens } }) => {
+        checkModelName(asked, modelId);
+        const unknown = tokens.findIndex((id) => id >= vocabularySize);
+        if (unknown >= 0) {
+          const message = `token ids of this model go from 0 to ${vocabularySize - 1}; got ${tokens[unknown]}`;
+          throw invalidRequest(`tokens[${unknown}]`, message);
+        }
+        return { object: 'text' as const, model: modelId, text: await model.detokenize(tokens) };
       },
-    },
-    async ({ body: { model: asked, tokens } }) => {
-      checkModelName(asked, modelId);
-      const unknown = tokens.findIndex((id) => id >= model.info.vocabularySize);
-      if (unknown >= 0) {
-        const message = `token ids of this model go from 0 to ${model.info.vocabularySize - 1}; got ${tokens[unknown]}`;
-        throw invalidRequest(`tokens[${unknown}]`, message);
-      }
-      return { object: 'text' as const, model: modelId, text: await model.detokenize(tokens) };
-    },
-  );
+    );
 }
