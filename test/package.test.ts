@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -33,6 +33,28 @@ before(async () => {
 });
 
 after(() => rm(folder, { recursive: true }));
+
+/** All that a file imports, starts as a worker or reads by its URL, and so on, and the packages that it takes for that. */
+async function reach(entry: string): Promise<{ files: string[]; packages: ReadonlySet<string> }> {
+  const files = [entry];
+  const packages = new Set<string>();
+  const patterns = [
+    /^(?:import|export) (?:[^;="']* from )?["']([^"']+)["'];$/gm,
+    /import\(["']([^"']+)["']\)/g,
+    /new URL\(["']([^"']+)["'], import\.meta\.url\)/g,
+  ];
+  for (const file of files) {
+    // Throws for a file that is not there.
+    const code = await readFile(file, 'utf8');
+    if (!file.endsWith('.js')) continue;
+    for (const [, target] of patterns.flatMap((pattern) => [...code.matchAll(pattern)])) {
+      const path = join(dirname(file), target);
+      if (!target.startsWith('.')) packages.add(target);
+      else if (!files.includes(path)) files.push(path);
+    }
+  }
+  return { files, packages };
+}
 
 describe('the published package', () => {
   it(`takes less than ${MAX_BYTES / 1e6} MB unpacked, and holds neither models nor tests`, async (t) => {
@@ -87,6 +109,27 @@ describe('the published package', () => {
     assert.deepEqual(JSON.parse(stdout), { data: [0, 1, 2, 3], code: 'INVALID_INPUT' });
   });
 
+  it('has an entry for browsers that needs nothing of Node, and every file that it names', async () => {
+    const { files, packages } = await reach(join(ROOT, 'dist/browser.js'));
+    const names = files.map((file) => relative(join(ROOT, 'dist'), file).replaceAll('\\', '/'));
+    assert.deepEqual(
+      names.filter((name) => name.includes('-node.')),
+      [],
+    );
+    for (const name of [
+      'engine/worker-browser.js',
+      'kernels/wasm/kernel-thread-browser.js',
+      'kernels/webgpu/shaders/attend.wgsl',
+      'wasm/kvant-relaxed.wasm',
+      'engine/check-started.js',
+    ]) {
+      assert.ok(names.includes(name), `${name} is not reached`);
+    }
+    const libraries = [...packages].map((name) => name.match(/^(@[^/]+\/)?[^/]+/)?.[0]);
+    const known = ['@huggingface/gguf', '@huggingface/jinja', '@huggingface/tokenizers', '@noble/hashes'];
+    assert.deepEqual([...new Set(libraries)].sort(), [...known, 'ml-matrix', 'pure-rand', 'zod']);
+  });
+
   it('runs as the command kvant', async () => {
     const main = join(folder, 'node_modules/kvant/dist/cli/main.js');
     assert.match(await readFile(main, 'utf8'), /^#!\/usr\/bin\/env node\n/);
@@ -99,11 +142,15 @@ describe('the published package', () => {
   it('has declarations that a strict TypeScript program compiles against', async () => {
     const program = `
       import { dequantize, load, KvantError, quantize } from 'kvant';
+      import { load as loadInPage } from 'kvant/browser';
       import type { ErrorCode, GenerateResult, GroupedTensor, Model, QuantizeOptions, Tensor } from 'kvant';
       export async function answer(): Promise<GenerateResult> {
         const model: Model = await load({ kv: 'k8v4' });
         return model.generate({ prompt: 'x' }).result;
       }
+      export const inPage: Promise<Model> = loadInPage({ model: new File([], 'x.gguf'), onDownload: ({ url }) => void url });
+      // @ts-expect-error: there are no folders
+      void loadInPage({ model: 'x.gguf', swap: 'disk' });
       export const code: ErrorCode = new KvantError('FILE_ERROR', '').code;
       const grouped: GroupedTensor = quantize({ data: [1], shape: [1] }, { bits: 3, granularity: 'group32' });
       export const tensor: Tensor = dequantize(grouped);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PlanReport } from './plan-report.ts';
+import type { PlanReport } from '../engine/plan-report.ts';
 import { runCli, TINY_MODEL } from './testing/run-cli.ts';
 
 const LADDER = ['f16', 'q8', 'q6', 'q5', 'q4', 'q3', 'q2', 'q1'];

@@ -1,5 +1,6 @@
 import { KvantError } from '../errors.ts';
 import { plan } from '../engine/plan-node.ts';
+import { planReport } from '../engine/plan-report.ts';
 import type { FormatPlan, MemoryFix, ModelPlan } from '../index.ts';
 import { headingLine, rowLine, type Column } from './bench-table.ts';
 import type { CliContext } from './cli-context.ts';
@@ -8,7 +9,6 @@ import { EXIT } from './exit-code.ts';
 import { formatBytes, formatCount, formatFixed, formatQuantity } from './format.ts';
 import { definedOnly } from './load-model.ts';
 import { Output } from './output.ts';
-import { planReport } from './plan-report.ts';
 
 const COLUMNS: readonly Column<FormatPlan>[] = [
   { heading: 'kv', width: 8, cell: ({ kv }) => kv },

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileErrorReason, KvantError } from '../errors.ts';
+import type { Planner } from '../engine/plan-node.ts';
 import type { Model } from '../engine/types.ts';
 import { createServer, type KvantServer } from '../server/create-server-node.ts';
-import { servedKvMemory } from '../server/served-kv-memory-node.ts';
+import { openServedPlanner, servedKvMemory } from '../server/served-kv-memory-node.ts';
 import { checkServeSafety, parseServeFile, SERVE_DEFAULTS, type ServeOptions } from '../server/serve-options.ts';
 import { findWebFolder } from '../server/web-folder-node.ts';
 import type { CliContext } from './cli-context.ts';
@@ -25,12 +26,13 @@ export async function serveCommand(given: Readonly<Record<string, GivenFlag>>, c
   const interruptible = new Interruptible(context.interrupts);
   const { signal } = interruptible;
   try {
-    const model = await loadServed(options, context, signal);
+    const planner = await openServedPlanner(options);
+    const model = await loadServed(options, planner, context, signal);
     try {
       if (prefix !== undefined) {
         await model.declarePublicPrefix({ messages: [{ role: 'system', content: prefix }] });
       }
-      await serve(model, options, context, signal);
+      await serve({ model, planner, options }, context, signal);
     } finally {
       await model.close();
     }
@@ -43,11 +45,17 @@ export async function serveCommand(given: Readonly<Record<string, GivenFlag>>, c
   }
 }
 
-async function serve(model: Model, options: ServeOptions, context: CliContext, signal: AbortSignal): Promise<void> {
-  const { stderr } = context;
+interface Served {
+  readonly model: Model;
+  readonly planner: Planner;
+  readonly options: ServeOptions;
+}
+
+async function serve(served: Served, { stderr }: CliContext, signal: AbortSignal): Promise<void> {
+  const { model, options } = served;
   const { logLevel = stderr.isTTY ? 'warn' : 'info', drainSeconds = SERVE_DEFAULTS.drainSeconds } = options;
   const logger = { level: logLevel, stream: stderr };
-  const server = await createServer({ model, options, logger, webFolder: await findWebFolder() });
+  const server = await createServer({ ...served, logger, webFolder: await findWebFolder() });
   const address = await listen(server, options);
   if (stderr.isTTY) stderr.write(banner(address, model));
   else server.app.log.info({ address, model: model.info.name, kv: model.info.kvFormat }, 'listening');
@@ -70,9 +78,14 @@ function banner(address: string, { info }: Model): string {
   return `kvant: ${info.name} with a ${info.kvFormat} cache, ${info.ctx} tokens of context\nkvant: listening on ${address} (API at ${address}/v1); Ctrl-C ends\n`;
 }
 
-async function loadServed(options: ServeOptions, context: CliContext, signal: AbortSignal): Promise<Model> {
+async function loadServed(
+  options: ServeOptions,
+  planner: Planner,
+  context: CliContext,
+  signal: AbortSignal,
+): Promise<Model> {
   const maxSequences = options.maxSequences ?? SERVE_DEFAULTS.maxSequences;
-  const { kv, kvMemory } = await servedKvMemory({ ...options, maxSequences });
+  const { kv, kvMemory } = await servedKvMemory({ ...options, maxSequences }, planner);
   return loadModel(definedOnly({ ...options, maxSequences, kv, kvMemory }), context, signal);
 }
 

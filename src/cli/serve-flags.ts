@@ -73,6 +73,13 @@ const ADDRESS_FLAGS = {
       'key that clients must send; may be repeated, and each is a tenant of its own, whose cache nobody else sees (several in the environment: KVANT_API_KEYS, between commas)',
     environmentVariable: 'KVANT_API_KEY',
   },
+  metricsKey: {
+    usage: '--metrics-key <key>',
+    kind: 'text',
+    schema: serveOptionShape.metricsKey,
+    description: 'key that opens /metrics and /health/ready, and nothing else (default: an only API key opens them)',
+    environmentVariable: 'KVANT_METRICS_KEY',
+  },
   cors: {
     usage: '--cors <origin>',
     kind: 'list',

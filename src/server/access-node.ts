@@ -10,31 +10,37 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the route needs no key: it tells nothing of anybody. */
     isPublic?: boolean;
+    /** Whether the key of metrics opens it, too. */
+    isOperation?: boolean;
   }
 }
 
 export interface AccessOptions {
   readonly apiKeys: readonly string[];
+  readonly metricsKey?: string | undefined;
   /** Origins of pages that may call from a browser. */
   readonly corsOrigins: readonly string[];
 }
 
 /** Lets in who has a key. Where there are no keys, which is only on the machine itself, lets in what no foreign page has sent. */
-export function addAccess(app: FastifyInstance, { apiKeys, corsOrigins }: AccessOptions): void {
-  const tenants = new Tenants(apiKeys);
+export function addAccess(app: FastifyInstance, { apiKeys, metricsKey, corsOrigins }: AccessOptions): void {
+  const tenants = new Tenants(apiKeys, apiKeys.length > 0 ? metricsKey : undefined);
   app.decorateRequest('tenant');
   app.addHook('onRequest', async (request) => {
     request.tenant = ONLY_TENANT;
     if (tenants.size === 0) checkLocal(request, corsOrigins);
-    else if (request.routeOptions.config.isPublic !== true) request.tenant = tenantOf(request.headers, tenants);
+    else if (request.routeOptions.config.isPublic !== true) request.tenant = tenantOf(request, tenants);
   });
 }
 
-/** @throws ApiError 401 */
-function tenantOf(headers: IncomingHttpHeaders, tenants: Tenants): Tenant {
+/** @throws ApiError 401, and 403 for a key that does not open the route */
+function tenantOf({ headers, routeOptions }: FastifyRequest, tenants: Tenants): Tenant {
   const key = keyOf(headers);
   const tenant = key === undefined ? undefined : tenants.find(key);
-  if (tenant) return tenant;
+  if (tenant && (tenant.mayUseModel || routeOptions.config.isOperation)) return tenant;
+  if (tenant) {
+    throw new ApiError(403, 'this key opens /metrics and /health/ready only', { code: 'metrics_key_only' });
+  }
   const what = key === undefined ? 'no API key was sent' : 'the API key is wrong';
   const message = `${what}: send one as "Authorization: Bearer KEY" or "X-Api-Key: KEY"`;
   throw new ApiError(401, message, { code: 'invalid_api_key', headers: { 'www-authenticate': 'Bearer' } });

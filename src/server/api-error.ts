@@ -1,18 +1,5 @@
 import { KvantError, type ErrorCode } from '../errors.ts';
-
-/** Kinds of errors, as OpenAI's clients know them. */
-export type ApiErrorType = 'invalid_request_error' | 'rate_limit_error' | 'server_error';
-
-/** What a client is told of an error. */
-export interface ErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: ApiErrorType;
-    /** The field that is wrong, such as `messages[0].content`. */
-    readonly param: string | null;
-    readonly code: string | null;
-  };
-}
+import type { ApiErrorType, ErrorBody } from './answer-schema.ts';
 
 export interface ApiErrorOptions {
   readonly param?: string;

@@ -1,20 +1,73 @@
+import * as z from 'zod';
 import type { GenerateResult, TextChunk } from '../engine/types.ts';
-import { chatLogprobs } from './logprobs.ts';
-import { kvantReport, usageOf } from './usage.ts';
+import { count } from './answer-schema.ts';
+import { chatLogprobs, chatLogprobsSchema, type ChatLogprobs } from './logprobs.ts';
+import { kvantReport, kvantReportSchema, usageOf, usageSchema } from './usage.ts';
 
 /** Objects of `POST /v1/chat/completions`. */
 
 /** What all objects of one completion have in common. */
-export interface CompletionHead {
-  readonly id: string;
-  readonly created: number;
-  readonly model: string;
-  readonly system_fingerprint: string;
-}
+export const completionHeadSchema = z.object({
+  id: z.string(),
+  created: z.int().describe('Seconds since 1970'),
+  model: z.string(),
+  system_fingerprint: z.string(),
+});
+
+export type CompletionHead = z.infer<typeof completionHeadSchema>;
+
+export const finishReasonSchema = z.enum(['stop', 'length']);
+
+const choiceShape = { index: count, logprobs: chatLogprobsSchema.nullable() };
+
+export const chatCompletionSchema = completionHeadSchema.extend({
+  object: z.literal('chat.completion'),
+  choices: z.array(
+    z.object({
+      ...choiceShape,
+      message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+      finish_reason: finishReasonSchema,
+    }),
+  ),
+  usage: usageSchema,
+  kvant: kvantReportSchema,
+});
+
+type ChatCompletion = z.infer<typeof chatCompletionSchema>;
+
+export const chatChunkSchema = completionHeadSchema.extend({
+  object: z.literal('chat.completion.chunk'),
+  choices: z
+    .array(
+      z.object({
+        ...choiceShape,
+        delta: z.object({
+          role: z.literal('assistant').optional(),
+          content: z.string().optional(),
+          refusal: z.null().optional(),
+        }),
+        finish_reason: finishReasonSchema.nullable(),
+      }),
+    )
+    .describe('One choice; none in the chunk that tells the usage'),
+  usage: usageSchema.nullable().optional(),
+  kvant: kvantReportSchema.optional().describe('In the last chunk of a choice'),
+});
+
+type ChatChunk = z.infer<typeof chatChunkSchema>;
+type Delta = ChatChunk['choices'][number]['delta'];
 
 export function completionHead(prefix: string, model: string, version: string): CompletionHead {
-  const id = `${prefix}-${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
-  return { id, created: Math.floor(Date.now() / 1000), model, system_fingerprint: `kvant-${version}` };
+  return { id: objectId(prefix), created: nowSeconds(), model, system_fingerprint: `kvant-${version}` };
+}
+
+/** A new id, such as `chatcmpl-` and 32 hexadecimal digits. */
+export function objectId(prefix: string): string {
+  return `${prefix}${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
+}
+
+export function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }
 
 /** Why an answer ended, in OpenAI's words: a full context is a length, too. */
@@ -33,7 +86,7 @@ export function chatCompletion(
   head: CompletionHead,
   results: readonly GenerateResult[],
   conversation?: ConversationReport,
-): object {
+): ChatCompletion {
   return {
     ...head,
     object: 'chat.completion',
@@ -59,28 +112,28 @@ export class ChatChunks {
     this.#usage = includesUsage ? { usage: null } : {};
   }
 
-  first(index: number): object {
+  first(index: number): ChatChunk {
     return this.#chunk(index, { role: 'assistant', content: '', refusal: null }, null, null);
   }
 
-  text(index: number, { text, logProbs }: TextChunk): object {
+  text(index: number, { text, logProbs }: TextChunk): ChatChunk {
     return this.#chunk(index, { content: text }, logProbs ? chatLogprobs(logProbs) : null, null);
   }
 
-  last(index: number, result: GenerateResult, conversation?: ConversationReport): object {
+  last(index: number, result: GenerateResult, conversation?: ConversationReport): ChatChunk {
     const kvant = { ...kvantReport([result]), ...conversation };
     return { ...this.#chunk(index, {}, null, finishReason(result)), kvant };
   }
 
-  usage(results: readonly GenerateResult[]): object {
+  usage(results: readonly GenerateResult[]): ChatChunk {
     return { ...this.#base(), choices: [], usage: usageOf(results, results.length) };
   }
 
-  #chunk(index: number, delta: object, logprobs: object | null, reason: string | null): object {
+  #chunk(index: number, delta: Delta, logprobs: ChatLogprobs | null, reason: 'stop' | 'length' | null): ChatChunk {
     return { ...this.#base(), choices: [{ index, delta, logprobs, finish_reason: reason }], ...this.#usage };
   }
 
-  #base(): object {
-    return { ...this.#head, object: 'chat.completion.chunk' };
+  #base() {
+    return { ...this.#head, object: 'chat.completion.chunk' as const };
   }
 }

@@ -2,7 +2,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Generation } from '../engine/types.ts';
 import { invalidRequest, toApiError } from './api-error.ts';
-import { ChatChunks, chatCompletion, completionHead, type ConversationReport } from './chat-completion.ts';
+import { answersWithEvents } from './answer-schema.ts';
+import {
+  chatChunkSchema,
+  ChatChunks,
+  chatCompletion,
+  chatCompletionSchema,
+  completionHead,
+  type ConversationReport,
+} from './chat-completion.ts';
 import { chatSchema, refuseUnsupportedMessages, toMessages, type ChatBody } from './chat-schema.ts';
 import type { Turn } from './conversations.ts';
 import { sendEvents, type ServerEvent } from './event-stream-node.ts';
@@ -12,6 +20,7 @@ import { allResults, mergeAnswers } from './merge-answers.ts';
 import { checkModelName } from './model-name.ts';
 import { toResponseFormat } from './response-format.ts';
 import type { ServerContext } from './server-context.ts';
+import { tracked } from './tracked-generation.ts';
 import { refuseUnsupportedFields, UNSUPPORTED_IN_CHAT } from './unsupported-fields.ts';
 import { noteUsage } from './usage-log.ts';
 
@@ -20,7 +29,11 @@ export function addChatRoutes(app: FastifyInstance, context: ServerContext): voi
   app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/chat/completions',
     {
-      schema: { tags: ['chat'], summary: 'Answers a conversation', body: chatSchema },
+      schema: {
+        ...{ tags: ['answers'], summary: 'Answers a conversation' },
+        body: chatSchema,
+        response: answersWithEvents(chatCompletionSchema, chatChunkSchema),
+      },
       preValidation: async ({ body }) => {
         refuseUnsupportedFields(body, UNSUPPORTED_IN_CHAT);
         if (typeof body === 'object' && body !== null && 'messages' in body) refuseUnsupportedMessages(body.messages);
@@ -64,7 +77,7 @@ async function complete(
   const results = await allResults(generations);
   job.end();
   noteUsage(reply, results);
-  return reply.send(chatCompletion(completionHead('chatcmpl', modelId, version), results, conversation));
+  return reply.send(chatCompletion(completionHead('chatcmpl-', modelId, version), results, conversation));
 }
 
 function stream(
@@ -84,7 +97,7 @@ async function* chatEvents(
   { generations, conversation }: Answers,
   reply: FastifyReply,
 ): AsyncGenerator<ServerEvent> {
-  const chunks = new ChatChunks(completionHead('chatcmpl', modelId, version), includesUsage);
+  const chunks = new ChatChunks(completionHead('chatcmpl-', modelId, version), includesUsage);
   const begun = new Set<number>();
   for await (const event of mergeAnswers(generations)) {
     const { index } = event;
@@ -99,7 +112,7 @@ async function* chatEvents(
 }
 
 function startAnswers(context: ServerContext, body: ChatBody, form: AnswerForm, job: Job): Answers {
-  const { model, conversations, answers } = context;
+  const { model, conversations, answers, metrics } = context;
   const messages = toMessages(body.messages);
   const optionsOf = (choice: number) => ({
     ...toGenerateOptions(body, form, answers, choice),
@@ -108,10 +121,12 @@ function startAnswers(context: ServerContext, body: ChatBody, form: AnswerForm, 
   const name = body.kvant?.conversation;
   if (typeof name !== 'string') {
     const choices = Array.from({ length: body.n ?? 1 }, (_, choice) => choice);
-    return { generations: choices.map((choice) => model.generate({ ...optionsOf(choice), messages })) };
+    const start = (choice: number): Generation => model.generate({ ...optionsOf(choice), messages });
+    return { generations: choices.map((choice) => tracked(start(choice), metrics.requestStarted())) };
   }
   const turn = conversations.take(form.tenant, name, messages);
-  return { generations: [startTurn(turn, optionsOf(0))], conversation: { conversation: name, turn: turn.number } };
+  const generation = tracked(startTurn(turn, optionsOf(0)), metrics.requestStarted());
+  return { generations: [generation], conversation: { conversation: name, turn: turn.number } };
 }
 
 function startTurn(turn: Turn, options: Parameters<Turn['chat']['send']>[1]): Generation {

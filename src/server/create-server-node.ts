@@ -2,19 +2,27 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import { openPlanner, type Planner } from '../engine/plan-node.ts';
 import type { Model } from '../engine/types.ts';
 import { kvantVersion } from '../engine/version-node.ts';
 import { addAccess } from './access-node.ts';
 import { addBodyCheck } from './body-check.ts';
+import { addCacheRoutes } from './cache-routes.ts';
+import { nowSeconds } from './chat-completion.ts';
 import { addChatRoutes } from './chat-routes.ts';
 import { answerClientError } from './client-errors-node.ts';
+import { addCompletionRoutes } from './completion-routes.ts';
 import { Conversations, type ConversationLimits } from './conversations.ts';
+import { addDocument } from './document.ts';
 import { addErrorAnswers } from './error-answers.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { LIMITS, type Patience } from './limits.ts';
+import { ServerMetrics } from './metrics-node.ts';
+import { addMetricsRoutes } from './metrics-routes.ts';
 import { addModelRoutes } from './model-routes.ts';
 import { modelIdOf } from './model-name.ts';
 import { addPage, addSecurityHeaders } from './page-node.ts';
+import { addResponseRoutes } from './response-routes.ts';
 import { addRequestLog } from './request-log.ts';
 import { RequestGate } from './request-gate.ts';
 import { CONVERSATION_LIMITS, SERVE_DEFAULTS, type ServeOptions } from './serve-options.ts';
@@ -24,7 +32,15 @@ import { addTokenRoutes } from './token-routes.ts';
 /** What a server needs of its options; the rest has gone into the model. */
 export type ServerSettings = Pick<
   ServeOptions,
-  'apiKey' | 'cors' | 'maxSequences' | 'maxQueue' | 'maxQueuePerKey' | 'maxTokens' | 'temperature' | 'name'
+  | 'apiKey'
+  | 'metricsKey'
+  | 'cors'
+  | 'maxSequences'
+  | 'maxQueue'
+  | 'maxQueuePerKey'
+  | 'maxTokens'
+  | 'temperature'
+  | 'name'
 >;
 
 export interface CreateServerOptions {
@@ -32,6 +48,8 @@ export interface CreateServerOptions {
   readonly options?: ServerSettings;
   /** Folder of the built page; none is served where absent. */
   readonly webFolder?: string | undefined;
+  /** Of the model, where one is there already. */
+  readonly planner?: Planner | undefined;
   /** Fastify's logger. Default: nothing is logged. */
   readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>;
   readonly conversationLimits?: ConversationLimits;
@@ -52,34 +70,44 @@ export interface KvantServer {
 
 /** The server of a loaded model: all routes, and who may call them. It listens when `app.listen` is called. */
 export async function createServer(options: CreateServerOptions): Promise<KvantServer> {
-  const { model, options: settings = {}, webFolder, logger = false } = options;
+  const { options: settings = {}, webFolder, logger = false } = options;
   const patience = { ...LIMITS, ...options.patience };
   const app = fastify(fastifyOptions(logger, patience));
   app.server.maxConnections = LIMITS.connections;
-  const { apiKey: apiKeys = [], cors: corsOrigins = [] } = settings;
-  const gate = new RequestGate(gateOptions(settings));
-  const conversations = new Conversations(model, options.conversationLimits ?? CONVERSATION_LIMITS);
-  const context: ServerContext = {
-    ...{ model, gate, conversations, version: await kvantVersion(), running: new Set() },
-    modelId: settings.name ?? modelIdOf(model.info.path),
-    startedAt: Math.floor(Date.now() / 1000),
-    answers: {
-      maxTokens: Math.min(settings.maxTokens ?? SERVE_DEFAULTS.maxTokens, model.info.ctx),
-      temperature: settings.temperature ?? SERVE_DEFAULTS.temperature,
-    },
-    slowReaderMs: patience.slowReaderMs,
-    log: app.log,
-  };
+  const { apiKey: apiKeys = [], metricsKey, cors: corsOrigins = [] } = settings;
+  const context = await createContext(app, options, patience);
   addErrorAnswers(app);
   addRequestLog(app);
   addSecurityHeaders(app);
   // Before the keys: a browser asks without one whether it may send one.
   if (corsOrigins.length > 0) await app.register(fastifyCors, corsOptions(corsOrigins));
-  addAccess(app, { apiKeys, corsOrigins });
+  addAccess(app, { apiKeys, metricsKey, corsOrigins });
   addBodyCheck(app);
+  await addDocument(app, context.version);
   addRoutes(app, context);
   if (webFolder !== undefined) await addPage(app, webFolder);
   return { app, drain: (deadlineMs) => drain(app, context, deadlineMs) };
+}
+
+async function createContext(
+  app: FastifyInstance,
+  { model, options: settings = {}, planner, conversationLimits = CONVERSATION_LIMITS }: CreateServerOptions,
+  { slowReaderMs }: Patience,
+): Promise<ServerContext> {
+  const modelId = settings.name ?? modelIdOf(model.info.path);
+  let plans = planner && Promise.resolve(planner);
+  return {
+    ...{ model, modelId, slowReaderMs, version: await kvantVersion(), running: new Set(), log: app.log },
+    startedAt: nowSeconds(),
+    answers: {
+      maxTokens: Math.min(settings.maxTokens ?? SERVE_DEFAULTS.maxTokens, model.info.ctx),
+      temperature: settings.temperature ?? SERVE_DEFAULTS.temperature,
+    },
+    gate: new RequestGate(gateOptions(settings)),
+    conversations: new Conversations(model, conversationLimits),
+    metrics: new ServerMetrics({ modelName: modelId }),
+    planner: () => (plans ??= openPlanner({ model: model.info.path, backend: model.info.backend.name })),
+  };
 }
 
 function addRoutes(app: FastifyInstance, context: ServerContext): void {
@@ -87,6 +115,10 @@ function addRoutes(app: FastifyInstance, context: ServerContext): void {
   addModelRoutes(app, context);
   addChatRoutes(app, context);
   addTokenRoutes(app, context);
+  addCompletionRoutes(app, context);
+  addResponseRoutes(app, context);
+  addCacheRoutes(app, context);
+  addMetricsRoutes(app, context);
 }
 
 async function drain(app: FastifyInstance, { gate, running }: ServerContext, deadlineMs: number): Promise<void> {

@@ -36,6 +36,7 @@ export const serveOptionShape = {
   host: z.string('must be an address or a name').min(1, 'must be an address or a name'),
   port: wholeNumber(0, 65_535),
   apiKey: z.array(apiKey, 'must be a list of keys'),
+  metricsKey: apiKey,
   cors: z.array(origin, 'must be a list of origins'),
   name: z.string(nameRule).regex(/^[\w.-]{1,100}$/, nameRule),
   maxQueue: wholeNumber(0, 100_000),

@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Model } from '../engine/types.ts';
 import type { AnswerDefaults } from './generate-options.ts';
+import type { Planner } from '../engine/plan-node.ts';
+import type { ServerMetrics } from './metrics-node.ts';
 import type { Conversations } from './conversations.ts';
 import type { RequestGate } from './request-gate.ts';
 
@@ -17,6 +19,9 @@ export interface ServerContext {
   readonly conversations: Conversations;
   /** Aborts of the answers under way. */
   readonly running: Set<AbortController>;
+  readonly metrics: ServerMetrics;
+  /** Of the model; read when it is asked for first. */
+  planner(this: void): Promise<Planner>;
   /** How long a reader may leave a stream unread. */
   readonly slowReaderMs: number;
   readonly log: FastifyBaseLogger;

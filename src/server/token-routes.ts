@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
+import { answersWith } from './answer-schema.ts';
 import { invalidRequest, toApiError } from './api-error.ts';
 import { textUpTo } from './body-schema.ts';
 import { messagesField, refuseUnsupportedMessages, toMessages } from './chat-schema.ts';
@@ -30,17 +31,26 @@ const detokenizeSchema = z.strictObject({
     .max(LIMITS.tokens, `must have at most ${LIMITS.tokens} tokens`),
 });
 
+const tokensSchema = z.object({
+  object: z.literal('tokens'),
+  model: z.string(),
+  tokens: z.array(z.int()),
+  count: z.int(),
+});
+const textSchema = z.object({ object: z.literal('text'), model: z.string(), text: z.string() });
+
 /** `POST /v1/tokenize` and `/v1/detokenize`: text or messages to token ids, and back. */
-export function addTokenRoutes(app: FastifyInstance, { model, modelId }: ServerContext): void {
-  const typed = app.withTypeProvider<ZodTypeProvider>();
-  typed.post(
+export function addTokenRoutes(app: FastifyInstance, context: ServerContext): void {
+  addTokenize(app, context);
+  addDetokenize(app, context);
+}
+
+function addTokenize(app: FastifyInstance, { model, modelId }: ServerContext): void {
+  const summary = 'Turns a text, or messages through the chat template, into token ids';
+  app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/tokenize',
     {
-      schema: {
-        tags: ['tokens'],
-        summary: 'Turns a text, or messages through the chat template, into token ids',
-        body: tokenizeSchema,
-      },
+      schema: { tags: ['tokens'], summary, body: tokenizeSchema, response: answersWith(tokensSchema) },
       preValidation: async ({ body }) => {
         if (typeof body === 'object' && body !== null && 'messages' in body) refuseUnsupportedMessages(body.messages);
       },
@@ -51,23 +61,30 @@ export function addTokenRoutes(app: FastifyInstance, { model, modelId }: ServerC
         const tokens = messages
           ? await model.encode({ messages: toMessages(messages) })
           : await model.tokenize(input ?? '');
-        return { object: 'tokens', model: modelId, tokens, count: tokens.length };
+        return { object: 'tokens' as const, model: modelId, tokens, count: tokens.length };
       } catch (error) {
         throw toApiError(error, messages ? 'messages' : 'input');
       }
     },
   );
-  typed.post(
-    '/v1/detokenize',
-    { schema: { tags: ['tokens'], summary: 'Turns token ids into a text', body: detokenizeSchema } },
-    async ({ body: { model: asked, tokens } }) => {
-      checkModelName(asked, modelId);
-      const unknown = tokens.findIndex((id) => id >= model.info.vocabularySize);
-      if (unknown >= 0) {
-        const message = `token ids of this model go from 0 to ${model.info.vocabularySize - 1}; got ${tokens[unknown]}`;
-        throw invalidRequest(`tokens[${unknown}]`, message);
-      }
-      return { object: 'text', model: modelId, text: await model.detokenize(tokens) };
-    },
-  );
+}
+
+function addDetokenize(app: FastifyInstance, { model, modelId }: ServerContext): void {
+  const summary = 'Turns token ids into a text';
+  const { vocabularySize } = model.info;
+  app
+    .withTypeProvider<ZodTypeProvider>()
+    .post(
+      '/v1/detokenize',
+      { schema: { tags: ['tokens'], summary, body: detokenizeSchema, response: answersWith(textSchema) } },
+      async ({ body: { model: asked, tokens } }) => {
+        checkModelName(asked, modelId);
+        const unknown = tokens.findIndex((id) => id >= vocabularySize);
+        if (unknown >= 0) {
+          const message = `token ids of this model go from 0 to ${vocabularySize - 1}; got ${tokens[unknown]}`;
+          throw invalidRequest(`tokens[${unknown}]`, message);
+        }
+        return { object: 'text' as const, model: modelId, text: await model.detokenize(tokens) };
+      },
+    );
 }

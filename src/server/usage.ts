@@ -1,35 +1,39 @@
+import * as z from 'zod';
 import type { GenerateResult } from '../engine/types.ts';
+import { count } from './answer-schema.ts';
 
 /** What answers took, as OpenAI's API tells it, and in our own words. */
 
-export interface Usage {
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-  readonly total_tokens: number;
-  readonly prompt_tokens_details: { readonly cached_tokens: number };
-  readonly completion_tokens_details: {
-    readonly accepted_prediction_tokens: number;
-    readonly rejected_prediction_tokens: number;
-  };
-}
+export const usageSchema = z.object({
+  prompt_tokens: count,
+  completion_tokens: count,
+  total_tokens: count,
+  prompt_tokens_details: z.object({ cached_tokens: count.describe('Found in the cache') }),
+  completion_tokens_details: z.object({
+    accepted_prediction_tokens: count.describe('Tokens that the engine guessed and that are in the answer'),
+    rejected_prediction_tokens: count,
+  }),
+});
 
-export interface KvantReport {
-  readonly kv: {
-    readonly format: string;
-    readonly bits_per_element: number;
-    readonly bytes: number;
-    /** What the same tokens take in f16. */
-    readonly f16_bytes: number;
-    readonly tokens: number;
-  };
-  readonly cached_tokens: number;
-  /** To the first token of the first answer. */
-  readonly ttft_ms: number;
-  /** Of all answers together; null where none has two tokens. */
-  readonly decode_tps: number | null;
-  /** Of the first answer. */
-  readonly seed: number;
-}
+export type Usage = z.infer<typeof usageSchema>;
+
+export const kvantReportSchema = z.object({
+  kv: z.object({
+    format: z.string(),
+    bits_per_element: z.number().describe('Of everything that is stored, metadata counted'),
+    bytes: count,
+    f16_bytes: count.describe('What the same tokens take in f16'),
+    tokens: count,
+  }),
+  cached_tokens: count.describe('Prompt tokens found in the cache'),
+  ttft_ms: z.number().describe('From the request to its first token'),
+  decode_tps: z.number().nullable().describe('Tokens per second after the first one; null for fewer than two'),
+  seed: count.describe('Of the first answer'),
+  conversation: z.string().optional().describe('As it was named in the request'),
+  turn: z.int().min(1).optional().describe('Turn of the conversation: 1 where the server knew of no earlier one'),
+});
+
+export type KvantReport = z.infer<typeof kvantReportSchema>;
 
 /** @param results of answers to one prompt each; `numChoices` in a row have the same prompt, which counts once */
 export function usageOf(results: readonly GenerateResult[], numChoices: number): Usage {

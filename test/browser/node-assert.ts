@@ -2,7 +2,7 @@
 
 class AssertionError extends Error {}
 
-type Expected = Error | ((error: unknown) => boolean);
+type Expected = Error | RegExp | ((error: unknown) => boolean);
 
 function ok(value: unknown, message = 'not true'): void {
   if (!value) fail(message);
@@ -45,11 +45,13 @@ async function rejects(promise: Promise<unknown>, expected: Expected): Promise<v
 
 function check(error: unknown, expected: Expected): void {
   if (!(error instanceof Error)) fail('no error was thrown');
-  const isExpected = typeof expected === 'function' ? expected(error) : sameError(error, expected);
+  const isExpected = isAsExpected(error, expected);
   if (!isExpected) fail(`another error was thrown: ${error.name}: ${error.message}`);
 }
 
-function sameError(error: Error, expected: Error): boolean {
+function isAsExpected(error: Error, expected: Expected): boolean {
+  if (typeof expected === 'function') return expected(error);
+  if (expected instanceof RegExp) return expected.test(String(error));
   return error.name === expected.name && error.message === expected.message;
 }
 

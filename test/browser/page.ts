@@ -1,4 +1,8 @@
-import { dequantize, KvantError, load, quantize } from '../../src/browser.ts';
+import { load, quantize } from '../../src/browser.ts';
 
-/** What the page of test/browser.test.ts offers to it: the library as a page gets it. */
-Object.assign(globalThis, { kvant: { dequantize, KvantError, load, quantize } });
+/** The library as a page gets it: what test/browser.test.ts finds there. */
+export interface LibraryPage {
+  readonly kvant: { readonly load: typeof load; readonly quantize: typeof quantize };
+}
+
+Object.assign(globalThis, { kvant: { load, quantize } } satisfies LibraryPage);

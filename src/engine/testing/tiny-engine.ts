@@ -1,7 +1,8 @@
 import { MemorySource } from '../../model/testing/memory-source.ts';
-import { TINY, tinyLlama } from '../../model/testing/tiny-llama.ts';
+import { TINY, tinyModel } from '../../model/testing/tiny-llama.ts';
 import { openModelFile, type ModelFile } from '../../model/model-file.ts';
 import { writeGguf } from '../../../test/support/gguf-writer.ts';
+import type { TestArchitecture } from '../../../test/support/own-vectors.ts';
 import { loadEngine, type EnginePlatform, type LoadEngineOptions, type LoadedEngine } from '../load-engine.ts';
 import { SAMPLING_DEFAULTS } from '../defaults.ts';
 import { nodePlatform } from '../platform-node.ts';
@@ -20,15 +21,15 @@ const CONTEXT_LENGTH = 2048;
 const TEMPLATE = '{% for message in messages %}{{ message.content }}<|end|>{% endfor %}';
 
 /**
- * A llama of random weights whose tokens are letters: its answers make no sense, and every bit of its logits counts.
+ * A model of random weights whose tokens are letters: its answers make no sense, and every bit of its logits counts.
  */
-export function tinyGguf(): Uint8Array {
+export function tinyGguf(architecture: TestArchitecture = 'llama'): Uint8Array<ArrayBuffer> {
   const tokens = ['<|end|>', ...'abcdefghijklmnopqrstuvwxyz0123456789.,', 'ab'];
   if (tokens.length !== TINY.vocabulary) throw new RangeError(`${tokens.length} tokens`);
   return writeGguf(
-    tinyLlama({
+    tinyModel(architecture, {
       metadata: {
-        'llama.context_length': CONTEXT_LENGTH,
+        [`${architecture}.context_length`]: CONTEXT_LENGTH,
         'tokenizer.ggml.tokens': tokens,
         'tokenizer.ggml.token_type': tokens.map((_, id) => (id === END_ID ? CONTROL : NORMAL)),
         'tokenizer.ggml.merges': ['a b'],

@@ -1,6 +1,6 @@
-import type { ModelPlan } from '../index.ts';
+import type { ModelPlan } from './plan-model.ts';
 
-/** What `kvant plan --json` prints. Names are in snake case; bytes are resident, but for limits of addresses. */
+/** A plan as programs read it: what `kvant plan --json` prints and `GET /v1/plan` answers. Names are in snake case; bytes are resident, but for limits of addresses. */
 export interface PlanReport {
   readonly model: string;
   readonly architecture: string;
