@@ -11,6 +11,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   'input-operand': new URL('./shaders/input-operand.wgsl', import.meta.url),
   'lanes-single': new URL('./shaders/lanes-single.wgsl', import.meta.url),
   'lanes-subgroup': new URL('./shaders/lanes-subgroup.wgsl', import.meta.url),
+  largest: new URL('./shaders/largest.wgsl', import.meta.url),
   'matmul-decode': new URL('./shaders/matmul-decode.wgsl', import.meta.url),
   'matmul-float': new URL('./shaders/matmul-float.wgsl', import.meta.url),
   'matmul-gated': new URL('./shaders/matmul-gated.wgsl', import.meta.url),
