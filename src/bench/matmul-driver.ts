@@ -71,13 +71,17 @@ export class MatmulDriver {
     return new MatmulDriver(kernels, groups);
   }
 
-  /** One step that does all matmuls of a group for so many rows, with the norm that its input comes from. */
-  async run({ calls, input }: MatmulGroup, numRows: number): Promise<void> {
+  /** One step that does all matmuls of a group for so many rows, so many times, each with the norm that its input comes from. */
+  async run({ calls, input }: MatmulGroup, numRows: number, numTimes: number): Promise<void> {
     const kernels = this.#kernels;
     kernels.beginStep(this.#step(numRows));
     kernels.embed(input.table, input.activation);
-    kernels.rmsNorm(input.activation, input.ones, EPSILON, input.operand);
-    for (const outputs of calls) kernels.matmul(input.operand, outputs);
+    for (let i = 0; i < numTimes; i++) {
+      for (const outputs of calls) {
+        kernels.rmsNorm(input.activation, input.ones, EPSILON, input.operand);
+        kernels.matmul(input.operand, outputs);
+      }
+    }
     await kernels.finishStep();
   }
 

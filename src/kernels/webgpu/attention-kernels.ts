@@ -74,7 +74,7 @@ export class AttentionKernels {
     const { program, config, formats, step } = this.#parts;
     const { shape, numHeads, ropeFrequencies } = config;
     const { layers, storeMatrices } = formats.get(part.format);
-    const kernel = program.kernel(`store ${part.slot}`, () => ({
+    const kernel = program.kernel(keyOf(part, 'store'), () => ({
       name: 'store-keys-values',
       parts: ['step'],
       constants: {
@@ -118,7 +118,7 @@ export class AttentionKernels {
     const { layers, feedback, bits: widths } = formats.get(part.format);
     for (const kind of ['k', 'v'] as const) {
       const bits = widths[layer][kind];
-      const kernel = program.kernel(`seal ${part.slot} ${kind}${bits}`, () => ({
+      const kernel = program.kernel(keyOf(part, kind, bits), () => ({
         name: 'seal',
         parts: ['step'],
         constants: {
@@ -142,7 +142,7 @@ export class AttentionKernels {
   #attendKernel(part: FormatPart, layer: number, isOwnPage: boolean): GpuKernel {
     const { gpu, program, formats } = this.#parts;
     const { k, v } = isOwnPage ? { k: 16, v: 16 } : formats.get(part.format).bits[layer];
-    return program.kernel(`attend ${part.slot} k${k}v${v} ${isOwnPage ? 'own' : ''}`, () => {
+    return program.kernel(keyOf(part, isOwnPage ? 'own' : 'attend', k, v), () => {
       const threads = attentionThreads(gpu.limits);
       const lanes = this.#lanes;
       return {
@@ -173,7 +173,7 @@ export class AttentionKernels {
   #mergeKernel(part: FormatPart): GpuKernel {
     const { program, config } = this.#parts;
     const { headDim } = config.shape;
-    return program.kernel(`merge ${part.slot}`, () => ({
+    return program.kernel(keyOf(part, 'merge'), () => ({
       name: 'merge-parts',
       parts: ['step', 'quantize', 'operand'],
       constants: {
@@ -194,6 +194,13 @@ export class AttentionKernels {
     const sizes = { HEAD_DIM: headDim, NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads };
     return { ...this.#parts.step.constants(slot), STEP_BINDING: stepBinding, ...sizes };
   }
+}
+
+const JOBS = { store: 0, attend: 1, own: 2, merge: 3, k: 4, v: 5 } as const;
+
+/** Of a kernel of this format, for `GpuProgram.kernel`. */
+function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 0): number {
+  return ((slot * 8 + JOBS[job]) * 32 + kBits) * 32 + vBits;
 }
 
 function headThreads(headDim: number): number {

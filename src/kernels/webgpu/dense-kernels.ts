@@ -4,7 +4,13 @@ import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuProgram } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
 import { canJoin, joinMatrices, joinVectors } from './joined-matrices.ts';
-import { normConstants, type GpuProduct, type MatmulKernels, type ProductInput } from './matmul-kernels.ts';
+import {
+  normConstants,
+  type GpuProduct,
+  type MatmulKernels,
+  type ProductInput,
+  type ProductKernels,
+} from './matmul-kernels.ts';
 import type { RowRanges } from './row-ranges.ts';
 
 /** Threads of SwiGLU, one for 16 columns. */
@@ -25,6 +31,7 @@ interface Prepared {
   readonly matrix: GpuMatrix;
   readonly bias: GpuRange | undefined;
   readonly outputs: readonly MatmulOutput[];
+  readonly kernels: ProductKernels;
 }
 
 interface HeldNorm {
@@ -66,9 +73,9 @@ export class DenseKernels {
     const input = this.#takeInput(x, prepared, numRows);
     if (numRows === 0) return;
     const { rows, matmuls } = this.#parts;
-    for (const { matrix, bias, outputs: own } of prepared) {
+    for (const { matrix, bias, outputs: own, kernels } of prepared) {
       const outs = own.map(({ out }) => ({ range: rows.activation(out), numFeatures: out.width }));
-      const product = { matrix, bias, outs, accumulate: own[0].accumulate ?? false, rows: x.rows, numRows };
+      const product = { matrix, bias, outs, accumulate: own[0].accumulate ?? false, rows: x.rows, numRows, kernels };
       if (own.length === 2 && matmuls.takesGated(matrix, numRows)) {
         this.#held = { kind: 'product', product, input, outputs: own };
       } else {
@@ -154,7 +161,7 @@ export class DenseKernels {
   #single(output: MatmulOutput): Prepared {
     const { matrices, vectors } = this.#parts;
     const bias = output.bias && vectors.get(output.bias);
-    return { matrix: matrices.get(output.weights), bias, outputs: [output] };
+    return { matrix: matrices.get(output.weights), bias, outputs: [output], kernels: new Map() };
   }
 
   #join(outputs: readonly MatmulOutput[]): readonly Prepared[] | undefined {
@@ -168,6 +175,6 @@ export class DenseKernels {
     program.submit();
     const lengths = matrices.map(({ numRows }) => numRows);
     const bias = biases.length > 0 ? joinVectors(gpu, biases, lengths) : undefined;
-    return [{ matrix: joinMatrices(gpu, matrices), bias, outputs }];
+    return [{ matrix: joinMatrices(gpu, matrices), bias, outputs, kernels: new Map() }];
   }
 }

@@ -5,8 +5,6 @@ export interface GpuRange {
   readonly buffer: GPUBuffer;
   readonly offsetBytes: number;
   readonly numBytes: number;
-  /** Tells ranges apart. */
-  readonly id: number;
 }
 
 /** WGSL's built-in functions for dot products of packed bytes. */
@@ -33,7 +31,6 @@ export class GpuDevice {
   readonly #buffers = new Set<GPUBuffer>();
   readonly #pending: Promise<KvantError | undefined>[] = [];
   #failure: KvantError | undefined;
-  #nextId = 1;
 
   /** @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need */
   static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures): Promise<GpuDevice> {
@@ -104,7 +101,7 @@ export class GpuDevice {
   }
 
   range(buffer: GPUBuffer, offsetBytes: number, numBytes: number): GpuRange {
-    return { buffer, offsetBytes, numBytes, id: this.#nextId++ };
+    return { buffer, offsetBytes, numBytes };
   }
 
   free({ buffer }: GpuRange): void {

@@ -3,10 +3,17 @@ import type { GpuTimer } from './gpu-timer.ts';
 import { declareConstants, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName, ShaderSources } from './shaders.ts';
 
-/** A compiled shader. */
+/** A compiled shader, and what it has been bound to. */
 export interface GpuKernel {
-  readonly id: number;
   readonly pipeline: GPUComputePipeline;
+  readonly groups: BoundGroup[];
+  /** Where in `groups` the next one probably is: layers take their turns. */
+  next: number;
+}
+
+interface BoundGroup {
+  readonly bindings: Bindings;
+  readonly group: GPUBindGroup;
 }
 
 /** What a kernel is made of. */
@@ -32,8 +39,7 @@ export type Bindings = readonly (GpuRange | undefined)[];
 export class GpuProgram {
   readonly #gpu: GpuDevice;
   readonly #sources: ShaderSources;
-  readonly #kernels = new Map<string, GpuKernel>();
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #kernels = new Map<string | number, GpuKernel>();
   #numRecorded = 0;
   /** Times what is submitted from now on; undefined: nothing is. */
   timer: GpuTimer | undefined;
@@ -49,9 +55,10 @@ export class GpuProgram {
   /**
    * A kernel, compiled once.
    *
-   * @param key tells it apart from all others; short, since it is looked up with every dispatch
+   * @param key tells it apart from all others; making a text takes a microsecond, which is much for each dispatch of each layer. Numbers are
+   *   attention's
    */
-  kernel(key: string, describe: () => ShaderSpec): GpuKernel {
+  kernel(key: string | number, describe: () => ShaderSpec): GpuKernel {
     const known = this.#kernels.get(key);
     if (known) return known;
     const { name, parts, constants } = describe();
@@ -59,7 +66,7 @@ export class GpuProgram {
     const code = [...enable, declareConstants(constants), ...[...parts, name].map((part) => this.#sources[part])];
     const module = this.#gpu.device.createShaderModule({ code: code.join('\n'), label: name });
     const pipeline = this.#gpu.device.createComputePipeline({ layout: 'auto', compute: { module }, label: name });
-    const kernel = { id: this.#kernels.size, pipeline };
+    const kernel = { pipeline, groups: [], next: 0 };
     this.#kernels.set(key, kernel);
     return kernel;
   }
@@ -105,19 +112,28 @@ export class GpuProgram {
     this.#lastKernel = undefined;
   }
 
-  #bindGroup({ id, pipeline }: GpuKernel, bindings: Bindings): GPUBindGroup {
-    let key = String(id);
-    for (const binding of bindings) key += `,${binding?.id}`;
-    const known = this.#bindGroups.get(key);
-    if (known) return known;
+  #bindGroup(kernel: GpuKernel, bindings: Bindings): GPUBindGroup {
+    const { groups } = kernel;
+    for (let i = 0; i < groups.length; i++) {
+      const index = (kernel.next + i) % groups.length;
+      if (!areSame(groups[index].bindings, bindings)) continue;
+      kernel.next = index + 1;
+      return groups[index].group;
+    }
     const group = this.#gpu.device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0),
+      layout: kernel.pipeline.getBindGroupLayout(0),
       entries: bindings.flatMap((range, binding) => {
         if (!range) return [];
         return [{ binding, resource: { buffer: range.buffer, offset: range.offsetBytes, size: range.numBytes } }];
       }),
     });
-    this.#bindGroups.set(key, group);
+    groups.push({ bindings, group });
+    kernel.next = 0;
     return group;
   }
+}
+
+function areSame(a: Bindings, b: Bindings): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return a.length === b.length;
 }

@@ -16,6 +16,16 @@ export interface GpuProduct {
   readonly accumulate: boolean;
   readonly rows: RowSet;
   readonly numRows: number;
+  /** That have multiplied with this matrix, into these outputs, before. */
+  readonly kernels: ProductKernels;
+}
+
+/** Kernels of a product, by number of rows and kind of input. */
+export type ProductKernels = Map<number, KnownKernel>;
+
+interface KnownKernel {
+  readonly kernel: GpuKernel;
+  readonly epsilon: number | undefined;
 }
 
 /** What a product takes in: an operand, or rows that are normed on the way. */
@@ -88,21 +98,24 @@ export class MatmulKernels {
   }
 
   /** out = silu(gate) * up, of few rows. */
-  recordGated({ matrix, bias, numRows }: GpuProduct, input: ProductInput, out: OperandRanges): void {
+  recordGated(product: GpuProduct, input: ProductInput, out: OperandRanges): void {
+    const { matrix, bias, numRows } = product;
     const workgroup = gatedWorkgroup(matrix);
     const threads = threadsPerFeature(matrix.numCols);
     const width = matrix.numRows / 2;
-    const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
-    const kernel = this.#program.kernel(key, () => ({
-      name: 'matmul-gated',
-      parts: ['weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
-      constants: {
-        ...weightConstants(matrix),
-        ...inputConstants(input, matrix),
-        ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
-        ...{ WIDTH: width, OPERAND_BINDING: 5, BIAS: bias !== undefined },
-      },
-    }));
+    const kernel = known(product, 'gated', numRows, input, () => {
+      const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
+      return this.#program.kernel(key, () => ({
+        name: 'matmul-gated',
+        parts: ['weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
+        constants: {
+          ...weightConstants(matrix),
+          ...inputConstants(input, matrix),
+          ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
+          ...{ WIDTH: width, OPERAND_BINDING: 5, BIAS: bias !== undefined },
+        },
+      }));
+    });
     const bindings = [...this.#inputBindings(matrix, bias, input), out.floats, out.codes, out.scales];
     this.#program.dispatch(kernel, bindings, gridOf(width, workgroup / threads, 1));
   }
@@ -114,13 +127,15 @@ export class MatmulKernels {
   #recordDecode(product: GpuProduct, input: ProductInput): void {
     const { matrix, bias, numRows } = product;
     const threads = threadsPerFeature(matrix.numCols);
-    const kernel = this.#kernel('matmul-decode', product, `${numRows} ${inputKey(input)}`, () => ({
-      parts: ['products', ...inputParts(input), 'row-sums'],
-      constants: {
-        ...inputConstants(input, matrix),
-        ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: DECODE_WORKGROUP },
-      },
-    }));
+    const kernel = known(product, 'few', numRows, input, () =>
+      this.#kernel('matmul-decode', product, `${numRows} ${inputKey(input)}`, () => ({
+        parts: ['products', ...inputParts(input), 'row-sums'],
+        constants: {
+          ...inputConstants(input, matrix),
+          ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: DECODE_WORKGROUP },
+        },
+      })),
+    );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product)];
     this.#program.dispatch(kernel, bindings, gridOf(matrix.numRows, DECODE_WORKGROUP / threads, 1));
   }
@@ -128,10 +143,12 @@ export class MatmulKernels {
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, bias, numRows } = product;
     const rowsEach = Math.min(MOST_ROWS_EACH, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
-    const kernel = this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({
-      parts: ['products', 'input-operand'],
-      constants: { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
-    }));
+    const kernel = known(product, 'many', rowsEach, input, () =>
+      this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({
+        parts: ['products', 'input-operand'],
+        constants: { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
+      })),
+    );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];
     const grid = gridOf(matrix.numRows, TILE_OUT, Math.ceil(numRows / (ROW_THREADS * rowsEach)));
     this.#program.dispatch(kernel, bindings, grid);
@@ -184,6 +201,25 @@ export class MatmulKernels {
       };
     });
   }
+}
+
+const JOBS = { few: 0, many: 1, gated: 2 } as const;
+
+/** The kernel that a product had before for as many rows and the same kind of input, or a new one. */
+function known(
+  { kernels }: GpuProduct,
+  job: keyof typeof JOBS,
+  numRows: number,
+  input: ProductInput,
+  make: () => GpuKernel,
+): GpuKernel {
+  const epsilon = 'x' in input ? input.epsilon : undefined;
+  const key = (numRows * 3 + JOBS[job]) * 2 + (epsilon === undefined ? 0 : 1);
+  const found = kernels.get(key);
+  if (found?.epsilon === epsilon && found) return found.kernel;
+  const kernel = make();
+  kernels.set(key, { kernel, epsilon });
+  return kernel;
 }
 
 /** Of weights.wgsl. */
