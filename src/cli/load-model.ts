@@ -8,17 +8,18 @@ import { ProgressLine } from './progress-line.ts';
 
 /** Loads the model that the options name, with progress on a terminal, and says what `--kv auto` has chosen and `--check-kv` found. @throws what `load` throws */
 export async function loadModel(
-  options: CliOptions & Pick<LoadOptions, 'maxSequences' | 'swap' | 'swapSize' | 'swapFolder' | 'tenantQuota'>,
+  options: CliOptions &
+    Pick<LoadOptions, 'maxSequences' | 'swap' | 'swapSize' | 'swapFolder' | 'tenantQuota' | 'auditEvery'>,
   context: CliContext,
   signal: AbortSignal,
 ): Promise<Model> {
   const line = new ProgressLine(context.stderr, context.env['TERM']);
   const { model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel } = options;
-  const { maxSequences, swap, swapSize, swapFolder, tenantQuota } = options;
+  const { maxSequences, swap, swapSize, swapFolder, tenantQuota, auditEvery } = options;
   try {
     const loaded = await context.load({
       ...definedOnly({ model, kv, calibration, ctx, memory, kvMemory, threads, backend, checkKv, draftModel }),
-      ...definedOnly({ maxSequences, swap, swapSize, swapFolder, tenantQuota }),
+      ...definedOnly({ maxSequences, swap, swapSize, swapFolder, tenantQuota, auditEvery }),
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
         const percent = Math.floor((100 * loadedBytes) / totalBytes);

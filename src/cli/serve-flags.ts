@@ -152,6 +152,14 @@ const OPERATION_FLAGS = {
     description: `how long answers may still take when the server is told to end (default: ${SERVE_DEFAULTS.drainSeconds})`,
     environmentVariable: 'KVANT_DRAIN_SECONDS',
   },
+  auditEvery: {
+    usage: '--audit-every <number>',
+    kind: 'number',
+    schema: serveOptionShape.auditEvery,
+    description:
+      'runs one request in so many again with an f16 cache, in idle time, and tells what the format costs (default: none)',
+    environmentVariable: 'KVANT_AUDIT_EVERY',
+  },
   logLevel: {
     usage: '--log-level <level>',
     kind: 'text',

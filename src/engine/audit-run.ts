@@ -46,8 +46,13 @@ export class AuditRun {
     return this.#numCompared < positions.length ? undefined : this.#sum / positions.length;
   }
 
+  /** Whether the next step compares: then it has an output for each of its tokens, which takes longer. */
+  get isComparing(): boolean {
+    return this.#reference.numTokens >= this.#plan.positions[0];
+  }
+
   /**
-   * Computes the next tokens.
+   * Computes the next tokens, all of which are compared or none.
    *
    * @param maxTokens a step has twice as many rows
    * @throws KvantError ENGINE_FAILED
@@ -58,9 +63,11 @@ export class AuditRun {
     const first = this.#reference.numTokens;
     // Their pages need not end at the same positions: only one of them may have sink tokens.
     const numTokensToFull = Math.min(...sides.map((pages) => pages.numTokensToFull));
-    const numTokens = Math.min(maxTokens, numTokensToFull, this.#plan.tokens.length - first);
-    const tokens = this.#plan.tokens.slice(first, first + numTokens);
-    const rows = this.#plan.positions.map((position) => position - first).filter((row) => row >= 0 && row < numTokens);
+    const { tokens: all, positions } = this.#plan;
+    const end = this.isComparing ? all.length : positions[0];
+    const numTokens = Math.min(maxTokens, numTokensToFull, end - first);
+    const tokens = all.slice(first, first + numTokens);
+    const rows = this.isComparing ? tokens.map((_, row) => row) : [];
     // Whoever gets a page may move others: places are noted down when both have theirs.
     for (const pages of sides) pages.reserve(numTokens);
     const caches = [this.#parts.reference, this.#parts.candidate];

@@ -7,6 +7,7 @@ import { AuditRun } from './audit-run.ts';
 import type { ForwardModel } from './engine.ts';
 import { KvMemory, type KvCache } from './kv-memory.ts';
 import type { AuditStats } from './stats-types.ts';
+import { StepPace } from './step-pace.ts';
 
 export interface AuditorParts {
   readonly kernels: Kernels;
@@ -21,12 +22,6 @@ export interface AuditorParts {
   readonly now: () => number;
 }
 
-/** What a request waits at most, about, that comes while a step of an audit is under way. */
-const MAX_STEP_MS = 50;
-/** Tokens of a step; it has twice as many rows. */
-const FIRST_STEP_TOKENS = 4;
-const MAX_STEP_TOKENS = 32;
-
 /**
  * Measures what the KV format costs while an engine serves: runs one request in so many again when the engine has nothing else to do, and takes the KL
  * divergence of its answer's positions to what an f16 cache makes of the same tokens. It has pages of its own, so that no request loses any for it, and
@@ -39,7 +34,8 @@ export class Auditor {
   readonly #results = new AuditResults();
   #numAnswered = 0;
   #running: { readonly run: AuditRun; readonly tenant: string } | undefined;
-  #stepTokens = FIRST_STEP_TOKENS;
+  readonly #pace: StepPace;
+  readonly #comparingPace: StepPace;
 
   /** @throws KvantError OUT_OF_MEMORY if the backend cannot take the pages */
   constructor(parts: AuditorParts) {
@@ -47,6 +43,9 @@ export class Auditor {
     // Nothing is ever put into the prefix tree of this memory.
     this.#memory = new KvMemory(parts.kernels, { numBytes: parts.numBytes, root: rootKey({}) });
     this.#reference = this.#memory.addFormat(parts.reference, rootKey({}));
+    const mostTokens = Math.floor(parts.kernels.config.maxRows / 2);
+    this.#pace = new StepPace(mostTokens);
+    this.#comparingPace = new StepPace(mostTokens);
   }
 
   /** Whether an audit is under way. */
@@ -69,8 +68,9 @@ export class Auditor {
     if (!this.#running) return;
     const { run, tenant } = this.#running;
     const startMs = this.#parts.now();
-    await run.step(Math.min(this.#stepTokens, this.#mostTokens));
-    this.#adaptStep(this.#parts.now() - startMs);
+    const pace = run.isComparing ? this.#comparingPace : this.#pace;
+    await run.step(pace.numTokens);
+    pace.observe(this.#parts.now() - startMs);
     const { kld } = run;
     if (kld === undefined) return;
     run.release();
@@ -95,14 +95,5 @@ export class Auditor {
     const [memory, reference] = [this.#memory, this.#reference];
     const plan = planAudit(request, [candidate, reference], memory.pool.numUnits);
     return plan && new AuditRun({ kernels, model, memory, reference, candidate }, plan);
-  }
-
-  get #mostTokens(): number {
-    return Math.min(MAX_STEP_TOKENS, Math.floor(this.#parts.kernels.config.maxRows / 2));
-  }
-
-  #adaptStep(ms: number): void {
-    if (ms > MAX_STEP_MS) this.#stepTokens = Math.max(1, Math.floor(this.#stepTokens / 2));
-    else if (ms < MAX_STEP_MS / 2) this.#stepTokens = Math.min(this.#mostTokens, this.#stepTokens * 2);
   }
 }

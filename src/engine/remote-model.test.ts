@@ -172,3 +172,15 @@ test('a chat answers one message at a time; clearing aborts, forgets, and lets t
   await cleared;
   assert.deepEqual(chat.messages, [{ role: 'system', content: 's' }]);
 });
+
+test('statistics are asked for all tenants or for one, and a tenant has a name', async () => {
+  const { port, model } = connect();
+  const all = model.stats();
+  port.result(0, { steps: 3 });
+  assert.equal((await all).steps, 3);
+  assert.deepEqual(paramsOf(port, 0), {});
+  void model.stats({ tenant: 'a' });
+  assert.deepEqual(paramsOf(port, 1), { tenant: 'a' });
+  const message = 'option "tenant" must be a text of at least one character; got ""';
+  await assert.rejects(model.stats({ tenant: '' }), { code: 'INVALID_OPTION', message });
+});

@@ -33,6 +33,7 @@ export const serveOptionShape = {
   swapSize: loadOptionShape.swapSize,
   swapFolder: loadOptionShape.swapFolder,
   tenantQuota: loadOptionShape.tenantQuota,
+  auditEvery: loadOptionShape.auditEvery,
   host: z.string('must be an address or a name').min(1, 'must be an address or a name'),
   port: wholeNumber(0, 65_535),
   apiKey: z.array(apiKey, 'must be a list of keys'),

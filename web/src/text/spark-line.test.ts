@@ -13,7 +13,7 @@ describe('sparkLine', () => {
 });
 
 describe('roundTop', () => {
-  it('is 1, 2 or 5 with zeros', () => {
-    assert.deepEqual([0, 0.7, 1, 3, 87, 120, 501].map(roundTop), [1, 1, 1, 5, 100, 200, 1000]);
+  it('is not below the largest sample, and not far above it', () => {
+    assert.deepEqual([0, 0.7, 1, 3, 87, 120, 501].map(roundTop), [1, 0.8, 1, 3, 100, 150, 600]);
   });
 });

@@ -27,9 +27,12 @@ export function sparkLine(
   return { line, area: `${line}L${width} ${height}L${left.toFixed(1)} ${height}Z` };
 }
 
-/** A round number that is not below the largest sample: 1, 2 or 5 with zeros. */
+/** Digits that axes end with. */
+const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+
+/** A round number that is not below the largest sample. */
 export function roundTop(largest: number): number {
   if (largest <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(largest));
-  return power * ([1, 2, 5].find((digit) => digit * power >= largest) ?? 10);
+  return power * (ROUND.find((digit) => digit * power >= largest) ?? 10);
 }

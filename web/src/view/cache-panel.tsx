@@ -49,16 +49,16 @@ function PrefixFigures({ status }: { readonly status: CacheStatus }) {
     <section class="panel-section" aria-labelledby="reuse-title">
       <h3 id="reuse-title">Reuse</h3>
       <dl class="figures">
-        <Figure name="Prompt tokens found in the cache">
+        <Figure name="Prompt tokens cached">
           {formatCount(prefix.hit_tokens)} of {formatCount(prefix.queried_tokens)}
-          {prefix.queried_tokens > 0 && ` (${formatPercent(prefix.hit_rate)})`}
+          {prefix.queried_tokens > 0 && ` · ${formatPercent(prefix.hit_rate)}`}
         </Figure>
-        <Figure name="Guessed tokens that were right">
+        <Figure name="Guesses that were right">
           {formatCount(speculation.accepted)} of {formatCount(speculation.drafted)}
         </Figure>
         <Figure name="Preemptions">{formatCount(preemptions)}</Figure>
         {audit && (
-          <Figure name="Loss against f16, audited">
+          <Figure name="Audited loss to f16">
             {audit.mean_kld === null || audit.count === 0
               ? `one answer in ${audit.every}, none yet`
               : `${audit.mean_kld.toPrecision(2)} nats in ${plural(audit.count, 'answer')}`}

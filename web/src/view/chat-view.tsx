@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { chosenPath, titleOf, type ChatNode } from '../chat/conversation.ts';
 import { useApp } from '../state/app-state.ts';
-import { Composer } from './composer.tsx';
+import { Composer, KeyHints } from './composer.tsx';
 import { DocumentDrop } from './document-drop.ts';
 import { EmptyChat } from './empty-chat.tsx';
 import { IconButton } from './icon-button.tsx';
@@ -26,6 +26,7 @@ export function ChatView() {
       <ChatHeader title={chat ? titleOf(chat) : 'New chat'} />
       {path.length > 0 ? <MessageList key={chat?.id} path={path} /> : <NothingSaid />}
       <Composer drop={drop} lastMessage={path.findLast(({ role }) => role === 'user')} />
+      <KeyHints />
       {drop.isOver.value && (
         <div class="drop-overlay" aria-hidden="true">
           <Icon name="document" />
@@ -70,9 +71,8 @@ function ChatHeader({ title }: { readonly title: string }) {
 
 function MessageList({ path }: { readonly path: readonly ChatNode[] }) {
   const { answering, chats } = useApp();
-  const text = answering.in(chats.currentId.value)?.text.value ?? '';
   return (
-    <StickyScroll label="Messages" growsWith={`${path.at(-1)?.id} ${text.length}`}>
+    <StickyScroll label="Messages" jumpsWith={answering.in(chats.currentId.value)?.nodeId}>
       <ol class="messages">
         {path.map((node) => (
           <MessageItem key={node.id} node={node} />

@@ -9,6 +9,8 @@ import { Icon } from './icon.tsx';
 import { KvSelect } from './kv-select.tsx';
 import { SettingsDialog } from './settings-dialog.tsx';
 
+const KEY_HINTS_ID = 'message-keys';
+
 export interface ComposerProps {
   readonly drop: DocumentDrop;
   /** The user's last message, which the up arrow edits. */
@@ -19,6 +21,7 @@ export interface ComposerProps {
 export function Composer({ drop, lastMessage }: ComposerProps) {
   const { actions, answering, chats, server } = useApp();
   const [text, setText] = useState('');
+  const [hasSettings, setHasSettings] = useState(false);
   const running = answering.in(chats.currentId.value);
   const canSend = !running && server.model.value !== undefined && drop.reading.value === undefined;
   const hasContent = text.trim() !== '' || drop.document.value !== undefined;
@@ -31,25 +34,24 @@ export function Composer({ drop, lastMessage }: ComposerProps) {
     void actions.send(text.trim(), document);
   };
   return (
-    <form class="composer" onSubmit={submit} aria-label="Message">
-      <Attachment drop={drop} />
-      <MessageField value={text} lastMessage={lastMessage} onInput={setText} onEnter={submit} />
-      <div class="composer-tools">
-        <AttachButton drop={drop} />
-        <KvSelect />
-        <SettingsButton />
-        <ContextUse />
-        {running ? (
-          <IconButton icon="stop" class="send" label="Stop" onClick={() => answering.stop(running.chatId)} />
-        ) : (
-          <SendButton disabled={!canSend || !hasContent} />
-        )}
-      </div>
-      <p id="message-keys" class="keys">
-        <kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> breaks the line, <kbd>↑</kbd> edits your last message,{' '}
-        <kbd>Esc</kbd> stops the answer
-      </p>
-    </form>
+    <>
+      <form class="composer" onSubmit={submit} aria-label="Message">
+        <Attachment drop={drop} />
+        <MessageField value={text} lastMessage={lastMessage} onInput={setText} onEnter={submit} />
+        <div class="composer-tools">
+          <AttachButton drop={drop} />
+          <KvSelect />
+          <IconButton icon="settings" label="Settings of this chat" onClick={() => setHasSettings(true)} />
+          <ContextUse />
+          {running ? (
+            <IconButton icon="stop" class="send" label="Stop" onClick={() => answering.stop(running.chatId)} />
+          ) : (
+            <SendButton disabled={!canSend || !hasContent} />
+          )}
+        </div>
+      </form>
+      {hasSettings && <SettingsDialog onClose={() => setHasSettings(false)} />}
+    </>
   );
 }
 
@@ -72,7 +74,7 @@ function MessageField({ value, lastMessage, onInput, onEnter }: MessageFieldProp
       id={MESSAGE_FIELD_ID}
       rows={1}
       aria-label="Message"
-      aria-describedby="message-keys"
+      aria-describedby={KEY_HINTS_ID}
       placeholder="Ask something"
       value={value}
       onInput={(event) => onInput(event.currentTarget.value)}
@@ -101,16 +103,6 @@ function AttachButton({ drop }: { readonly drop: DocumentDrop }) {
     <>
       <IconButton icon="attach" label="Add a document" onClick={() => input.current?.click()} />
       <input ref={input} type="file" hidden aria-label="Document" onChange={onChange} />
-    </>
-  );
-}
-
-function SettingsButton() {
-  const [isOpen, setIsOpen] = useState(false);
-  return (
-    <>
-      <IconButton icon="settings" label="Settings of this chat" onClick={() => setIsOpen(true)} />
-      {isOpen && <SettingsDialog onClose={() => setIsOpen(false)} />}
     </>
   );
 }
@@ -154,5 +146,15 @@ function ContextUse() {
       {formatCount(used)} / {formatCount(ctx)}
       <span class="visually-hidden"> tokens of context</span>
     </span>
+  );
+}
+
+/** What the keyboard does; always there, as what moves under the pointer is not clicked. */
+export function KeyHints() {
+  return (
+    <p id={KEY_HINTS_ID} class="keys">
+      <kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> breaks the line, <kbd>↑</kbd> edits your last message,{' '}
+      <kbd>Esc</kbd> stops the answer
+    </p>
   );
 }

@@ -1,4 +1,3 @@
-import { nameOf } from '../api/models.ts';
 import { useApp } from '../state/app-state.ts';
 
 const EXAMPLES = [
@@ -17,7 +16,7 @@ export function EmptyChat() {
       <div class="empty-chat">
         {problem.value === undefined ? (
           <>
-            <h2>{model.value ? `Chat with ${nameOf(model.value)}` : 'Connecting …'}</h2>
+            <h2>{model.value ? `Chat with ${model.value.id}` : 'Connecting …'}</h2>
             <p>
               Ask something, or drop in a text and ask about it. The cache panel shows what the model keeps of it, and
               in how many bits.

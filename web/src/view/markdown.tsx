@@ -1,5 +1,5 @@
 import DOMPurify from 'dompurify';
-import { marked } from 'marked';
+import { Marked } from 'marked';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 
 /** What answers may be made of. Nothing here loads anything: a model may have been told to send what it knows to somewhere. */
@@ -7,9 +7,17 @@ const ALLOWED_TAGS =
   'p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td'.split(' ');
 const ALLOWED_ATTR = ['href', 'start', 'align'];
 
+/** HTML in an answer is shown as the text that it is, and of images what they are called. */
+const markdown = new Marked({
+  async: false,
+  gfm: true,
+  breaks: true,
+  renderer: { html: ({ text }) => escaped(text), image: ({ text }) => escaped(text) },
+});
+
 /** An answer. Of one that grows only its last block is drawn anew. */
 export function Markdown({ text }: { readonly text: string }) {
-  const blocks = useMemo(() => marked.lexer(text).filter(({ type }) => type !== 'space'), [text]);
+  const blocks = useMemo(() => markdown.lexer(text).filter(({ type }) => type !== 'space'), [text]);
   return (
     <div class="markdown">
       {blocks.map(({ raw }, index) => (
@@ -28,7 +36,7 @@ function Block({ source }: { readonly source: string }) {
 }
 
 function fragmentOf(source: string): DocumentFragment {
-  const html = marked.parse(source, { async: false, gfm: true, breaks: true });
+  const html = markdown.parse(source, { async: false });
   const fragment = DOMPurify.sanitize(html, { ALLOWED_TAGS, ALLOWED_ATTR, RETURN_DOM_FRAGMENT: true });
   for (const link of fragment.querySelectorAll('a')) {
     link.target = '_blank';
@@ -37,4 +45,8 @@ function fragmentOf(source: string): DocumentFragment {
   // Wide ones scroll, which takes the focus of the keyboard.
   for (const block of fragment.querySelectorAll('pre')) block.tabIndex = 0;
   return fragment;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

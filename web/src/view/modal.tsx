@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export interface ModalProps {
   readonly label: string;
@@ -11,10 +11,15 @@ export interface ModalProps {
 /** A dialog over the page as long as it is rendered: the browser keeps the focus in it, closes it on Escape, and gives the focus back. */
 export function Modal({ label, class: className, onClose, children }: ModalProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const before = document.activeElement;
     const element = dialog.current;
     element?.showModal();
-    return () => element?.close();
+    return () => {
+      element?.close();
+      // Not by the browser, where the dialog is taken out of the page at once.
+      if (before instanceof HTMLElement) queueMicrotask(() => before.focus());
+    };
   }, []);
   const closeOnBackdrop = (event: MouseEvent): void => {
     if (event.target === dialog.current) onClose();

@@ -6,7 +6,7 @@ import {
   type PageState,
   type StripPage,
 } from '../api/cache-status.ts';
-import { COLOURED_BITS, layOutSquares, nearestBits, squareIndex, type SquareLayout } from '../text/page-squares.ts';
+import { COLOURED_BITS, layOutSquares, squareIndex, type SquareLayout } from '../text/page-squares.ts';
 import { formatBits, formatBytes, formatCount, plural } from '../text/figures.ts';
 
 /** Pages of the cache as squares, coloured by their bits, with a legend and the same in words. */
@@ -24,7 +24,7 @@ export function PageStrip({ status }: { readonly status: CacheStatus }) {
       </div>
       <Squares layout={layout} label={`Pages: ${inWords}`} onPoint={(index) => setPointed(strip[index ?? -1])} />
       <p class="hint strip-words">{pointed ? describe(pointed) : inWords}</p>
-      <Legend formats={formats} />
+      <Legend />
       {formats.length > 0 && <FormatTable formats={formats} />}
     </section>
   );
@@ -69,8 +69,7 @@ const STATE_WORDS: Record<PageState | 'free', string> = {
   free: 'free',
 };
 
-function Legend({ formats }: { readonly formats: readonly FormatPages[] }) {
-  const shown = new Set(formats.map(({ bits }) => nearestBits(bits)));
+function Legend() {
   return (
     <div class="legend">
       <ul aria-label="States">
@@ -86,7 +85,7 @@ function Legend({ formats }: { readonly formats: readonly FormatPages[] }) {
       </ul>
       <ul aria-label="Bits">
         {COLOURED_BITS.map((bits) => (
-          <li key={bits} class={shown.has(bits) ? '' : 'unused'}>
+          <li key={bits}>
             <svg viewBox="0 0 1 1" aria-hidden="true">
               <path class={`square sealed bits-${bits}`} d="M.1 .1h.8v.8h-.8z" />
             </svg>

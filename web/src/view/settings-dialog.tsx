@@ -85,7 +85,7 @@ function TemperatureField({ value, onChange }: TemperatureFieldProps) {
   return (
     <label class="field">
       <span class="field-label">
-        Temperature <output>{value.toFixed(1)}</output>
+        Temperature <span class="field-value">{value.toFixed(1)}</span>
       </span>
       <input
         type="range"

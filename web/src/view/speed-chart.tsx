@@ -14,17 +14,16 @@ export function SpeedChart() {
   const top = roundTop(peak);
   const { line, area } = sparkLine(samples, NUM_SLOTS, top, WIDTH, HEIGHT);
   const now = answering.isBusy.value ? samples.at(-1) : undefined;
-  const inWords =
-    samples.length > 0 ? `now ${formatSpeed(now)}, at most ${formatSpeed(peak)} tokens per second` : 'no answer yet';
+  const peakInWords = `peak ${formatSpeed(peak)} tok/s`;
+  const inWords = now === undefined ? peakInWords : `${formatSpeed(now)} tok/s now, ${peakInWords}`;
+  const caption = samples.length > 0 ? inWords : 'no answer yet';
   return (
     <section class="panel-section" aria-labelledby="speed-title">
       <div class="section-title">
         <h3 id="speed-title">Speed</h3>
-        <span class="hint">
-          {samples.length > 0 ? `${formatSpeed(now)} tok/s now, peak ${formatSpeed(peak)}` : 'no answer yet'}
-        </span>
+        <span class="hint">{caption}</span>
       </div>
-      <svg class="speed-chart" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`Speed: ${inWords}`}>
+      <svg class="speed-chart" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`Speed: ${caption}`}>
         <path class="speed-grid" d={`M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}`} />
         <path class="speed-area" d={area} />
         <path class="speed-line" d={line} />

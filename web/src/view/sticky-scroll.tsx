@@ -7,23 +7,30 @@ const NEAR_END_PX = 60;
 
 export interface StickyScrollProps {
   readonly label: string;
-  /** Changes whenever the content grows. */
-  readonly growsWith: string;
+  /** Where it changes, something was said that one wants to see: back to the end. */
+  readonly jumpsWith: string | undefined;
   readonly children: ComponentChildren;
 }
 
 /** Scrolls along with what is added at the end, unless one has scrolled away from it. */
-export function StickyScroll({ label, growsWith, children }: StickyScrollProps) {
+export function StickyScroll({ label, jumpsWith, children }: StickyScrollProps) {
   const area = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
   const sticks = useRef(true);
   const [isAway, setIsAway] = useState(false);
   const toEnd = (): void => {
-    const element = area.current;
-    if (element) element.scrollTop = element.scrollHeight;
+    if (area.current) area.current.scrollTop = area.current.scrollHeight;
   };
   useLayoutEffect(() => {
-    if (sticks.current) toEnd();
-  }, [growsWith]);
+    const observer = new ResizeObserver(() => {
+      if (sticks.current) toEnd();
+    });
+    for (const { current } of [area, content]) if (current) observer.observe(current);
+    return () => observer.disconnect();
+  }, []);
+  useLayoutEffect(() => {
+    if (jumpsWith !== undefined) toEnd();
+  }, [jumpsWith]);
   const onScroll = (): void => {
     const element = area.current;
     if (!element) return;
@@ -34,7 +41,7 @@ export function StickyScroll({ label, growsWith, children }: StickyScrollProps) 
     <div class="scroll-place">
       {/* Whoever scrolls with keys needs the focus here. */}
       <div ref={area} class="scroll-area" role="region" aria-label={label} tabIndex={0} onScroll={onScroll}>
-        {children}
+        <div ref={content}>{children}</div>
       </div>
       {isAway && <IconButton icon="down" class="to-end" label="To the newest message" onClick={toEnd} />}
     </div>
