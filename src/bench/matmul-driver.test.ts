@@ -34,7 +34,7 @@ test('the groups hold every matrix of the model once, and a step of each runs', 
       3 * macsPerRow,
     );
     for (const group of driver.groups) {
-      await driver.run(group, 3);
+      await driver.run(group, 3, 2);
       const { out } = group.calls[0][0];
       assert.ok(
         kernels.readRow(out, 2).some((value) => value !== 0),
