@@ -175,7 +175,7 @@ export class AttentionKernels {
     const { headDim } = config.shape;
     return program.kernel(keyOf(part, 'merge'), () => ({
       name: 'merge-parts',
-      parts: ['step', 'quantize', 'operand'],
+      parts: ['step', 'slots', 'quantize', 'operand'],
       constants: {
         ...this.#shapeConstants(part, 3),
         OPERAND_BINDING: 0,

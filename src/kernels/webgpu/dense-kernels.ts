@@ -97,7 +97,7 @@ export class DenseKernels {
     const { width } = gate;
     const kernel = program.kernel(`swiglu ${width}`, () => ({
       name: 'swiglu',
-      parts: ['gate', 'quantize', 'operand'],
+      parts: ['gate', 'slots', 'quantize', 'operand'],
       constants: { WIDTH: width, OPERAND_BINDING: 0 },
     }));
     const bindings = [...this.#operandBindings(out), rows.activation(gate), rows.activation(up)];
@@ -138,7 +138,7 @@ export class DenseKernels {
     const { program, rows, vectors } = this.#parts;
     const kernel = program.kernel(`rms ${x.width} ${epsilon}`, () => ({
       name: 'rms-norm',
-      parts: ['quantize', 'norm', 'operand'],
+      parts: ['slots', 'quantize', 'norm', 'operand'],
       constants: { ...normConstants(x.width, epsilon), WIDTH: x.width, OPERAND_BINDING: 0 },
     }));
     program.dispatch(kernel, [...this.#operandBindings(out), rows.activation(x), vectors.get(weight)], [numRows]);

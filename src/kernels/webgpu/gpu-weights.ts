@@ -4,6 +4,7 @@ import { readVector } from '../reference/weights.ts';
 import { checkRowOrder, destinationRow } from '../row-order.ts';
 import { rowBytes, WEIGHT_TYPES } from '../weight-types.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { orderGroups } from './column-order.ts';
 import { packBlock, packingOf, type Packing } from './weight-packing.ts';
 
 /** A matrix as shaders/weights.wgsl reads it. It moves when it is joined with others (joined-matrices.ts). */
@@ -75,6 +76,10 @@ function packRows({ type, numCols }: TensorSource, order: RowOrder, bytes: Uint8
       const codesAt = to * codeRowBytes + block * blockCodeBytes;
       packBlock(type, view, from, codes, codesAt, scaleView, to * scaleRowBytes + block * blockScaleBytes);
     }
+  }
+  if (blockElements > 1) {
+    orderGroups(codes, count, numCols / 32, 4 * packing.codeBits);
+    orderGroups(scales, count, numCols / 32, packing.scaleBytes);
   }
   return { codes, scales };
 }

@@ -1,4 +1,5 @@
 import type { RowSet } from '../kernels.ts';
+import { SEGMENT_GROUPS } from './column-order.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
@@ -47,12 +48,13 @@ const TILE_OUT = 32;
 const ROW_THREADS = 16;
 const MOST_ROWS_EACH = 4;
 /** Columns of a segment, in all shaders. */
-const SEGMENT_COLS = 256;
+const SEGMENT_COLS = 32 * SEGMENT_GROUPS;
 const MAX_THREADS = 32;
 /** Columns of a group of an operand. */
 const GROUP = 16;
-/** Where norming rows in each workgroup costs more than a dispatch: workgroup memory, and features, hence workgroups. */
-const MOST_NORMED_BYTES = 16_384;
+/** Beyond these, norming rows in each workgroup costs more than a dispatch: columns, of all rows too, and features, hence workgroups. */
+const MOST_NORMED_COLS = 4096;
+const MOST_NORMED_IN_ALL = 8192;
 const MOST_NORMED_FEATURES = 32_768;
 
 /** Products with weights, in integers or in float32. */
@@ -78,8 +80,9 @@ export class MatmulKernels {
 
   /** Whether a product can norm its rows itself. */
   takesNormed(matrix: GpuMatrix, numRows: number): boolean {
-    const bytes = numRows * matrix.numCols * (1 + 8 / GROUP);
-    return this.#isOfFew(matrix, numRows) && bytes <= MOST_NORMED_BYTES && matrix.numRows <= MOST_NORMED_FEATURES;
+    const { numCols, numRows: numFeatures } = matrix;
+    const isNarrow = numCols <= MOST_NORMED_COLS && numRows * numCols <= MOST_NORMED_IN_ALL;
+    return isNarrow && numFeatures <= MOST_NORMED_FEATURES && this.#isOfFew(matrix, numRows);
   }
 
   /** Whether `recordGated` can take the product: that of a gate's matrix, with as many rows again of up's. */
@@ -107,7 +110,7 @@ export class MatmulKernels {
       const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
       return this.#program.kernel(key, () => ({
         name: 'matmul-gated',
-        parts: ['weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
+        parts: ['slots', 'weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
         constants: {
           ...weightConstants(matrix),
           ...inputConstants(input, matrix),
@@ -191,7 +194,7 @@ export class MatmulKernels {
       const output = { NUM_OUT: matrix.numRows, BIAS: bias !== undefined };
       return {
         name,
-        parts: ['weights', ...parts, outs.length > 1 ? 'output-three' : 'output-one'],
+        parts: ['slots', 'weights', ...parts, outs.length > 1 ? 'output-three' : 'output-one'],
         constants: {
           ...weightConstants(matrix),
           ...output,

@@ -30,6 +30,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   'row-sums': new URL('./shaders/row-sums.wgsl', import.meta.url),
   seal: new URL('./shaders/seal.wgsl', import.meta.url),
   'select-rows': new URL('./shaders/select-rows.wgsl', import.meta.url),
+  slots: new URL('./shaders/slots.wgsl', import.meta.url),
   step: new URL('./shaders/step.wgsl', import.meta.url),
   'store-keys-values': new URL('./shaders/store-keys-values.wgsl', import.meta.url),
   swiglu: new URL('./shaders/swiglu.wgsl', import.meta.url),

@@ -27,6 +27,7 @@ export const SHADER_NAMES = [
   'row-sums',
   'seal',
   'select-rows',
+  'slots',
   'step',
   'store-keys-values',
   'swiglu',

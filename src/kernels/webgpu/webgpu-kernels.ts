@@ -168,7 +168,7 @@ export class WebgpuKernels implements Kernels {
     const { packing, numCols } = matrix;
     const kernel = this.#program.kernel(`embed ${numCols} ${packing.codeKind}.${packing.scaleKind}`, () => ({
       name: 'embed',
-      parts: ['step', 'weights'],
+      parts: ['step', 'slots', 'weights'],
       constants: { ...this.#stepBuffer.constants(), STEP_BINDING: 0, ...weightConstants(matrix) },
     }));
     const bindings = [this.#stepBuffer.range, matrix.codes, matrix.scales, this.#rows.activation(out)];

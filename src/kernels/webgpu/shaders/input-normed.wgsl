@@ -11,17 +11,20 @@ fn bring_input(thread: u32) {
     let factor = norm_factor(thread, row);
     for (var group = thread; group < NORM_GROUPS; group += WORKGROUP) {
       let quantized = quantize_group(normed_group(row, group, factor));
-      normed_codes[row * NORM_GROUPS + group] = quantized.codes;
-      normed_scales[row * NORM_GROUPS + group] = quantized.scale;
+      let slot = row * NORM_GROUPS + 2u * slot_of(group / 2u, GROUPS) + group % 2u;
+      normed_codes[slot] = quantized.codes;
+      normed_scales[slot] = quantized.scale;
     }
   }
   workgroupBarrier();
 }
 
-fn input_codes(at: u32) -> Codes {
+fn input_codes(row: u32, group: u32) -> Codes {
+  let at = row * GROUPS + slot_of(group, GROUPS);
   return Codes(normed_codes[2u * at], normed_codes[2u * at + 1u]);
 }
 
-fn input_scales(at: u32) -> vec4<f32> {
+fn input_scales(row: u32, group: u32) -> vec4<f32> {
+  let at = row * GROUPS + slot_of(group, GROUPS);
   return vec4<f32>(normed_scales[2u * at], normed_scales[2u * at + 1u]);
 }

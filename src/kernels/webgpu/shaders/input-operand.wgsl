@@ -6,10 +6,11 @@
 
 fn bring_input(thread: u32) {}
 
-fn input_codes(at: u32) -> Codes {
+fn input_codes(row: u32, group: u32) -> Codes {
+  let at = row * GROUPS + slot_of(group, GROUPS);
   return Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
 }
 
-fn input_scales(at: u32) -> vec4<f32> {
-  return x_scales[at];
+fn input_scales(row: u32, group: u32) -> vec4<f32> {
+  return x_scales[row * GROUPS + slot_of(group, GROUPS)];
 }

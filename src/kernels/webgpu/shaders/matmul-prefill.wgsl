@@ -39,9 +39,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var next_x_scale: array<vec4<f32>, X_ITEMS>;
   for (var i = 0u; i < X_ITEMS; i++) {
     let item = i * WORKGROUP + thread;
-    let at = min(first_row + item / STEP, last_row) * GROUPS + min(item % STEP, GROUPS - 1u);
-    next_x[i] = input_codes(at);
-    next_x_scale[i] = input_scales(at);
+    let row = min(first_row + item / STEP, last_row);
+    next_x[i] = input_codes(row, min(item % STEP, GROUPS - 1u));
+    next_x_scale[i] = input_scales(row, min(item % STEP, GROUPS - 1u));
   }
   for (var group = 0u; group < GROUPS; group += STEP) {
     if (thread < TILE_OUT * STEP) {
@@ -63,9 +63,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     next_scale = scale_of(feature, next);
     for (var i = 0u; i < X_ITEMS; i++) {
       let item = i * WORKGROUP + thread;
-      let at = min(first_row + item / STEP, last_row) * GROUPS + min(group + STEP + item % STEP, GROUPS - 1u);
-      next_x[i] = input_codes(at);
-      next_x_scale[i] = input_scales(at);
+      let row = min(first_row + item / STEP, last_row);
+      let next_group = min(group + STEP + item % STEP, GROUPS - 1u);
+      next_x[i] = input_codes(row, next_group);
+      next_x_scale[i] = input_scales(row, next_group);
     }
     for (var part = 0u; part < STEP; part++) {
       if (group + part < GROUPS) {

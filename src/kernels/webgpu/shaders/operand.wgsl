@@ -1,6 +1,6 @@
 // Writes operands: [rows, WIDTH] as float32 and, for integer dot products, as int8 with a scale for every 16 columns. WIDTH is a multiple of 16.
 //
-// const WIDTH, OPERAND_BINDING: u32; with quantize.wgsl
+// const WIDTH, OPERAND_BINDING: u32; with quantize.wgsl, slots.wgsl
 
 @group(0) @binding(OPERAND_BINDING) var<storage, read_write> operand_floats: array<vec4<f32>>;
 @group(0) @binding(OPERAND_BINDING + 1u) var<storage, read_write> operand_codes: array<vec4<u32>>;
@@ -14,6 +14,7 @@ fn store_group(row: u32, index: u32, group: Group) {
   operand_floats[4u * at + 2u] = group.c;
   operand_floats[4u * at + 3u] = group.d;
   let quantized = quantize_group(group);
-  operand_codes[at] = quantized.codes;
-  operand_scales[at] = quantized.scale;
+  let slot = row * (WIDTH / 16u) + 2u * slot_of(index / 2u, WIDTH / 32u) + index % 2u;
+  operand_codes[slot] = quantized.codes;
+  operand_scales[slot] = quantized.scale;
 }

@@ -3,9 +3,6 @@
 //
 // with weights.wgsl
 
-/// Groups of a segment.
-const SEGMENT = 8u;
-
 /// A product of 16 columns as a float. Its magnitude is below 2^22: added to the bits of 1.5 * 2^23 it is that number's last digits, which costs
 /// less than a conversion and is as exact.
 fn dot16(a: vec4<u32>, b: vec4<u32>) -> f32 {

@@ -22,9 +22,8 @@ fn add_segments(thread: u32, side: u32, feature: u32) {
         let codes = codes_of(feature, group);
         let scale = scale_of(feature, group);
         for (var row = 0u; row < ROWS; row++) {
-          let at = row * GROUPS + group;
-          let input = input_codes(at);
-          of_rows[row] = add_group(of_rows[row], codes, scale, input.lo, input.hi, input_scales(at));
+          let input = input_codes(row, group);
+          of_rows[row] = add_group(of_rows[row], codes, scale, input.lo, input.hi, input_scales(row, group));
         }
       }
       for (var row = 0u; row < ROWS; row++) {

@@ -1,4 +1,4 @@
-// Weights as gpu-weights.ts packs them: rows of groups of 32 columns.
+// Weights as gpu-weights.ts packs them: rows of groups of 32 columns; with slots.wgsl.
 //
 // const COLS: u32; const CODE_BITS: u32 (4, 8; 16: f16, 17: bf16, 32: float32)
 // const SCALES: u32 (0: f16 a group; 1: float32 scale and minimum a group; 2: float32 for 16 columns)
@@ -22,7 +22,7 @@ struct Scale {
 }
 
 fn codes_of(row: u32, group: u32) -> Codes {
-  let at = row * GROUPS + group;
+  let at = row * GROUPS + slot_of(group, GROUPS);
   if (CODE_BITS == 4u) {
     let w = w_codes[at];
     return Codes((w << vec4<u32>(4u)) & vec4<u32>(0xf0f0f0f0u), w & vec4<u32>(0xf0f0f0f0u));
@@ -32,7 +32,7 @@ fn codes_of(row: u32, group: u32) -> Codes {
 
 fn scale_of(row: u32, group: u32) -> Scale {
   let unit = select(1.0, 0.0625, CODE_BITS == 4u);
-  let at = row * GROUPS + group;
+  let at = row * GROUPS + slot_of(group, GROUPS);
   if (SCALES == 0u) {
     let pair = unpack2x16float(w_scales[at >> 1u]);
     let scale = unit * select(pair.x, pair.y, (at & 1u) == 1u);
