@@ -113,7 +113,18 @@ export default defineConfig(
         'error',
         ...NODE_GLOBALS.map((name) => ({ name, message: 'The page runs in browsers.' })),
       ],
-      'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'The page runs in browsers.' }] }],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '^node:', message: 'The page runs in browsers.' },
+            {
+              regex: '^(\\.\\./)+src/',
+              message: "web/ may import from web/ only: it is a client of the server's API.",
+            },
+          ],
+        },
+      ],
     },
   },
   {

@@ -18,9 +18,10 @@ test('a prompt is text, also where it spells a special token; messages go throug
 });
 
 test('a model that wants BOS gets it before raw text only', async () => {
-  const { tokenizer, chatTemplate, formats } = await loadTinyEngine();
+  const { tokenizer, chatTemplate, formats, grammars } = await loadTinyEngine();
   const encode = tokenizer.encode.bind(tokenizer);
-  const encoder: RequestEncoder = { tokenizer: { encode, addBos: true, bosId: END_ID }, chatTemplate, formats };
+  const bos = { encode, addBos: true, bosId: END_ID };
+  const encoder: RequestEncoder = { tokenizer: bos, chatTemplate, formats, grammars };
   assert.deepEqual((await createEngineRequest({ prompt: 'a', seed: 1 }, encoder)).promptTokens, [END_ID, A]);
   assert.deepEqual((await createEngineRequest({ tokens: [A], seed: 1 }, encoder)).promptTokens, [A]);
 });
@@ -36,6 +37,7 @@ test('defaults are filled in, and the seed of the host counts', async () => {
     ignoreEnd: false,
     logProbsAt: [],
     conversation: 4,
+    grammar: undefined,
     format: undefined,
     ...{ tenant: undefined, priority: undefined, speculate: undefined, reusePrefix: undefined, topLogProbs: undefined },
   });

@@ -1,6 +1,7 @@
 import type { ChatTemplate } from '../tokens/chat-template.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import { resolveSampling } from './defaults.ts';
+import type { GrammarCache } from './grammar/grammar-cache.ts';
 import type { KvFormats } from './kv-formats.ts';
 import type { EngineGenerateOptions } from './protocol.ts';
 import type { EngineRequest } from './request.ts';
@@ -16,6 +17,8 @@ export interface PromptEncoder {
 export interface RequestEncoder extends PromptEncoder {
   /** @throws KvantError INVALID_OPTION for a format that the model cannot have, and what reading a calibration throws */
   readonly formats: Pick<KvFormats, 'get'>;
+  /** @throws KvantError INVALID_OPTION for a schema that cannot be used */
+  readonly grammars: Pick<GrammarCache, 'get'>;
 }
 
 /**
@@ -23,7 +26,8 @@ export interface RequestEncoder extends PromptEncoder {
  * are taken as they are.
  *
  * @param options checked already
- * @throws KvantError MODEL_UNSUPPORTED, MODEL_INVALID for messages that the model's template cannot take
+ * @throws KvantError MODEL_UNSUPPORTED, MODEL_INVALID for messages that the model's template cannot take; INVALID_OPTION for a KV format or a schema
+ *   that cannot be used
  */
 export async function createEngineRequest(
   options: EngineGenerateOptions,
@@ -38,6 +42,7 @@ export async function createEngineRequest(
     ignoreEnd: options.ignoreEnd ?? false,
     logProbsAt: options.logProbsAt ?? [],
     conversation: options.conversation,
+    grammar: encoder.grammars.get(options.responseFormat ?? { type: 'text' }),
     format: kv === undefined ? undefined : await encoder.formats.get(kv),
     ...{ tenant, priority, speculate, reusePrefix, topLogProbs },
   };

@@ -2,6 +2,7 @@ import { kvUsage } from '../cache/kv-usage.ts';
 import type { AnswerText } from './answer-text.ts';
 import type { AnsweredRequest } from './audit-plan.ts';
 import type { EngineCounters } from './engine-counters.ts';
+import type { GrammarFollower } from './grammar/answer-grammar.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PrefixTree } from '../cache/prefix-tree.ts';
 import type { TokenLogProb } from './output-types.ts';
@@ -34,6 +35,8 @@ export class EngineRun {
   #numPromptComputed = 0;
   /** Where they are wanted. */
   readonly #logProbs: AnswerLogProbs | undefined;
+  /** Where the answer is in its grammar, if it has one. */
+  readonly grammar: GrammarFollower | undefined;
   readonly #settle = Promise.withResolvers<GenerateResult>();
 
   constructor(parts: EngineRunParts) {
@@ -41,6 +44,7 @@ export class EngineRun {
     this.sequence = parts.sequence;
     this.events = parts.events;
     this.result = this.#settle.promise;
+    this.grammar = parts.sequence.request.grammar?.follow();
     if (parts.sequence.request.topLogProbs !== undefined) this.#logProbs = new AnswerLogProbs();
   }
 
@@ -141,13 +145,15 @@ export class EngineRun {
     if (logProb) this.#logProbs?.push(logProb);
     this.#parts.timer.token();
     this.#count({ generatedTokens: 1 });
-    this.#emit(this.#parts.answer.push(token));
+    const chunk = this.#parts.answer.push(token);
+    if (!this.#parts.answer.hasStopped) this.grammar?.push(token);
+    this.#emit(chunk);
   }
 
   /** Why the run is over, or undefined while it is not. */
   finishReason(): FinishReason | undefined {
     const { tokens, maxLength, request } = this.sequence;
-    if (this.#parts.answer.hasStopped) return 'stop';
+    if (this.#parts.answer.hasStopped || this.grammar?.hasEnded) return 'stop';
     if (!this.isPromptComputed || tokens.length < maxLength) return undefined;
     return numCompletionTokens(this.sequence) === request.maxTokens ? 'length' : 'context';
   }

@@ -13,6 +13,7 @@ import type { StartedEngine } from './check-started.ts';
 import type { Auditor } from './auditor.ts';
 import type { RequestEncoder } from './create-request.ts';
 import { Engine, type EngineSharing } from './engine.ts';
+import { GrammarCache } from './grammar/grammar-cache.ts';
 import { KvFormats } from './kv-formats.ts';
 import { KvMemory } from './kv-memory.ts';
 import { loadCalibration, type TextFiles } from './load-calibration.ts';
@@ -102,7 +103,9 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
     const sessionModel = { modelName: model.name, modelFingerprint: started.identity.modelFingerprint };
     const chatTemplate = chatTemplateOf(model, tokenizer);
     const { sessions } = platform;
-    return { engine, kernels, tokenizer, draftModel, chatTemplate, info, formats, memory, sessions, sessionModel };
+    const grammars = new GrammarCache(tokenizer);
+    const encoder = { tokenizer, chatTemplate, formats, grammars };
+    return { ...encoder, engine, kernels, draftModel, info, memory, sessions, sessionModel };
   } catch (error) {
     memory.store?.close();
     await kernels.close();

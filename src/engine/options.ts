@@ -187,6 +187,11 @@ export function parseGenerateOptions(options: unknown): GenerateOptions {
   if ((parsed.logProbsAt === undefined) !== (parsed.onLogProbs === undefined)) {
     throw new KvantError('INVALID_OPTION', 'logProbsAt and onLogProbs need each other: give both or neither');
   }
+  if (parsed.ignoreEnd && (parsed.responseFormat ?? { type: 'text' }).type !== 'text') {
+    const message =
+      'ignoreEnd cannot be combined with a responseFormat of JSON, which ends where the JSON does: leave one out';
+    throw new KvantError('INVALID_OPTION', message);
+  }
   return parsed;
 }
 

@@ -1,5 +1,6 @@
 import type { KvFormat } from '../quant/kv-format.ts';
 import type { ResolvedSampling } from './defaults.ts';
+import type { AnswerGrammar } from './grammar/answer-grammar.ts';
 import type { PromptUsage, SpeculationMode, TextChunk } from './types.ts';
 
 /** A generation as the engine takes it: token ids and plain data, every default filled in. */
@@ -14,6 +15,8 @@ export interface EngineRequest {
   readonly ignoreEnd?: boolean;
   /** Undefined: see `resolveMode`. */
   readonly speculate?: SpeculationMode | undefined;
+  /** What the answer may be; undefined: any text. */
+  readonly grammar?: AnswerGrammar | undefined;
   /** How many of the likeliest tokens are told of each token's place; undefined: nothing is. */
   readonly topLogProbs?: number | undefined;
   /** Prompt positions, ascending, whose log-probabilities are wanted. */

@@ -15,10 +15,8 @@ export function CacheGauge({ memory }: { readonly memory: CacheStatus['memory'] 
       <h3 id="gauge-title">Against f16</h3>
       <div class="gauge-figures">
         <strong class="gauge-used">{formatBytes(used)}</strong>
-        <span>
-          f16 would take <b>{formatBytes(f16)}</b>
-        </span>
-        <span class="gauge-ratio">{ratio ? `${ratio.toFixed(1)}×` : '–'}</span>
+        <span>{ratio === undefined ? 'nothing kept yet' : <FullSize bytes={f16} />}</span>
+        {ratio !== undefined && <span class="gauge-ratio">{ratio.toFixed(1)}×</span>}
       </div>
       <svg
         class="gauge"
@@ -38,5 +36,13 @@ export function CacheGauge({ memory }: { readonly memory: CacheStatus['memory'] 
         {formatBytes(usedByAll)} of {formatBytes(total)} for pages in use ({Math.round(ofTotal * 100)} %)
       </p>
     </section>
+  );
+}
+
+function FullSize({ bytes }: { readonly bytes: number }) {
+  return (
+    <>
+      f16 would take <b>{formatBytes(bytes)}</b>
+    </>
   );
 }

@@ -15,7 +15,7 @@ export function PageStrip({ status }: { readonly status: CacheStatus }) {
   const numFree = freePages(status);
   const [pointed, setPointed] = useState<StripPage | undefined>(undefined);
   const layout = layOutSquares(strip, numFree);
-  const inWords = `${PAGE_STATES.map((state) => `${byState[state]} ${state}`).join(', ')}, room for about ${formatCount(numFree)} more`;
+  const inWords = pagesInWords(byState, numFree);
   return (
     <section class="panel-section" aria-labelledby="strip-title">
       <div class="section-title">
@@ -134,6 +134,16 @@ function FormatTable({ formats }: { readonly formats: readonly FormatPages[] }) 
       </div>
     </details>
   );
+}
+
+/** `2 open, 5 kept; room for about 16 more`. */
+function pagesInWords(byState: Readonly<Record<PageState, number>>, numFree: number): string {
+  const counts = PAGE_STATES.filter((state) => byState[state] > 0).map(
+    (state) => `${formatCount(byState[state])} ${state}`,
+  );
+  return counts.length > 0
+    ? `${counts.join(', ')}; room for about ${formatCount(numFree)} more`
+    : `empty; room for about ${formatCount(numFree)}`;
 }
 
 function describe({ id, state, format, bits, users }: StripPage): string {
