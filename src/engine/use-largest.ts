@@ -6,6 +6,8 @@ import { sampleLargest } from './sampler.ts';
 export function numLargestFor({ sequence, events }: EngineRun): number | undefined {
   const { request, numLogProbsGiven } = sequence;
   const tellsLogits = events.onLogits !== undefined || request.topLogProbs !== undefined;
+  // The likeliest tokens may be none that it allows.
+  if (request.grammar !== undefined) return undefined;
   if (tellsLogits || request.logProbsAt.length > numLogProbsGiven) return undefined;
   const { temperature, topK, logitBias, frequencyPenalty, presencePenalty, repetitionPenalty } = request.sampling;
   const changesLogits = frequencyPenalty !== 0 || presencePenalty !== 0 || repetitionPenalty !== 1;
