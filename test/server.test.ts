@@ -335,7 +335,7 @@ describe('requests that are wrong', () => {
       /'gpt-4' does not exist: this server has 'llama-d64/,
     ],
     [CHAT, { ...greedy, kvant: { kv: 'q9' } }, 400, 'invalid_value', 'kvant.kv', /must be f16, q8.*got "q9"$/],
-    [CHAT, { ...greedy, kvant: { kv: 'mix2' } }, 400, 'unsupported_value', 'kvant.kv', /needs a calibration/],
+    [CHAT, { ...greedy, kvant: { kv: 'mix2' } }, 400, 'invalid_value', null, /needs a calibration/],
     [
       ...([CHAT, { ...greedy, messages: [{ role: 'user', content: 'word '.repeat(2000) }] }, 400] as const),
       ...(['context_length_exceeded', 'messages', /^the prompt has .* tokens, but the context holds 1,024/] as const),
@@ -358,7 +358,7 @@ describe('requests that are wrong', () => {
     ],
     [CHAT, { ...greedy, logit_bias: { 5000: 1 } }, 400, 'invalid_value', null, /./],
     ['/v1/completions', { prompt: '', max_tokens: 1 }, 400, 'invalid_value', null, /no tokens/],
-    ['/v1/completions', { prompt: [1, 'a'] }, 400, 'invalid_type', 'prompt', /must be a text, a list of/],
+    ['/v1/completions', { prompt: [1, 'a'] }, 400, 'invalid_type', 'prompt[0]', /must be a text, a list of/],
     ['/v1/completions', { prompt: 'a', echo: true }, 400, 'unsupported_parameter', 'echo', /put the prompt before/],
     ['/v1/completions', { prompt: [999_999] }, 400, 'invalid_value', null, /not in the model's vocabulary/],
     [

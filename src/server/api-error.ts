@@ -5,6 +5,8 @@ export interface ApiErrorOptions {
   readonly param?: string;
   readonly code?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What has failed, for the log. */
+  readonly cause?: unknown;
 }
 
 /** An error whose message is for the client. */
@@ -15,8 +17,8 @@ export class ApiError extends Error {
   readonly code: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(statusCode: number, message: string, { param, code, headers = {} }: ApiErrorOptions = {}) {
-    super(message);
+  constructor(statusCode: number, message: string, { param, code, headers = {}, cause }: ApiErrorOptions = {}) {
+    super(message, { cause });
     this.name = 'ApiError';
     this.statusCode = statusCode;
     this.param = param;
@@ -55,7 +57,10 @@ export function toApiError(error: unknown, promptParam?: string): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof KvantError && CLIENT_ERRORS.has(error.code)) return fromKvantError(error, promptParam);
   if (error instanceof KvantError && error.code === 'ENGINE_CLOSED') return shuttingDown();
-  return fromFastify(error) ?? new ApiError(500, 'the server failed: its log tells why', { code: 'internal_error' });
+  return (
+    fromFastify(error) ??
+    new ApiError(500, 'the server failed: its log tells why', { code: 'internal_error', cause: error })
+  );
 }
 
 /** What a request can bring about. */
