@@ -5,7 +5,10 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, type Model } from '../src/index.ts';
 import type { CreateServerOptions } from '../src/server/create-server-node.ts';
-import { errorOf, eventData, startServer, type Json, type TestServer } from '../src/server/testing/test-server.ts';
+import type { ErrorBody } from '../src/server/answer-schema.ts';
+import type { CacheReport } from '../src/server/cache-report.ts';
+import type { ChatCompletion } from '../src/server/chat-completion.ts';
+import { errorOf, eventData, startServer, type TestServer } from '../src/server/testing/test-server.ts';
 import { tinyModel } from './support/reference.ts';
 
 /** Who may call the server, what it refuses, and what becomes of clients that leave, dawdle or are too many. */
@@ -68,9 +71,7 @@ describe('keys', () => {
 
   it('open every route but liveness, as Bearer and as X-Api-Key', async () => {
     await withServer({ options: { apiKey: keys } }, async ({ app, url }) => {
-      const routes = Object.keys((app.swagger() as Json).paths as object).map((path) =>
-        path.replace('{model}', 'kvant'),
-      );
+      const routes = Object.keys(app.swagger().paths ?? {}).map((path) => path.replace('{model}', 'kvant'));
       assert.ok(routes.includes('/metrics') && routes.includes('/openapi.json'));
       for (const path of routes) {
         const bare = await fetch(url + path);
@@ -108,14 +109,17 @@ describe('keys', () => {
   it('keep caches, conversations and what is told of them apart', async () => {
     await withServer({ options: { apiKey: keys } }, async ({ url, post }) => {
       const long = [{ role: 'user', content: 'A secret of the first tenant alone. '.repeat(20) }];
-      const ask = async (key: string, body: object): Promise<Json> =>
-        (await post(CHAT, { temperature: 0, max_tokens: 2, ...body }, { authorization: `Bearer ${key}` })).json();
+      const ask = async (key: string, body: object): Promise<ChatCompletion> => {
+        const headers = { authorization: `Bearer ${key}` };
+        const answer = await post(CHAT, { temperature: 0, max_tokens: 2, ...body }, headers);
+        return (await answer.json()) as ChatCompletion;
+      };
       const cached = async (key: string): Promise<number> =>
-        (await ask(key, { messages: long })).usage.prompt_tokens_details.cached_tokens as number;
+        (await ask(key, { messages: long })).usage.prompt_tokens_details.cached_tokens;
       assert.equal(await cached(keys[0]), 0);
       assert.ok((await cached(keys[0])) >= 64);
-      const cacheOf = async (key: string): Promise<Json> =>
-        (await fetch(`${url}/v1/cache`, { headers: { 'x-api-key': key } })).json() as Promise<Json>;
+      const cacheOf = async (key: string): Promise<CacheReport> =>
+        (await (await fetch(`${url}/v1/cache`, { headers: { 'x-api-key': key } })).json()) as CacheReport;
       const [own, others] = [await cacheOf(keys[0]), await cacheOf(keys[1])];
       assert.ok(own.pages.by_state.kept > 0 && own.prefix_cache.hit_tokens > 0);
       assert.deepEqual([others.pages.strip, others.prefix_cache.queried_tokens], [[], 0]);
@@ -148,9 +152,9 @@ describe('keys', () => {
 describe('without a key', () => {
   it('the server answers to the names of this machine alone, and to no foreign page', async () => {
     await withServer({}, async ({ app, port }) => {
-      const asked = async (headers: Record<string, string>): Promise<number | string> => {
+      const asked = async (headers: Record<string, string>): Promise<number | string | null> => {
         const { statusCode, body } = await app.inject({ url: '/v1/models', headers });
-        return statusCode === 200 ? 200 : ((JSON.parse(body) as Json).error.code as string);
+        return statusCode === 200 ? 200 : (JSON.parse(body) as ErrorBody).error.code;
       };
       for (const host of ['localhost', `127.0.0.1:${port}`, `[::1]:${port}`]) assert.equal(await asked({ host }), 200);
       for (const host of ['evil.example', 'localhost.evil.example:80', '127.0.0.1.nip.io']) {
@@ -292,7 +296,7 @@ describe('a server that is told to end', () => {
     const server = await startServer({ model });
     const answer = await server.post(CHAT, ENDLESS);
     const drained = server.drain(50);
-    const last = JSON.parse(eventData(await answer.text()).at(-1) ?? '') as Json;
+    const last = JSON.parse(eventData(await answer.text()).at(-1) ?? '') as ErrorBody;
     assert.equal(last.error.code, 'server_shutting_down');
     await drained;
     assert.equal(await running(), 0);
@@ -316,7 +320,7 @@ describe('what the server tells', () => {
     assert.equal(response.status, 500);
     assert.equal(response.headers.get('x-request-id'), 'my-request');
     const text = await response.text();
-    assert.equal((JSON.parse(text) as Json).error.code, 'internal_error');
+    assert.equal((JSON.parse(text) as ErrorBody).error.code, 'internal_error');
     assert.doesNotMatch(text, /secret inside|node:|\.ts/);
     await server.drain(0);
     const log = lines.join('');

@@ -145,14 +145,6 @@ const OPERATION_FLAGS = {
     description: 'JSON object of these options, named like the flags in camel case; flags and environment go before it',
     environmentVariable: 'KVANT_CONFIG',
   },
-  auditEvery: {
-    usage: '--audit-every <requests>',
-    kind: 'number',
-    schema: serveOptionShape.auditEvery,
-    description:
-      'run one request in so many again with an f16 cache, in idle moments, and tell the KL divergence in /metrics and /v1/cache (default: never)',
-    environmentVariable: 'KVANT_AUDIT_EVERY',
-  },
   drainSeconds: {
     usage: '--drain-seconds <number>',
     kind: 'number',

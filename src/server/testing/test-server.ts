@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
+import type { ErrorBody } from '../answer-schema.ts';
 import { createServer, type CreateServerOptions, type KvantServer } from '../create-server-node.ts';
 
 /** A server that listens, and ways to ask it. */
@@ -8,14 +9,10 @@ export interface TestServer extends KvantServer {
   readonly port: number;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** The answer's body, which must be JSON with this status. */
-  json(path: string, body: unknown, status?: number): Promise<Json>;
+  json<T>(path: string, body: unknown, status?: number): Promise<T>;
   /** Data of all events of a stream, `[DONE]` included. */
   events(path: string, body: object): Promise<string[]>;
 }
-
-// What a server answers is looked at as JSON, whatever it is.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type Json = any;
 
 export async function startServer(options: CreateServerOptions): Promise<TestServer> {
   const server = await createServer(options);
@@ -31,11 +28,11 @@ export async function startServer(options: CreateServerOptions): Promise<TestSer
   return {
     ...server,
     ...{ url, port, post },
-    json: async (path, body, status = 200) => {
+    json: async <T>(path: string, body: unknown, status = 200) => {
       const response = await post(path, body);
       const text = await response.text();
       assert.equal(response.status, status, text);
-      return JSON.parse(text) as Json;
+      return JSON.parse(text) as T;
     },
     events: async (path, body) => {
       const response = await post(path, { ...body, stream: true });
@@ -52,16 +49,14 @@ export function eventData(text: string): string[] {
 }
 
 /** Of events that are JSON: all but `[DONE]`. */
-export function jsonOf(events: readonly string[]): Json[] {
-  return events.filter((data) => data !== '[DONE]').map((data) => JSON.parse(data) as Json);
+export function jsonOf<T>(events: readonly string[]): T[] {
+  return events.filter((data) => data !== '[DONE]').map((data) => JSON.parse(data) as T);
 }
 
 /** The error that an answer tells of. */
-export async function errorOf(
-  response: Response,
-): Promise<{ message: string; type: string; param: unknown; code: unknown }> {
+export async function errorOf(response: Response): Promise<ErrorBody['error']> {
   assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
-  const { error } = (await response.json()) as Json;
-  assert.deepEqual(Object.keys(error as object), ['message', 'type', 'param', 'code']);
-  return error as Awaited<ReturnType<typeof errorOf>>;
+  const { error } = (await response.json()) as ErrorBody;
+  assert.deepEqual(Object.keys(error), ['message', 'type', 'param', 'code']);
+  return error;
 }
