@@ -5,7 +5,8 @@ import { Tokenizer } from '../tokens/tokenizer.ts';
 import { createHashEngine, type HashEngineOptions } from './testing/hash-engine.ts';
 import { letters, loadTinyEngine, NO_EVENTS, openTinyModel, request } from './testing/tiny-engine.ts';
 import type { EngineRequest } from './request.ts';
-import type { EngineStats } from './stats-types.ts';
+import { pageStats } from './page-stats.ts';
+import { MAX_STRIP_PAGES, type EngineStats } from './stats-types.ts';
 
 /** The model of hashes has pages of 32 tokens after 4 sink tokens (testing/hash-engine.ts). */
 
@@ -234,4 +235,19 @@ test('after closing, statistics are refused as everything is', async () => {
   const { engine } = createEngine();
   await engine.close();
   await assert.rejects(engine.stats(), { code: 'ENGINE_CLOSED' });
+});
+
+test('the strip has the newest pages where there are too many, and the counts have all', () => {
+  const { memory } = createEngine({ numUnits: 5000 });
+  const { root } = memory.defaultCache;
+  const numPages = MAX_STRIP_PAGES + 4;
+  const nodes = Array.from({ length: numPages }, () => {
+    return { key: '', parent: '', root, tokens: [], tenant: 'a', page: memory.pool.allocate(1), sinkPage: undefined };
+  });
+  const { strip, byState } = pageStats(memory, { sequences: [], nodes });
+  assert.equal(byState.kept, numPages);
+  assert.deepEqual(
+    strip.map(({ id }) => id),
+    nodes.slice(4).map(({ page }) => page),
+  );
 });

@@ -295,6 +295,8 @@ export class Engine {
   }
 
   #fail(cause: unknown): void {
+    // Such as a GPU that was lost, or has no memory left: it says itself what to do.
+    if (cause instanceof KvantError) return this.#endAll(cause);
     const detail = cause instanceof Error ? cause.message : String(cause);
     this.#endAll(new KvantError('ENGINE_FAILED', `the engine failed: ${detail}; load the model again`, { cause }));
   }

@@ -155,6 +155,7 @@ async function start(
     const identity = await engineIdentity(model, arithmeticOf(kernels.description));
     const root = await cacheIdentity(identity, plan.demand.format);
     const memory = new KvMemory(kernels, { numBytes: arenaBytes, root });
+    await kernels.ready?.();
     return { ...loaded, memory, tokenizer, plan, identity };
   } catch (error) {
     await kernels.close();

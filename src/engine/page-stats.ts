@@ -1,5 +1,4 @@
 import { bitsPerElement, PAGE_UNIT_BYTES } from '../cache/page-layout.ts';
-import type { PagePool } from '../cache/page-pool.ts';
 import type { PrefixNode } from '../cache/prefix-tree.ts';
 import type { KvCache, KvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
@@ -24,6 +23,7 @@ interface CountedPages {
 }
 
 const F16_BITS = 16;
+const PAGE_STATES: readonly PageState[] = ['open', 'sealed', 'shared', 'kept'];
 
 /**
  * Pages by state and format. Between steps; takes time in proportion to the pages.
@@ -32,12 +32,13 @@ const F16_BITS = 16;
  */
 export function pageStats(memory: KvMemory, owners: PageOwners): PageStats {
   const counted = countPages(memory, owners);
-  const strip = [...counted.pages].map(([id, page]) => stripPage(id, page)).sort((a, b) => a.id - b.id);
+  const byFormat = countFormats(memory, counted);
+  const newest = [...counted.pages].sort(([a], [b]) => a - b).slice(-MAX_STRIP_PAGES);
   return {
     tokensPerPage: memory.defaultCache.shape.pageSize,
-    byState: countStates(strip),
-    byFormat: [...memory.caches].flatMap((cache) => formatPages(cache, counted, memory.pool) ?? []),
-    strip: strip.slice(-MAX_STRIP_PAGES),
+    byState: countStates(byFormat),
+    byFormat,
+    strip: newest.map(([id, page]) => stripPage(id, page)),
   };
 }
 
@@ -75,25 +76,55 @@ function stripPage(id: number, page: CountedPage): StripPage {
   return { id, state: stateOf(page), format: cache.format.name, bitsPerElement: bits, users: numUsers };
 }
 
-/** Undefined for a format without pages. */
-function formatPages(cache: KvCache, { pages, sinkPages }: CountedPages, pool: PagePool): FormatPages | undefined {
-  const own = [...pages].filter(([, page]) => page.cache === cache);
-  const sinks = [...sinkPages].filter(([, of]) => of === cache);
-  if (own.length === 0 && sinks.length === 0) return undefined;
-  const unitsOf = (ids: readonly (readonly [number, unknown])[]): number =>
-    ids.reduce((total, [id]) => total + pool.numUnitsOf(id), 0);
-  const sinkUnits = unitsOf(sinks);
+/** What there is of a format. */
+interface FormatSums {
+  readonly states: Record<PageState, number>;
+  units: number;
+  unitsF16: number;
+}
+
+/** Formats that have pages, in the order of the memory. */
+function countFormats(memory: KvMemory, { pages, sinkPages }: CountedPages): FormatPages[] {
+  const sums = new Map<KvCache, FormatSums>();
+  const sumsOf = (cache: KvCache): FormatSums => {
+    const known = sums.get(cache) ?? { states: noPages(), units: 0, unitsF16: 0 };
+    sums.set(cache, known);
+    return known;
+  };
+  for (const [id, page] of pages) {
+    const of = sumsOf(page.cache);
+    of.states[stateOf(page)]++;
+    of.units += memory.pool.numUnitsOf(id);
+    of.unitsF16 += page.cache.shape.openUnits;
+  }
+  for (const [id, cache] of sinkPages) {
+    const of = sumsOf(cache);
+    const numUnits = memory.pool.numUnitsOf(id);
+    of.units += numUnits;
+    of.unitsF16 += numUnits;
+  }
+  return [...memory.caches].flatMap((cache) => {
+    const of = sums.get(cache);
+    return of ? [toFormatPages(cache, of)] : [];
+  });
+}
+
+function toFormatPages({ format, sealedLayout }: KvCache, { states, units, unitsF16 }: FormatSums): FormatPages {
   return {
-    format: cache.format.name,
-    bitsPerElement: bitsPerElement(cache.sealedLayout),
-    ...countStates(own.map(([, page]) => ({ state: stateOf(page) }))),
-    bytes: (unitsOf(own) + sinkUnits) * PAGE_UNIT_BYTES,
-    bytesF16: (own.length * cache.shape.openUnits + sinkUnits) * PAGE_UNIT_BYTES,
+    format: format.name,
+    bitsPerElement: bitsPerElement(sealedLayout),
+    ...states,
+    bytes: units * PAGE_UNIT_BYTES,
+    bytesF16: unitsF16 * PAGE_UNIT_BYTES,
   };
 }
 
-function countStates(pages: readonly { readonly state: PageState }[]): Record<PageState, number> {
-  const counts = { open: 0, sealed: 0, shared: 0, kept: 0 };
-  for (const { state } of pages) counts[state]++;
+function countStates(formats: readonly FormatPages[]): Record<PageState, number> {
+  const counts = noPages();
+  for (const pages of formats) for (const state of PAGE_STATES) counts[state] += pages[state];
   return counts;
+}
+
+function noPages(): Record<PageState, number> {
+  return { open: 0, sealed: 0, shared: 0, kept: 0 };
 }

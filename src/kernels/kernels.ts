@@ -103,6 +103,8 @@ export interface Kernels {
    */
   readPage(pages: PageMemory, page: number): Uint8Array | Promise<Uint8Array>;
   writePage(pages: PageMemory, page: number, bytes: Uint8Array): void;
+  /** Waits for memory that was asked for, in backends that hear later whether it is there. @throws KvantError OUT_OF_MEMORY, ENGINE_FAILED */
+  ready?(): Promise<void>;
   /** Bytes that weights, pages (an arena counts once) and scratch take in this backend. */
   memoryUsage(): MemoryUsage;
   /** Ends threads and lets memory go. The object is dead afterwards. */

@@ -5,6 +5,8 @@ export interface ApiErrorOptions {
   readonly param?: string;
   readonly code?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What has failed, for the log. */
+  readonly cause?: unknown;
 }
 
 /** An error whose message is for the client. */
@@ -15,8 +17,8 @@ export class ApiError extends Error {
   readonly code: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(statusCode: number, message: string, { param, code, headers = {} }: ApiErrorOptions = {}) {
-    super(message);
+  constructor(statusCode: number, message: string, { param, code, headers = {}, cause }: ApiErrorOptions = {}) {
+    super(message, { cause });
     this.name = 'ApiError';
     this.statusCode = statusCode;
     this.param = param;
@@ -55,7 +57,10 @@ export function toApiError(error: unknown, promptParam?: string): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof KvantError && CLIENT_ERRORS.has(error.code)) return fromKvantError(error, promptParam);
   if (error instanceof KvantError && error.code === 'ENGINE_CLOSED') return shuttingDown();
-  return fromFastify(error) ?? new ApiError(500, 'the server failed: its log tells why', { code: 'internal_error' });
+  return (
+    fromFastify(error) ??
+    new ApiError(500, 'the server failed: its log tells why', { code: 'internal_error', cause: error })
+  );
 }
 
 /** What a request can bring about. */
@@ -69,9 +74,27 @@ function fromKvantError({ code, message }: KvantError, promptParam?: string): Ap
   if (code === 'PROMPT_TOO_LONG' || code === 'OUT_OF_MEMORY') {
     return new ApiError(400, message, { ...param, code: 'context_length_exceeded' });
   }
-  if (!NAMES_FILES.has(code)) return new ApiError(400, message, { code: 'invalid_value' });
+  if (!NAMES_FILES.has(code)) return invalidOption(message);
   const told = 'this KV format needs a calibration that the server does not have';
   return new ApiError(400, told, { param: 'kvant.kv', code: 'unsupported_value' });
+}
+
+/** By options of the engine: fields of requests. */
+const FIELDS: Readonly<Record<string, string>> = {
+  ...{ kv: 'kvant.kv', topK: 'kvant.top_k', minP: 'kvant.min_p', repetitionPenalty: 'kvant.repetition_penalty' },
+  ...{ responseFormat: 'response_format', logitBias: 'logit_bias', topLogProbs: 'top_logprobs', stop: 'stop' },
+  ...{ messages: 'messages', prompt: 'prompt', tokens: 'prompt', temperature: 'temperature', topP: 'top_p' },
+};
+
+/** The engine calls options as programs spell them: `option "logitBias"` is `logit_bias`. */
+function invalidOption(message: string): ApiError {
+  let param: string | undefined;
+  const told = message.replace(/\boption "(\w+)([^"]*)"/, (text, name: string, rest: string) => {
+    if (!Object.hasOwn(FIELDS, name)) return text;
+    param = FIELDS[name] + rest;
+    return `'${param}'`;
+  });
+  return new ApiError(400, told, { code: 'invalid_value', ...(param !== undefined && { param }) });
 }
 
 /** Whose messages may name files of the server. */

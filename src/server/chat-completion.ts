@@ -33,7 +33,7 @@ export const chatCompletionSchema = completionHeadSchema.extend({
   kvant: kvantReportSchema,
 });
 
-type ChatCompletion = z.infer<typeof chatCompletionSchema>;
+export type ChatCompletion = z.infer<typeof chatCompletionSchema>;
 
 export const chatChunkSchema = completionHeadSchema.extend({
   object: z.literal('chat.completion.chunk'),
@@ -54,7 +54,7 @@ export const chatChunkSchema = completionHeadSchema.extend({
   kvant: kvantReportSchema.optional().describe('In the last chunk of a choice'),
 });
 
-type ChatChunk = z.infer<typeof chatChunkSchema>;
+export type ChatChunk = z.infer<typeof chatChunkSchema>;
 type Delta = ChatChunk['choices'][number]['delta'];
 
 export function completionHead(prefix: string, model: string, version: string): CompletionHead {

@@ -77,6 +77,13 @@ export class Conversations {
     };
   }
 
+  /** Forgets all. */
+  async clear(): Promise<void> {
+    const chats = [...this.#conversations.values()].map(({ chat }) => chat);
+    this.#conversations.clear();
+    await Promise.allSettled(chats.map((chat) => chat.clear()));
+  }
+
   /** Forgets those that were not used for long. */
   forgetIdle(): void {
     const sinceMs = this.#nowMs() - this.#limits.idleMs;

@@ -121,14 +121,26 @@ function addRoutes(app: FastifyInstance, context: ServerContext): void {
   addMetricsRoutes(app, context);
 }
 
-async function drain(app: FastifyInstance, { gate, running }: ServerContext, deadlineMs: number): Promise<void> {
+/** How long the last bytes of answers may take to leave. */
+const CLOSING_MS = 500;
+
+async function drain(
+  app: FastifyInstance,
+  { gate, running, conversations }: ServerContext,
+  deadlineMs: number,
+): Promise<void> {
   gate.close();
   const timer = setTimeout(() => {
     for (const controller of running) controller.abort();
   }, deadlineMs);
   await gate.empty();
   clearTimeout(timer);
-  await app.close();
+  const closed = app.close();
+  // Nobody waits for an answer any more: what is still open are connections that clients keep, or do not read.
+  const closing = setTimeout(() => app.server.closeAllConnections(), CLOSING_MS);
+  await closed;
+  clearTimeout(closing);
+  await conversations.clear();
 }
 
 function gateOptions({ apiKey = [], maxSequences, maxQueue, maxQueuePerKey }: ServerSettings) {

@@ -1,15 +1,20 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, toApiError } from './api-error.ts';
 
 /** Answers errors in the one form that clients know. What is the server's own failure goes to its log only. */
 export function addErrorAnswers(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     const told = toApiError(error);
-    if (told.statusCode >= 500 && !(error instanceof ApiError)) request.log.error({ err: error }, 'a request failed');
+    logFailure(request.log, told);
     return sendError(reply, told);
   });
   const methods = methodsByPath(app);
   app.setNotFoundHandler((request, reply) => sendError(reply, notFound(request, methods)));
+}
+
+/** Writes down what is the server's own failure. */
+export function logFailure(log: FastifyBaseLogger, { cause }: ApiError): void {
+  if (cause !== undefined) log.error({ err: cause }, 'a request failed');
 }
 
 function sendError(reply: FastifyReply, error: ApiError): FastifyReply {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
-import type { FastifyReply } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply } from 'fastify';
 import { toApiError } from './api-error.ts';
+import { logFailure } from './error-answers.ts';
 import type { Job } from './job.ts';
 
 /** One server-sent event. */
@@ -41,18 +42,20 @@ export async function sendEvents(
   watchReader(reply, job, options.slowReaderMs);
   void reply.header('content-type', 'text/event-stream; charset=utf-8');
   void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-  return reply.send(Readable.from(texts(first, events, options)));
+  return reply.send(Readable.from(texts(first, events, options, reply.log)));
 }
 
 async function* texts(
   first: IteratorResult<ServerEvent>,
   events: AsyncGenerator<ServerEvent>,
   { job, endsWithDone, errorEvent = defaultErrorEvent }: EventStreamOptions,
+  log: FastifyBaseLogger,
 ): AsyncGenerator<string> {
   try {
     for (let next = first; !next.done; next = await events.next()) yield eventText(next.value);
     if (endsWithDone) yield 'data: [DONE]\n\n';
   } catch (error) {
+    logFailure(log, toApiError(error));
     yield eventText(errorEvent(error));
   } finally {
     // A reader that leaves ends the loop; the answers behind it end with the signal.

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type { ResponseFormat } from '../engine/output-types.ts';
 import type { ChatSendOptions } from '../engine/types.ts';
-import { invalidRequest, unsupported } from './api-error.ts';
+import { invalidRequest } from './api-error.ts';
 import type { completionShape, kvantShape } from './body-schema.ts';
 
 /** What an operator lets answers be. */
@@ -50,9 +50,6 @@ export function toGenerateOptions(
 ): Omit<ChatSendOptions, 'signal' | 'onStart' | 'onPrefillProgress'> {
   const { temperature, top_p: topP, seed, stop, kvant } = fields;
   const { maxTokens, tenant, topLogProbs, responseFormat } = form;
-  if (responseFormat && responseFormat.type !== 'text') {
-    throw unsupported('response_format', 'the engine holds answers to no form yet: ask for text');
-  }
   return {
     maxTokens,
     tenant,

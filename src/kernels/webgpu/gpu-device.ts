@@ -16,10 +16,15 @@ const WANTED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
   'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
   'maxStorageBuffersPerShaderStage',
 ] as const;
 
-/** A device, its memory, and what went wrong on it. Errors of WebGPU arrive later than the calls that cause them: `check` waits for them. */
+/**
+ * A device, its memory, and what went wrong on it. Errors of WebGPU arrive later than the calls that cause them: `check` waits for them. A device on which
+ * anything went wrong is not used again: `check` lets go what it held.
+ */
 export class GpuDevice {
   readonly device: GPUDevice;
   /** For reports, for instance `nvidia hopper`. */
@@ -29,8 +34,9 @@ export class GpuDevice {
   readonly minSubgroupSize: number;
   numBytes = 0;
   readonly #buffers = new Set<GPUBuffer>();
-  readonly #pending: Promise<KvantError | undefined>[] = [];
+  readonly #pending: Promise<unknown>[] = [];
   #failure: KvantError | undefined;
+  #isOpen = true;
 
   /** @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need */
   static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures): Promise<GpuDevice> {
@@ -54,10 +60,20 @@ export class GpuDevice {
     this.name = [...new Set([vendor, architecture, description || model])].filter((part) => part !== '').join(' ');
     this.hasSubgroups = device.features.has('subgroups');
     this.minSubgroupSize = this.hasSubgroups ? (subgroupMinSize ?? 1) : 1;
-    device.addEventListener('uncapturederror', ({ error }) => this.#fail(error.message));
-    void device.lost.then(({ reason, message }) => {
-      if (reason !== 'destroyed') this.#fail(`the GPU was lost (${message}): load the model again`);
+    device.addEventListener('uncapturederror', (event) => {
+      // It would be written to the console, too.
+      event.preventDefault();
+      this.#fail(new KvantError('ENGINE_FAILED', `the GPU failed: ${event.error.message}`));
     });
+    void device.lost.then(({ message }) => {
+      const reason = message === '' ? 'no reason given' : message;
+      this.#fail(new KvantError('ENGINE_FAILED', `the GPU was lost (${reason}): load the model again`));
+    });
+  }
+
+  /** False once it has been closed, or has failed: then it holds no memory. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   get limits(): GPUSupportedLimits {
@@ -87,14 +103,12 @@ export class GpuDevice {
     }
     this.device.pushErrorScope('out-of-memory');
     const buffer = this.device.createBuffer({ size, usage });
-    const outcome = this.device.popErrorScope().then((error) => {
-      if (!error) return undefined;
-      return new KvantError(
-        'OUT_OF_MEMORY',
-        `no GPU memory for ${what}, ${size} bytes: lower --ctx or use --backend wasm`,
-      );
-    });
-    this.#pending.push(outcome);
+    const message = `no GPU memory for ${what}, ${size} bytes: lower --ctx or use --backend wasm`;
+    const outcome = this.device
+      .popErrorScope()
+      .then((error) => error && this.#fail(new KvantError('OUT_OF_MEMORY', message)));
+    // What a device has no answer to, since it was lost, `check` knows.
+    this.#pending.push(outcome.catch(() => undefined));
     this.#buffers.add(buffer);
     this.numBytes += size;
     return this.range(buffer, 0, size);
@@ -125,31 +139,33 @@ export class GpuDevice {
       await staging.mapAsync(MAP_READ);
       return new Uint8Array(staging.getMappedRange()).slice();
     } catch (cause) {
-      throw (
-        this.#failure ?? new KvantError('ENGINE_FAILED', `reading from the GPU failed: ${String(cause)}`, { cause })
-      );
+      await this.check();
+      throw new KvantError('ENGINE_FAILED', `reading from the GPU failed: ${String(cause)}`, { cause });
     } finally {
       staging.destroy();
     }
   }
 
-  /** @throws KvantError OUT_OF_MEMORY, ENGINE_FAILED with what went wrong since the last time */
+  /** @throws KvantError OUT_OF_MEMORY, ENGINE_FAILED with what went wrong first; then the device is closed */
   async check(): Promise<void> {
-    const outcomes = await Promise.all(this.#pending.splice(0));
-    const error = this.#failure ?? outcomes.find((outcome) => outcome !== undefined);
-    if (error) throw error;
+    await Promise.all(this.#pending.splice(0));
+    if (!this.#failure) return;
+    this.close();
+    throw this.#failure;
   }
 
-  /** Lets everything go. */
+  /** Lets everything go. Closing twice is closing once. */
   close(): void {
+    this.#isOpen = false;
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers.clear();
     this.numBytes = 0;
     this.device.destroy();
   }
 
-  #fail(message: string): void {
-    this.#failure ??= new KvantError('ENGINE_FAILED', `the GPU failed: ${message}`);
+  /** Closes nothing: Dawn calls this from within its own calls, and would wait for itself. */
+  #fail(failure: KvantError): void {
+    if (this.#isOpen) this.#failure ??= failure;
   }
 }
 

@@ -43,10 +43,17 @@ const FEW_ROWS = 4;
 const DECODE_WORKGROUP = 128;
 const FLOAT_WORKGROUP = 64;
 const FLOAT_ROWS = 4;
-/** Output features of a workgroup, rows of its threads, and rows that a thread has at most. */
-const TILE_OUT = 32;
+/** Of many rows: rows of a slice's threads, rows that a thread has at most, features of a thread, and threads that share a row. */
 const ROW_THREADS = 16;
 const MOST_ROWS_EACH = 4;
+const FEATURES_EACH = 4;
+const FEATURE_THREADS = 4;
+/** With so many features there are workgroups enough, so that each can be larger: it reads less. */
+const MANY_FEATURES = 8192;
+const MANY_FEATURE_THREADS = 8;
+const MOST_SLICES = 4;
+/** Of the tiles of a slice: five vectors, and two scales, of 12 bytes or 16. */
+const TILE_BYTES = { feature: 5 * 16 + 2 * 12, row: 5 * 16 + 2 * 16 } as const;
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 32 * SEGMENT_GROUPS;
 const MAX_THREADS = 32;
@@ -115,12 +122,35 @@ export class MatmulKernels {
           ...weightConstants(matrix),
           ...inputConstants(input, matrix),
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
+          SLICES: this.#slices(matrix),
           ...{ WIDTH: width, OPERAND_BINDING: 5, BIAS: bias !== undefined },
         },
       }));
     });
     const bindings = [...this.#inputBindings(matrix, bias, input), out.floats, out.codes, out.scales];
     this.#program.dispatch(kernel, bindings, gridOf(width, workgroup / threads, 1));
+  }
+
+  /** In how many slices rows are summed up: as many as a workgroup has room for. */
+  #slices({ numCols }: GpuMatrix): number {
+    let slices = MOST_SLICES;
+    while (slices > 1 && (numCols % (SEGMENT_COLS * slices) > 0 || !this.#fits(slices, FEATURE_THREADS))) slices /= 2;
+    return slices;
+  }
+
+  #featureThreads(matrix: GpuMatrix): number {
+    const isLarge = matrix.numRows >= MANY_FEATURES && this.#fits(this.#slices(matrix), MANY_FEATURE_THREADS);
+    return isLarge ? MANY_FEATURE_THREADS : FEATURE_THREADS;
+  }
+
+  /** Whether a workgroup of matmul-prefill.wgsl with so many slices and threads has room on this device. */
+  #fits(slices: number, featureThreads: number): boolean {
+    const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = this.#gpu.limits;
+    const [rows, features] = [ROW_THREADS * MOST_ROWS_EACH, FEATURES_EACH * featureThreads];
+    const tileBytes = slices * (features * TILE_BYTES.feature + rows * TILE_BYTES.row);
+    const handedBytes = slices > 1 ? 4 * rows * features : 4;
+    const numThreads = slices * ROW_THREADS * featureThreads;
+    return numThreads <= maxComputeInvocationsPerWorkgroup && tileBytes + handedBytes <= maxComputeWorkgroupStorageSize;
   }
 
   #isOfFew({ packing }: GpuMatrix, numRows: number): boolean {
@@ -136,6 +166,7 @@ export class MatmulKernels {
         constants: {
           ...inputConstants(input, matrix),
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: DECODE_WORKGROUP },
+          SLICES: this.#slices(matrix),
         },
       })),
     );
@@ -146,14 +177,18 @@ export class MatmulKernels {
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, bias, numRows } = product;
     const rowsEach = Math.min(MOST_ROWS_EACH, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
+    const featureThreads = this.#featureThreads(matrix);
     const kernel = known(product, 'many', rowsEach, input, () =>
       this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({
         parts: ['products', 'input-operand'],
-        constants: { SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
+        constants: {
+          ...{ SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
+          ...{ FEATURE_THREADS: featureThreads, SLICES: this.#slices(matrix) },
+        },
       })),
     );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];
-    const grid = gridOf(matrix.numRows, TILE_OUT, Math.ceil(numRows / (ROW_THREADS * rowsEach)));
+    const grid = gridOf(matrix.numRows, FEATURES_EACH * featureThreads, Math.ceil(numRows / (ROW_THREADS * rowsEach)));
     this.#program.dispatch(kernel, bindings, grid);
   }
 

@@ -269,6 +269,10 @@ export class WebgpuKernels implements Kernels {
     return this.#results.largest(activation, row);
   }
 
+  async ready(): Promise<void> {
+    await this.#gpu.check();
+  }
+
   readPage(pages: PageMemory, page: number): Promise<Uint8Array> {
     return this.#pages.read(pages, page);
   }
@@ -278,6 +282,7 @@ export class WebgpuKernels implements Kernels {
   }
 
   memoryUsage(): MemoryUsage {
+    if (!this.#gpu.isOpen) return { weightBytes: 0, pageBytes: 0, scratchBytes: 0 };
     const pageBytes = this.#pages.numBytes;
     return {
       weightBytes: this.#weightBytes,

@@ -1,7 +1,9 @@
-// Integer products of 32 columns. A row's sum over its columns runs segment by segment, so that kernels which cut a row among threads and
-// kernels which do not give the same bits.
+// Integer products of 32 columns. A row's sum over its columns runs segment by segment, and slice by slice, each of so many segments, so that kernels
+// which cut a row among threads in this or that way give the same bits.
 //
-// with weights.wgsl
+// const SLICES: u32: 1, or a number that segments are whole multiples of; with weights.wgsl
+
+const SLICE_GROUPS = GROUPS / SLICES;
 
 /// A product of 16 columns as a float. Its magnitude is below 2^22: added to the bits of 1.5 * 2^23 it is that number's last digits, which costs
 /// less than a conversion and is as exact.
