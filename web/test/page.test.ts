@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import axe from 'axe-core';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { build } from 'vite';
@@ -15,6 +16,7 @@ import { dropFile, openPage } from './page-browser.ts';
 /** The page of the server as somebody uses it: built from its sources, served with the embedded model, in a browser. */
 
 const KEY = 'a-key-of-the-test';
+const MOST_BYTES = 70_000;
 /** A little longer than answers are kept in memory only. */
 const STORED_EVERY_MS = 1300;
 /** Long enough for whole pages of the cache to be shared. */
@@ -94,6 +96,14 @@ async function noSeriousViolation(page: Page, what: string): Promise<void> {
 }
 
 describe('the page', { skip: SKIP_CHROMIUM }, () => {
+  it(`takes less than ${MOST_BYTES / 1000} kB, compressed`, async (t) => {
+    const assets = join(folder, 'assets');
+    const files = await Promise.all((await readdir(assets)).map((name) => readFile(join(assets, name))));
+    const bytes = files.reduce((sum, file) => sum + gzipSync(file).length, 0);
+    t.diagnostic(`${bytes} bytes`);
+    assert.ok(bytes < MOST_BYTES);
+  });
+
   it('streams an answer, moves the gauge, and branches on shared pages, which a reload keeps', async () => {
     const { page, context, wrongs } = await openPage(browser, address);
     const gauge = page.getByRole('meter', { name: 'Cache against f16' });
