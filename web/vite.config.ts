@@ -16,5 +16,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '/v1': DEVELOPMENT_SERVER } },
+  // With the host that the browser asked for: the server refuses pages of other origins.
+  server: { proxy: { '/v1': { target: DEVELOPMENT_SERVER, changeOrigin: false } } },
 });

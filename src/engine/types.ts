@@ -21,7 +21,7 @@ import type { EngineStats, StatsOptions } from './stats-types.ts';
 
 /**
  * `wasm` takes the fastest build of the kernels that the engine runs; `wasm-128` the fastest with vectors of 128 bits, as in browsers; `wasm-simd`
- * the one without relaxed SIMD; `reference` is float64, exact and slow. `auto` is `wasm`.
+ * the one without relaxed SIMD; `reference` is float64, exact and slow. `auto` is `webgpu` where there is a GPU, otherwise `wasm`.
  */
 export type BackendName = 'auto' | 'wasm' | 'wasm-128' | 'wasm-simd' | 'webgpu' | 'webgpu-software' | 'reference';
 

@@ -14,7 +14,7 @@ import { answerClientError } from './client-errors-node.ts';
 import { addCompletionRoutes } from './completion-routes.ts';
 import { Conversations, type ConversationLimits } from './conversations.ts';
 import { addDocument } from './document.ts';
-import { addErrorAnswers } from './error-answers.ts';
+import { addErrorAnswers, type RouteMethods } from './error-answers.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { LIMITS, type Patience } from './limits.ts';
 import { ServerMetrics } from './metrics-node.ts';
@@ -60,6 +60,7 @@ export interface CreateServerOptions {
 /** A server that does not listen yet. */
 export interface KvantServer {
   readonly app: FastifyInstance;
+  readonly routes: RouteMethods;
   /**
    * Takes no more requests, waits for the answers under way, aborts those that take longer, and closes all connections. The model stays.
    *
@@ -76,7 +77,7 @@ export async function createServer(options: CreateServerOptions): Promise<KvantS
   app.server.maxConnections = LIMITS.connections;
   const { apiKey: apiKeys = [], metricsKey, cors: corsOrigins = [] } = settings;
   const context = await createContext(app, options, patience);
-  addErrorAnswers(app);
+  const routes = addErrorAnswers(app);
   addRequestLog(app);
   addSecurityHeaders(app);
   // Before the keys: a browser asks without one whether it may send one.
@@ -86,7 +87,7 @@ export async function createServer(options: CreateServerOptions): Promise<KvantS
   await addDocument(app, context.version);
   addRoutes(app, context);
   if (webFolder !== undefined) await addPage(app, webFolder);
-  return { app, drain: (deadlineMs) => drain(app, context, deadlineMs) };
+  return { app, routes, drain: (deadlineMs) => drain(app, context, deadlineMs) };
 }
 
 async function createContext(

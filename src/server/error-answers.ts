@@ -1,8 +1,15 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, toApiError } from './api-error.ts';
 
-/** Answers errors in the one form that clients know. What is the server's own failure goes to its log only. */
-export function addErrorAnswers(app: FastifyInstance): void {
+/** Methods of every route, by its path. */
+export type RouteMethods = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * Answers errors in the one form that clients know. What is the server's own failure goes to its log only.
+ *
+ * @returns the routes, as they are added later
+ */
+export function addErrorAnswers(app: FastifyInstance): RouteMethods {
   app.setErrorHandler((error, request, reply) => {
     const told = toApiError(error);
     logFailure(request.log, told);
@@ -10,6 +17,7 @@ export function addErrorAnswers(app: FastifyInstance): void {
   });
   const methods = methodsByPath(app);
   app.setNotFoundHandler((request, reply) => sendError(reply, notFound(request, methods)));
+  return methods;
 }
 
 /** Writes down what is the server's own failure. */
@@ -22,7 +30,7 @@ function sendError(reply: FastifyReply, error: ApiError): FastifyReply {
 }
 
 /** Filled as routes are added, so it must be called before them. */
-function methodsByPath(app: FastifyInstance): ReadonlyMap<string, readonly string[]> {
+function methodsByPath(app: FastifyInstance): RouteMethods {
   const methods = new Map<string, string[]>();
   app.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? [];
@@ -31,7 +39,7 @@ function methodsByPath(app: FastifyInstance): ReadonlyMap<string, readonly strin
   return methods;
 }
 
-function notFound({ method, url }: FastifyRequest, methods: ReadonlyMap<string, readonly string[]>): ApiError {
+function notFound({ method, url }: FastifyRequest, methods: RouteMethods): ApiError {
   const [path] = url.split('?');
   const known = methods.get(path);
   if (!known) {

@@ -14,7 +14,8 @@ export function addMetricsRoutes(app: FastifyInstance, { model, metrics }: Serve
       const message = 'metrics are of all API keys together: start the server with --metrics-key, and send that key';
       throw new ApiError(403, message, { code: 'metrics_key_required' });
     }
-    const text = await metrics.scrape(await model.stats());
+    // An engine that has failed tells nothing any more; what clients have seen is still known.
+    const text = await metrics.scrape(await model.stats().catch(() => undefined));
     return reply.type(metrics.contentType).send(text);
   });
 }

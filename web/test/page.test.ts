@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import axe from 'axe-core';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { build } from 'vite';
@@ -15,6 +16,9 @@ import { dropFile, openPage } from './page-browser.ts';
 /** The page of the server as somebody uses it: built from its sources, served with the embedded model, in a browser. */
 
 const KEY = 'a-key-of-the-test';
+const MOST_BYTES = 70_000;
+/** A little longer than answers are kept in memory only. */
+const STORED_EVERY_MS = 1300;
 /** Long enough for whole pages of the cache to be shared. */
 const LONG_QUESTION = `Here is a list of words: ${'river stone cloud lamp window '.repeat(30)}. Say hello.`;
 
@@ -92,6 +96,14 @@ async function noSeriousViolation(page: Page, what: string): Promise<void> {
 }
 
 describe('the page', { skip: SKIP_CHROMIUM }, () => {
+  it(`takes less than ${MOST_BYTES / 1000} kB, compressed`, async (t) => {
+    const assets = join(folder, 'assets');
+    const files = await Promise.all((await readdir(assets)).map((name) => readFile(join(assets, name))));
+    const bytes = files.reduce((sum, file) => sum + gzipSync(file).length, 0);
+    t.diagnostic(`${bytes} bytes`);
+    assert.ok(bytes < MOST_BYTES);
+  });
+
   it('streams an answer, moves the gauge, and branches on shared pages, which a reload keeps', async () => {
     const { page, context, wrongs } = await openPage(browser, address);
     const gauge = page.getByRole('meter', { name: 'Cache against f16' });
@@ -163,6 +175,17 @@ describe('the page', { skip: SKIP_CHROMIUM }, () => {
     assert.ok(text.length > 40);
     await page.locator('.pill', { hasText: 'idle' }).waitFor();
     assert.equal((await model.stats()).requests.running, 0);
+
+    // Left in the middle, an answer is there as far as it was stored.
+    await answer.getByRole('button', { name: 'Answer again' }).click();
+    await page.locator('.pill', { hasText: '1 running' }).waitFor();
+    await page.waitForTimeout(STORED_EVERY_MS);
+    await page.reload();
+    const left = await wholeAnswer(page);
+    await left.getByRole('img', { name: 'Branch 2 of 2' }).waitFor();
+    assert.match((await left.locator('.answer-note').textContent()) ?? '', /stopped/);
+    assert.notEqual(await left.locator('.markdown').textContent(), '');
+    await page.locator('.pill', { hasText: 'idle' }).waitFor();
     assert.deepEqual(wrongs, []);
     await context.close();
   });
@@ -251,6 +274,9 @@ describe('the page', { skip: SKIP_CHROMIUM }, () => {
   it('asks for the key of a server that has one, and keeps it as long as the tab', async () => {
     const { page, context } = await openPage(browser, lockedAddress);
     const dialog = page.getByRole('dialog', { name: 'API key' });
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('alert').getByText('The server asks for an API key.').waitFor();
+    await page.getByRole('button', { name: 'Try again' }).click();
     await dialog.getByLabel('Key').fill('wrong');
     await dialog.getByRole('button', { name: 'Use key' }).click();
     await dialog.getByText('The server refused this key.').waitFor();

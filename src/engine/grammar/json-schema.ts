@@ -12,9 +12,9 @@ export const JSON_TYPES: readonly JsonType[] = ['object', 'array', 'string', 'nu
 
 /** What says more of values of a type; without `type`, it also says that they are of that type. */
 export const KEYWORDS_OF_TYPE: Readonly<Record<JsonType, readonly string[]>> = {
-  object: ['properties', 'required', 'additionalProperties'],
+  object: ['properties', 'required', 'additionalProperties', 'propertyNames'],
   array: ['items', 'prefixItems', 'minItems', 'maxItems'],
-  string: ['minLength', 'maxLength', 'format'],
+  string: ['minLength', 'maxLength', 'pattern', 'format'],
   number: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
   integer: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
   boolean: [],
@@ -111,6 +111,28 @@ export function isOfType(value: unknown, type: JsonType): boolean {
 /** A name as a part of a JSON pointer (RFC 6901). */
 export function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** Of `minItems`, `maxItems`, `minLength` and `maxLength`: each of them is a state of the grammar. */
+const MAX_COUNT = 10_000;
+
+/** How many of something there may be. @throws KvantError INVALID_OPTION for what is no count, or leaves none */
+export function counts(
+  node: SchemaNode,
+  leastName: string,
+  mostName: string,
+): { readonly least: number; readonly most: number | undefined } {
+  const { schema, at } = node;
+  for (const name of [leastName, mostName]) {
+    const value = schema[name];
+    if (value === undefined || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_COUNT)) continue;
+    throw schemaError(at, `"${name}" must be a whole number from 0 to ${MAX_COUNT}; got ${show(value)}`);
+  }
+  const least = Number(schema[leastName] ?? 0);
+  const most = schema[mostName] === undefined ? undefined : Number(schema[mostName]);
+  if (most !== undefined && least > most)
+    throw schemaError(at, `"${leastName}" is above "${mostName}": no answer would do`);
+  return { least, most };
 }
 
 const MAX_SHOWN_CHARS = 60;

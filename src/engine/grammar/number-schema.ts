@@ -5,10 +5,10 @@ import { show, type SchemaNode } from './json-schema.ts';
 
 /** Numbers between the bounds of a schema. @throws KvantError INVALID_OPTION for bounds that are none, or that leave nothing */
 export function numberRule(type: 'number' | 'integer', node: SchemaNode): Expression {
-  const minimum = boundOf(node, 'minimum') ?? -Infinity;
-  const maximum = boundOf(node, 'maximum') ?? Infinity;
-  const above = boundOf(node, 'exclusiveMinimum') ?? -Infinity;
-  const below = boundOf(node, 'exclusiveMaximum') ?? Infinity;
+  const minimum = boundOf(node, 'minimum', -Infinity);
+  const maximum = boundOf(node, 'maximum', Infinity);
+  const above = boundOf(node, 'exclusiveMinimum', -Infinity);
+  const below = boundOf(node, 'exclusiveMaximum', Infinity);
   const isUnbounded = [minimum, maximum, above, below].every((bound) => !Number.isFinite(bound));
   if (type === 'number' && isUnbounded) return NUMBER;
   const written =
@@ -27,12 +27,12 @@ export function numberRule(type: 'number' | 'integer', node: SchemaNode): Expres
   return written;
 }
 
-function boundOf({ schema, at }: SchemaNode, keyword: string): number | undefined {
+/** @param none what stands for no bound; one that is farther out than numbers go is none */
+function boundOf({ schema, at }: SchemaNode, keyword: string, none: number): number {
   const value = schema[keyword];
-  if (value === undefined) return undefined;
+  if (value === undefined) return none;
   if (typeof value === 'number' && isPlainDecimal(value)) return value;
-  throw schemaError(
-    at,
-    `"${keyword}" must be a number of at most ${MAX_INTEGER}, and not nearer to 0 than 0.000001; got ${show(value)}`,
-  );
+  if (typeof value === 'number' && Math.abs(value) > MAX_INTEGER && Math.sign(value) === Math.sign(none)) return none;
+  const problem = `"${keyword}" must be a number from ${-MAX_INTEGER} to ${MAX_INTEGER}, and not nearer to 0 than 0.000001; got ${show(value)}`;
+  throw schemaError(at, problem);
 }

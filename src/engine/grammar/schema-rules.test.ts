@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as z from 'zod';
 import { createRandom } from '../speculation/testing/random.ts';
 import { Automaton } from './automaton.ts';
 import { JSON_RULES } from './json-rules.ts';
@@ -117,8 +118,8 @@ for (const [problem, schema, message] of [
   ],
   [
     'its place',
-    { type: 'object', properties: { 'a/b': { pattern: 'x' } } },
-    /at #\/properties\/a~1b, the keyword "pattern"/,
+    { type: 'object', properties: { 'a/b': { contains: 'x' } } },
+    /at #\/properties\/a~1b, the keyword "contains"/,
   ],
   ['another type', { type: 'text' }, /"type" must be object, array, string, .*; got "text"$/],
   ['no schema', { items: 3 }, /at #\/items, there must be a schema, an object; got 3$/],
@@ -143,7 +144,7 @@ for (const [problem, schema, message] of [
   ],
   [
     'more properties by schema',
-    { properties: { a: {} }, additionalProperties: {} },
+    { properties: { a: {} }, additionalProperties: { type: 'null' } },
     /"additionalProperties" is a schema beside "properties"/,
   ],
   ['too long', { type: 'string', maxLength: 1e6 }, /"maxLength" must be a whole number from 0 to 10000; got 1000000$/],
@@ -152,12 +153,19 @@ for (const [problem, schema, message] of [
   [
     'a bound too fine',
     { type: 'number', minimum: 1e-9 },
-    /"minimum" must be a number of at most 999999999999999, .*; got 1e-9$/,
+    /"minimum" must be a number from -999999999999999 to 999999999999999, .*; got 1e-9$/,
   ],
   [
     'an unknown format',
     { type: 'string', format: 'regex' },
-    /"format" "regex" is not supported: leave it out, or take one of date, time/,
+    /"format" "regex" is not supported: leave it out, take one of date, time/,
+  ],
+  ['a pattern that is none', { pattern: 'a(' }, /"pattern" "a\(" is no regular expression: check its syntax$/],
+  ['a pattern with a length', { pattern: 'a', maxLength: 3 }, /"pattern" cannot be combined with a length/],
+  [
+    'names of a pattern',
+    { propertyNames: { pattern: 'a' } },
+    /"propertyNames" is supported only for names that may be/,
   ],
   ['an open tuple', { prefixItems: [{}] }, /"prefixItems" is supported for arrays of just these items/],
   ['too deep', nest(40), /nested deeper than 32: make it flatter$/],
@@ -175,6 +183,32 @@ test('a schema whose counts make too large a grammar is refused', () => {
   const message =
     /has a schema that makes a grammar of more than 200000 states: make it smaller, above all its minItems/;
   assert.throws(() => new Automaton(rules), { code: 'INVALID_OPTION', message });
+});
+
+test('schemas that zod makes of its types are understood', () => {
+  const variants = ['a', 'b'].map((kind) => z.object({ kind: z.literal(kind), n: z.int().optional() }));
+  const schema = z.object({
+    ...{
+      id: z.uuid(),
+      mail: z.email(),
+      at: z.iso.datetime(),
+      count: z.int32().positive(),
+      share: z.number().min(0).max(1),
+    },
+    ...{
+      names: z.array(z.string().min(1)).nonempty(),
+      pair: z.tuple([z.string(), z.boolean()]),
+      map: z.record(z.string(), z.null()),
+    },
+    ...{
+      either: z.discriminatedUnion('kind', [variants[0], variants[1]]),
+      open: z.looseObject({ x: z.any() }),
+      code: z.string().regex(/^[A-Z]\d+$/),
+    },
+  });
+  const random = createRandom(8);
+  const automaton = new Automaton(schemaRules(z.toJSONSchema(schema)));
+  for (let i = 0; i < 10; i++) schema.parse(JSON.parse(randomText(automaton, random)));
 });
 
 function nest(depth: number): object {

@@ -10,8 +10,6 @@ import {
   listOf,
   mapOf,
   member,
-  quoted,
-  stringOf,
 } from './json-rules.ts';
 import { areDisjoint } from './disjoint-schemas.ts';
 import { checkRules } from './check-rules.ts';
@@ -19,6 +17,7 @@ import { numberRule } from './number-schema.ts';
 import { schemaError } from './schema-error.ts';
 import {
   COMBINING,
+  counts,
   keywordsOf,
   nodeAt,
   nodesOf,
@@ -30,12 +29,10 @@ import {
   type SchemaNode,
 } from './json-schema.ts';
 import { SchemaReferences } from './schema-references.ts';
-import { STRING_FORMATS } from './string-formats.ts';
+import { stringRule } from './string-schema.ts';
 
 /** Deeper ones are hardly meant. */
 const MAX_DEPTH = 32;
-/** Of `minItems`, `maxItems`, `minLength` and `maxLength`: each of them is a state of the grammar. */
-const MAX_COUNT = 10_000;
 
 /**
  * The grammar of the JSON texts that a schema (JSON Schema 2020-12) allows. All of its texts are valid, but not all valid texts are of it: properties come in
@@ -149,7 +146,8 @@ class SchemaWriter {
     const { schema, at } = node;
     const properties = Object.entries(nodeAt(schema.properties ?? {}, `${at}/properties`).schema);
     const required = requiredNames(node, new Set(properties.map(([name]) => name)));
-    const { additionalProperties = true } = schema;
+    const additionalProperties = isAnything(schema.additionalProperties) ? true : schema.additionalProperties;
+    checkPropertyNames(node);
     if (properties.length === 0) {
       if (additionalProperties === false) return braces(sequence());
       if (additionalProperties === true) return ANY_OBJECT;
@@ -230,37 +228,16 @@ function requiredNames({ schema, at }: SchemaNode, properties: ReadonlySet<strin
   throw schemaError(at, `"required" has ${show(unknown)}, which is not in "properties": say there what it may be`);
 }
 
-function stringRule(node: SchemaNode): Expression {
-  const { schema, at } = node;
-  const { least, most } = counts(node, 'minLength', 'maxLength');
-  if (!('format' in schema)) return stringOf(least, most);
-  const { format } = schema;
-  const known = Object.keys(STRING_FORMATS);
-  if (typeof format !== 'string' || !known.includes(format)) {
-    throw schemaError(
-      at,
-      `"format" ${show(format)} is not supported: leave it out, or take one of ${known.join(', ')}`,
-    );
-  }
-  if (least > 0 || most !== undefined)
-    throw schemaError(at, '"format" cannot be combined with a length: leave one of them out');
-  return quoted(STRING_FORMATS[format]);
+/** A schema that allows everything, as an absent one does. */
+function isAnything(schema: unknown): boolean {
+  return schema === undefined || schema === true || JSON.stringify(schema) === '{}';
 }
 
-function counts(
-  node: SchemaNode,
-  leastName: string,
-  mostName: string,
-): { readonly least: number; readonly most: number | undefined } {
-  const { schema, at } = node;
-  for (const name of [leastName, mostName]) {
-    const value = schema[name];
-    if (value === undefined || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_COUNT)) continue;
-    throw schemaError(at, `"${name}" must be a whole number from 0 to ${MAX_COUNT}; got ${show(value)}`);
-  }
-  const least = Number(schema[leastName] ?? 0);
-  const most = schema[mostName] === undefined ? undefined : Number(schema[mostName]);
-  if (most !== undefined && least > most)
-    throw schemaError(at, `"${leastName}" is above "${mostName}": no answer would do`);
-  return { least, most };
+function checkPropertyNames({ schema, at }: SchemaNode): void {
+  const { propertyNames } = schema;
+  if (isAnything(propertyNames) || JSON.stringify(propertyNames) === '{"type":"string"}') return;
+  throw schemaError(
+    at,
+    '"propertyNames" is supported only for names that may be any string: list the names in "properties"',
+  );
 }

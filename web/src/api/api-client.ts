@@ -5,6 +5,8 @@ export interface ApiRequest {
   /** Sent as JSON with POST; absent: GET. */
   readonly body?: object;
   readonly signal?: AbortSignal | undefined;
+  /** Whether nobody waits for it: then nobody is asked for a key. */
+  readonly isPoll?: boolean;
 }
 
 /** Talks to the server that the page came from. */
@@ -19,14 +21,14 @@ export class ApiClient {
   }
 
   /** @throws ApiError what the server refused; DOMException `AbortError` */
-  async send(path: string, { body, signal }: ApiRequest = {}): Promise<Response> {
+  async send(path: string, { body, signal, isPoll = false }: ApiRequest = {}): Promise<Response> {
     const response = await this.#fetch(path, {
       ...(body && { method: 'POST', body: JSON.stringify(body) }),
       headers: this.#headers(body !== undefined),
       ...(signal && { signal }),
     });
     if (response.ok) return response;
-    if (response.status === 401) this.#onRefusedKey();
+    if (response.status === 401 && !isPoll) this.#onRefusedKey();
     throw await errorOf(response);
   }
 

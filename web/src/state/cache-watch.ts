@@ -33,7 +33,7 @@ export class CacheWatch {
     if (document.hidden || this.#asking) return;
     this.#asking = true;
     try {
-      this.status.value = await this.#api.json<CacheStatus>('v1/cache');
+      this.status.value = await this.#api.json<CacheStatus>('v1/cache', { isPoll: true });
       this.problem.value = undefined;
     } catch (error) {
       this.problem.value = error instanceof ApiError ? error.message : String(error);

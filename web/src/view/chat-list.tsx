@@ -41,16 +41,21 @@ export function ChatList() {
 }
 
 function ChatEntry({ chat, onOpen }: { readonly chat: Conversation; readonly onOpen: () => void }) {
-  const { chats, actions, answering } = useApp();
+  const { chats, actions, answering, openPanel } = useApp();
   const title = titleOf(chat);
   const isCurrent = chats.currentId.value === chat.id;
+  const remove = (): void => {
+    // The notice that undoes it is below the drawer.
+    openPanel.value = undefined;
+    void actions.remove(chat);
+  };
   return (
     <li class={isCurrent ? 'chat-entry current' : 'chat-entry'}>
       <button type="button" class="chat-open" aria-current={isCurrent ? 'page' : undefined} onClick={onOpen}>
         <span class="chat-title">{title}</span>
         {answering.in(chat.id) && <span class="working" role="img" aria-label="answering" />}
       </button>
-      <IconButton icon="trash" label={`Delete chat: ${title}`} onClick={() => void actions.remove(chat)} />
+      <IconButton icon="trash" label={`Delete chat: ${title}`} onClick={remove} />
     </li>
   );
 }

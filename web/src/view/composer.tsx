@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import type { ChatNode } from '../chat/conversation.ts';
+import { chosenPath, type ChatNode } from '../chat/conversation.ts';
 import { useApp } from '../state/app-state.ts';
 import { formatCount, plural } from '../text/figures.ts';
 import type { DocumentDrop } from './document-drop.ts';
@@ -135,7 +135,8 @@ function Attachment({ drop }: { readonly drop: DocumentDrop }) {
 function ContextUse() {
   const { chats, server } = useApp();
   const ctx = server.ctx.value;
-  const figures = chats.current.value?.nodes.findLast((node) => node.figures?.promptTokens !== undefined)?.figures;
+  const path = chats.current.value ? chosenPath(chats.current.value) : [];
+  const figures = path.findLast((node) => node.figures?.promptTokens !== undefined)?.figures;
   if (ctx === undefined) return <span class="context-use" />;
   const used = (figures?.promptTokens ?? 0) + (figures?.completionTokens ?? 0);
   return (

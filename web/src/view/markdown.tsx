@@ -44,6 +44,13 @@ function fragmentOf(source: string): DocumentFragment {
   }
   // Wide ones scroll, which takes the focus of the keyboard.
   for (const block of fragment.querySelectorAll('pre')) block.tabIndex = 0;
+  for (const table of fragment.querySelectorAll('table')) {
+    const place = document.createElement('div');
+    place.className = 'table-place';
+    place.tabIndex = 0;
+    table.replaceWith(place);
+    place.append(table);
+  }
   return fragment;
 }
 

@@ -47,7 +47,7 @@ function UserMessage({ node }: { readonly node: ChatNode }) {
             >
               <Icon name="edit" />
             </button>
-            <CopyButton text={node.content} what="message" />
+            {node.content && <CopyButton text={node.content} what="message" />}
           </div>
         </>
       )}
@@ -87,7 +87,7 @@ function Answer({ node }: { readonly node: ChatNode }) {
           <AnswerNote node={node} />
           <div class="message-tools">
             <BranchSwitch node={node} />
-            <CopyButton text={node.content} what="answer" />
+            {node.content && <CopyButton text={node.content} what="answer" />}
             <IconButton icon="retry" label="Answer again" disabled={running !== undefined} onClick={again} />
           </div>
         </>

@@ -17,6 +17,7 @@ export function StickyScroll({ label, jumpsWith, children }: StickyScrollProps) 
   const area = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const sticks = useRef(true);
+  const lastTop = useRef(0);
   const [isAway, setIsAway] = useState(false);
   const toEnd = (): void => {
     if (area.current) area.current.scrollTop = area.current.scrollHeight;
@@ -29,12 +30,18 @@ export function StickyScroll({ label, jumpsWith, children }: StickyScrollProps) 
     return () => observer.disconnect();
   }, []);
   useLayoutEffect(() => {
-    if (jumpsWith !== undefined) toEnd();
+    if (jumpsWith === undefined) return;
+    sticks.current = true;
+    toEnd();
   }, [jumpsWith]);
   const onScroll = (): void => {
     const element = area.current;
     if (!element) return;
-    sticks.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END_PX;
+    const isNearEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END_PX;
+    // Only who goes up goes away: the end also moves away by itself, when much is added at once.
+    if (isNearEnd) sticks.current = true;
+    else if (element.scrollTop < lastTop.current) sticks.current = false;
+    lastTop.current = element.scrollTop;
     setIsAway(!sticks.current);
   };
   return (

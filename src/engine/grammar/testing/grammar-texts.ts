@@ -9,8 +9,8 @@ export function accepts(rules: RuleSet, text: string): boolean {
   return place?.isComplete ?? false;
 }
 
-const CLOSING = [...'"}]0'].map((character) => character.charCodeAt(0));
-const MAX_BYTES = 3000;
+const CLOSING = [...'"}]'].map((character) => character.charCodeAt(0));
+const MAX_BYTES = 20_000;
 
 /** One of a grammar's texts, byte by byte at random. @throws if it does not end */
 export function randomText(automaton: Automaton, random: () => number): string {
@@ -23,7 +23,7 @@ export function randomText(automaton: Automaton, random: () => number): string {
     if (next.length === 0) throw new Error('no text goes on here');
     // Else strings and lists without a limit would hardly end.
     const closing = next.filter((byte) => CLOSING.includes(byte));
-    const choices = closing.length > 0 && random() < bytes.length / 300 ? closing : next;
+    const choices = closing.length > 0 && random() < Math.min(0.7, bytes.length / 300) ? closing : next;
     const byte = choices[Math.floor(random() * choices.length)];
     bytes.push(byte);
     place = automaton.step(place, byte) ?? place;

@@ -5,6 +5,7 @@ type Schema = Readonly<Record<string, unknown>>;
 
 const NAMES = ['name', 'a b', 'x/y', 'quote"d', 'größe', '✓', 'n', '__proto', 'tab\there'];
 const VALUES = ['red', 'ä"\\', '', 0, -1.5, true, null, 1e21, ['x', 1], { k: 'v' }];
+const PATTERNS = ['^[A-Z]{2}-\\d+$', '^(?:ja|nein)?$', '^[^"]{1,4}$', '^\\S[^\\d\\s]*$'];
 const FORMATS = ['date', 'time', 'date-time', 'uuid', 'ipv4', 'hostname', 'email'];
 
 /** @param depth how deep objects and arrays may be nested */
@@ -16,6 +17,7 @@ export function randomSchema(random: Random, depth = 3): Schema {
 
 function stringSchema(random: Random): Schema {
   if (random() < 0.4) return { type: 'string', format: pick(FORMATS, random) };
+  if (random() < 0.3) return { type: 'string', pattern: pick(PATTERNS, random) };
   const minLength = upTo(3, random);
   return { type: 'string', minLength, maxLength: minLength + upTo(12, random) };
 }
