@@ -116,6 +116,9 @@ export class KernelBench {
       await this.#withKernels(threads, 'q4', MAX_ROWS, async ({ kernels, deviceMs }) => {
         this.#events.onMeasure('matmuls');
         const driver = await MatmulDriver.load(kernels, this.#model, this.#options.signal);
+        // Whatever is measured first on a GPU is measured while its clock rises.
+        const [largest] = driver.groups.toSorted((a, b) => b.weightBytes - a.weightBytes);
+        await fastestMs(() => driver.run(largest, PREFILL_ROWS, 1), this.#timing);
         for (const group of driver.groups) {
           for (const rows of [1, PREFILL_ROWS]) {
             this.#events.onMeasure(`${group.name}, ${rows} rows`);

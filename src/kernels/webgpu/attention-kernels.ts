@@ -2,7 +2,7 @@ import { hadamardFactor } from '../../quant/hadamard.ts';
 import type { TileFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
-import type { GpuFormats } from './gpu-formats.ts';
+import { LAYER_BYTES, type GpuFormats } from './gpu-formats.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
 import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
@@ -45,6 +45,9 @@ export class AttentionKernels {
   readonly #nothing: GpuRange;
   readonly #rope: GpuRange;
   readonly #ropeValues: Float32Array;
+  readonly #spans = new Map<GpuRange, GpuRange[]>();
+  /** Layers whose tiles are full. */
+  readonly #full = new Map<FormatPart, number[]>();
 
   /** @throws KvantError OUT_OF_MEMORY */
   constructor(parts: AttentionParts) {
@@ -112,26 +115,59 @@ export class AttentionKernels {
     program.dispatch(this.#mergeKernel(part), merge, [part.numRows, config.numHeads]);
   }
 
+  /** Notes down a layer whose tiles are full: its pages are read as they are until the step ends. */
   seal(part: FormatPart, layer: number): void {
     if (part.numSeals === 0) return;
-    const { program, config, formats, step } = this.#parts;
-    const { layers, feedback, bits: widths } = formats.get(part.format);
-    for (const kind of ['k', 'v'] as const) {
-      const bits = widths[layer][kind];
-      const kernel = program.kernel(keyOf(part, kind, bits), () => ({
-        name: 'seal',
-        parts: ['step'],
-        constants: {
-          ...this.#shapeConstants(part, 0),
-          BITS: bits,
-          IS_KEY: kind === 'k',
-          // Codes of one bit have no room for it (docs/page-format.md).
-          FEEDBACK: kind === 'k' && feedback !== undefined && bits !== 1,
-        },
-      }));
-      const bindings = [step.range, part.arena.range, layers[layer], feedback?.[layer] ?? this.#nothing];
-      program.dispatch(kernel, bindings, [part.numSeals, config.shape.numKvHeads]);
+    const layers = this.#full.get(part);
+    if (layers) layers.push(layer);
+    else this.#full.set(part, [layer]);
+  }
+
+  /** Seals what has been noted down: many tiles at a time, since a GPU is busy with one for long. */
+  sealAll(): void {
+    for (const [part, layers] of this.#full) {
+      for (const kind of ['k', 'v'] as const) {
+        for (const run of runsOf(layers, (layer) => this.#parts.formats.get(part.format).bits[layer][kind])) {
+          this.#sealRun(part, kind, run);
+        }
+      }
     }
+    this.#full.clear();
+  }
+
+  /** Forgets what has been noted down. */
+  discard(): void {
+    this.#full.clear();
+  }
+
+  #sealRun(part: FormatPart, kind: 'k' | 'v', { first, count, value: bits }: Run): void {
+    const { program, config, formats, step } = this.#parts;
+    const { layers, feedback } = formats.get(part.format);
+    const kernel = program.kernel(`seal ${part.slot} ${kind}${bits} ${count}`, () => ({
+      name: 'seal',
+      parts: ['step'],
+      constants: {
+        ...this.#shapeConstants(part, 0),
+        NUM_LAYERS: count,
+        BITS: bits,
+        IS_KEY: kind === 'k',
+        // Codes of one bit have no room for it (docs/page-format.md).
+        FEEDBACK: kind === 'k' && feedback !== undefined && bits !== 1,
+      },
+    }));
+    const range = this.#span(layers[first], count * LAYER_BYTES);
+    const factors = feedback ? this.#span(feedback[first], count * feedback[first].numBytes) : this.#nothing;
+    const bindings = [step.range, part.arena.range, range, factors];
+    program.dispatch(kernel, bindings, [part.numSeals, config.shape.numKvHeads * count]);
+  }
+
+  /** What layers have side by side, from the first one's on: the same object each time, by which bind groups are found. */
+  #span(first: GpuRange, numBytes: number): GpuRange {
+    const known = this.#spans.get(first)?.find((span) => span.numBytes === numBytes);
+    if (known) return known;
+    const span = this.#parts.gpu.range(first.buffer, first.offsetBytes, numBytes);
+    this.#spans.set(first, [...(this.#spans.get(first) ?? []), span]);
+    return span;
   }
 
   get #headTiles(): number {
@@ -196,11 +232,30 @@ export class AttentionKernels {
   }
 }
 
-const JOBS = { store: 0, attend: 1, own: 2, merge: 3, k: 4, v: 5 } as const;
+/** Neighbouring layers that have a value in common. */
+interface Run {
+  readonly first: number;
+  readonly count: number;
+  readonly value: number;
+}
+
+function runsOf(layers: readonly number[], valueOf: (layer: number) => number): Run[] {
+  const runs: Run[] = [];
+  for (const layer of layers) {
+    const last = runs.at(-1);
+    const value = valueOf(layer);
+    const goesOn = last !== undefined && last.first + last.count === layer && last.value === value;
+    if (goesOn) runs[runs.length - 1] = { ...last, count: last.count + 1 };
+    else runs.push({ first: layer, count: 1, value });
+  }
+  return runs;
+}
+
+const JOBS = { store: 0, attend: 1, own: 2, merge: 3 } as const;
 
 /** Of a kernel of this format, for `GpuProgram.kernel`. */
 function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 0): number {
-  return ((slot * 8 + JOBS[job]) * 32 + kBits) * 32 + vBits;
+  return ((slot * 4 + JOBS[job]) * 32 + kBits) * 32 + vBits;
 }
 
 function headThreads(headDim: number): number {

@@ -22,7 +22,7 @@ export interface GpuFormat {
 
 const PURPOSE = 'the parameters of attention';
 /** Uniforms start at multiples of this on every device. */
-const LAYER_BYTES = 256;
+export const LAYER_BYTES = 256;
 const LAYER_WORDS = LAYER_BYTES / 4;
 /** Bytes of the shaders' `Layer`. */
 const LAYER_SIZE = 48;

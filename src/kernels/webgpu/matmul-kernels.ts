@@ -46,6 +46,7 @@ const FLOAT_ROWS = 4;
 /** Of many rows: rows of a slice's threads, rows that a thread has at most, features of a thread, and threads that share a row. */
 const ROW_THREADS = 16;
 const MOST_ROWS_EACH = 4;
+const ROWS_EACH_OF_FEW = 2;
 const FEATURES_EACH = 4;
 const FEATURE_THREADS = 4;
 /** With so many features there are workgroups enough, so that each can be larger: it reads less. */
@@ -131,9 +132,9 @@ export class MatmulKernels {
     this.#program.dispatch(kernel, bindings, gridOf(width, workgroup / threads, 1));
   }
 
-  /** In how many slices rows are summed up: as many as a workgroup has room for. */
-  #slices({ numCols }: GpuMatrix): number {
-    let slices = MOST_SLICES;
+  /** In how many slices rows are summed up: one where there are features enough for a GPU, else as many as a workgroup has room for. */
+  #slices({ numCols, numRows }: GpuMatrix): number {
+    let slices = numRows >= MANY_FEATURES ? 1 : MOST_SLICES;
     while (slices > 1 && (numCols % (SEGMENT_COLS * slices) > 0 || !this.#fits(slices, FEATURE_THREADS))) slices /= 2;
     return slices;
   }
@@ -176,7 +177,8 @@ export class MatmulKernels {
 
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, bias, numRows } = product;
-    const rowsEach = Math.min(MOST_ROWS_EACH, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
+    const most = matrix.numRows >= MANY_FEATURES ? MOST_ROWS_EACH : ROWS_EACH_OF_FEW;
+    const rowsEach = Math.min(most, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
     const featureThreads = this.#featureThreads(matrix);
     const kernel = known(product, 'many', rowsEach, input, () =>
       this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({

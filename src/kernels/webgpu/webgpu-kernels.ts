@@ -253,6 +253,7 @@ export class WebgpuKernels implements Kernels {
 
   async finishStep(): Promise<void> {
     const { step } = this.#settled();
+    this.#attention.sealAll();
     this.#running = undefined;
     await this.#results.submit(step, ['readable']);
     await this.#gpu.check();
@@ -297,6 +298,7 @@ export class WebgpuKernels implements Kernels {
     this.#running = undefined;
     this.#lastStep = undefined;
     this.#dense.discard();
+    this.#attention.discard();
     this.#program.discard();
     this.#gpu.close();
   }

@@ -1,17 +1,19 @@
 // Seals a tile, step by step as docs/page-format.md says under "Sealing". Divisions and roots may differ from it in their last bit, as WGSL
 // lets them, and so a code now and then. A workgroup a tile; rows are channels of K, tokens of V.
 //
-// const HEAD_DIM, NUM_KV_HEADS, BITS, SEALS: u32; const IS_KEY, FEEDBACK: bool; with step.wgsl
+// const HEAD_DIM, NUM_KV_HEADS, NUM_LAYERS, BITS, SEALS: u32; const IS_KEY, FEEDBACK: bool; with step.wgsl
 
 struct Layer {
   header: vec4<u32>,
   high: vec4<u32>,
   low: vec4<u32>,
+  // Layers lie as far apart as uniform buffers can start.
+  unused: array<vec4<u32>, 13>,
 }
 
 @group(0) @binding(1) var<storage, read_write> arena: array<u32>;
-@group(0) @binding(2) var<uniform> layer: Layer;
-// Of this layer [NUM_KV_HEADS, HEAD_DIM, HEAD_DIM]: what channels take of the errors of later ones.
+@group(0) @binding(2) var<uniform> layers: array<Layer, NUM_LAYERS>;
+// Of each layer [NUM_KV_HEADS, HEAD_DIM, HEAD_DIM]: what channels take of the errors of later ones.
 @group(0) @binding(3) var<storage, read> feedback: array<f32>;
 
 const TOKENS = 64u;
@@ -160,7 +162,7 @@ fn code_at(row: u32, col: u32) -> u32 {
   return (atomicLoad(&codes[at / 4u]) >> (8u * (at & 3u))) & 0xffu;
 }
 
-fn choose_codes(tile: Tile, head: u32, thread: u32) {
+fn choose_codes(tile: Tile, matrix: u32, thread: u32) {
   if (FEEDBACK) {
     // A thread a token: channels from the last on, each moved by what those after it lost.
     var moves: array<f32, HEAD_DIM>;
@@ -170,7 +172,7 @@ fn choose_codes(tile: Tile, head: u32, thread: u32) {
       let code = choose_code(y - moves[row], row);
       store_code(row, thread, code);
       let error = (code * scales[row] + zeros[row]) - y;
-      let factors_at = (head * HEAD_DIM + row) * HEAD_DIM;
+      let factors_at = (matrix * HEAD_DIM + row) * HEAD_DIM;
       for (var before = 0u; before < row; before++) {
         moves[before] += feedback[factors_at + before] * error;
       }
@@ -244,14 +246,18 @@ fn write_plane(width: u32, shift: u32, first: u32, thread: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let item = SEALS + (first_of(FORMAT_SEALS) + workgroup.x) * 2u;
-  let head = workgroup.y;
+  let head = workgroup.y % NUM_KV_HEADS;
+  let index = workgroup.y / NUM_KV_HEADS;
+  let header = layers[index].header;
+  let high = layers[index].high;
+  let low = layers[index].low;
   let side = select(1u, 0u, IS_KEY);
   let sealed = step[item + 1u];
   let tile = Tile(
-    step[item] + ((layer.header.w * NUM_KV_HEADS + head) * 2u + side) * TOKENS * HEAD_DIM / 2u,
-    sealed + layer.header.x + head * layer.header.y + side * layer.header.z,
-    sealed + layer.high.x + head * layer.high.y + side * layer.high.z,
-    sealed + layer.low.x + head * layer.low.y + side * layer.low.z,
+    step[item] + ((header.w * NUM_KV_HEADS + head) * 2u + side) * TOKENS * HEAD_DIM / 2u,
+    sealed + header.x + head * header.y + side * header.z,
+    sealed + high.x + head * high.y + side * high.z,
+    sealed + low.x + head * low.y + side * low.z,
   );
   if (BITS == 16u) {
     for (var i = thread; i < TOKENS * HEAD_DIM / 2u; i += WORKGROUP) {
@@ -278,7 +284,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   workgroupBarrier();
   if (IS_SPREAD) {
-    choose_codes(tile, head, thread);
+    choose_codes(tile, workgroup.y, thread);
     for (var row = thread; row < NUM_ROWS; row += WORKGROUP) {
       let fitted = fit_row(tile, row);
       numbers[row] = fitted.x;
@@ -304,7 +310,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       scales[row] = numbers[row];
     }
     workgroupBarrier();
-    choose_codes(tile, head, thread);
+    choose_codes(tile, workgroup.y, thread);
   }
   const HIGH = select(select(4u, 2u, BITS < 4u), 1u, BITS == 1u);
   const LOW = min(BITS, 8u) - HIGH;
