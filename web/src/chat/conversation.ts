@@ -42,7 +42,7 @@ export interface ChatSettings {
 
 export const DEFAULT_SETTINGS: ChatSettings = {
   kv: undefined,
-  temperature: 0.7,
+  temperature: 0.3,
   maxTokens: undefined,
   seed: undefined,
   system: '',
