@@ -403,6 +403,16 @@ describe('requests that are wrong', () => {
       ...([CHAT, { ...greedy, response_format: schemaFormat({ type: 'object', if: {} }) }, 400] as const),
       ...(['invalid_value', 'response_format.schema', /"if"/] as const),
     ],
+    [
+      ...([CHAT, { ...greedy, messages: [{ role: 'user', content: ' '.repeat(20_000) }] }, 400] as const),
+      ...([
+        'context_length_exceeded',
+        'messages',
+        /^the request has 20,000 characters .* at most 16,384: shorten it$/,
+      ] as const),
+    ],
+    [CHAT, { ...greedy, logit_bias: { a: 1 } }, 400, 'invalid_value', 'logit_bias', /must have token ids as its keys/],
+    [CHAT, { ...greedy, metadata: [] }, 400, 'invalid_type', 'metadata', /must be an object; got a list of 0$/],
     [CHAT, { ...greedy, logit_bias: { 5000: 1 } }, 400, 'invalid_value', 'logit_bias', /vocabulary, 0 to 2047/],
     ['/v1/completions', { prompt: '', max_tokens: 1 }, 400, 'invalid_value', null, /no tokens/],
     ['/v1/completions', { prompt: [1, 'a'] }, 400, 'invalid_type', 'prompt[0]', /must be a text, a list of/],

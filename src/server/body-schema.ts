@@ -7,6 +7,7 @@ import { LIMITS } from './limits.ts';
 
 const choicesRule = `must be a whole number from 1 to ${LIMITS.choices}`;
 const stopText = textUpTo(LIMITS.stopChars).min(1, 'must be a text of at least one character');
+const biasRule = 'must have token ids as its keys';
 const stopRule = `must be a text, or a list of at most ${LIMITS.stops} texts`;
 
 /** How tokens are chosen. */
@@ -24,12 +25,8 @@ export const completionShape = {
   stop: z.union([stopText, z.array(stopText).max(LIMITS.stops, stopRule)], stopRule).nullish(),
   frequency_penalty: numberFrom(-2, 2).nullish(),
   presence_penalty: numberFrom(-2, 2).nullish(),
-  logit_bias: z
-    .record(z.string().regex(/^\d{1,9}$/, 'must be a token id'), numberFrom(-100, 100))
-    .refine(
-      (biases) => Object.keys(biases).length <= LIMITS.logitBiases,
-      `must have at most ${LIMITS.logitBiases} tokens`,
-    )
+  logit_bias: recordUpTo(LIMITS.logitBiases)
+    .pipe(z.record(z.string().regex(/^\d{1,9}$/, biasRule), numberFrom(-100, 100)))
     .nullish(),
   stream: z.boolean('must be true or false').nullish(),
   stream_options: z
@@ -43,9 +40,8 @@ export const completionShape = {
 
 /** Whose meaning is for OpenAI's own machines: taken, and without effect. */
 export const ignoredShape = {
-  metadata: z
-    .record(textUpTo(64), textUpTo(512))
-    .refine((entries) => Object.keys(entries).length <= LIMITS.metadataEntries, 'has too many entries')
+  metadata: recordUpTo(LIMITS.metadataEntries)
+    .pipe(z.record(textUpTo(64), textUpTo(512)))
     .nullish(),
   service_tier: z.enum(['auto', 'default'], 'must be auto or default').nullish(),
   prompt_cache_key: textUpTo(LIMITS.nameChars).nullish(),
@@ -66,6 +62,13 @@ export const kvantField = z.strictObject(kvantShape).nullish();
 
 export function textUpTo(numChars: number): z.ZodString {
   return z.string('must be a text').max(numChars, `must have at most ${numChars} characters`);
+}
+
+/** Entries are counted before any of them is looked at. */
+function recordUpTo(most: number) {
+  return z
+    .looseObject({}, 'must be an object')
+    .refine((entries) => Object.keys(entries).length <= most, `must have at most ${most} entries`);
 }
 
 export function countUpTo(most: number): z.ZodInt {
@@ -106,6 +109,8 @@ export function toBodyError(error: z.ZodError, given: unknown): ApiError {
 
 /** Of a value that may be of several kinds: what is wrong with it as the kind that it is nearest to. */
 function deepestIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code === 'invalid_key')
+    return { ...issue, message: issue.issues[0].message, path: issue.path.slice(0, -1) };
   if (issue.code !== 'invalid_union') return issue;
   const options = issue.errors.map(([first]) => first).filter((first) => first !== undefined);
   const within = options.find(

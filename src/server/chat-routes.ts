@@ -20,6 +20,7 @@ import { allResults, mergeAnswers } from './merge-answers.ts';
 import { checkModelName } from './model-name.ts';
 import { toResponseFormat } from './response-format.ts';
 import type { ServerContext } from './server-context.ts';
+import { checkTextLength, textsOf } from './text-length.ts';
 import { tracked } from './tracked-generation.ts';
 import { refuseUnsupportedFields, UNSUPPORTED_IN_CHAT } from './unsupported-fields.ts';
 import { noteUsage } from './usage-log.ts';
@@ -51,6 +52,7 @@ async function answerChat(
 ): Promise<unknown> {
   checkCombinations(body);
   checkModelName(body.model, context.modelId);
+  checkTextLength(textsOf(toMessages(body.messages)), context.model.info.ctx, 'messages');
   const form = formOf(body, context, request.tenant.id);
   const job = beginJob(context, request, reply, body.n ?? 1);
   try {

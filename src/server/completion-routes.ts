@@ -18,6 +18,7 @@ import { textLogprobs } from './logprobs.ts';
 import { allResults, mergeAnswers } from './merge-answers.ts';
 import { checkModelName } from './model-name.ts';
 import type { ServerContext } from './server-context.ts';
+import { checkTextLength } from './text-length.ts';
 import { tracked } from './tracked-generation.ts';
 import { refuseUnsupportedFields, UNSUPPORTED_IN_COMPLETIONS } from './unsupported-fields.ts';
 import { noteUsage } from './usage-log.ts';
@@ -50,6 +51,8 @@ async function complete(
 ): Promise<unknown> {
   checkCombinations(body);
   checkModelName(body.model, context.modelId);
+  const texts = toPrompts(body.prompt).flatMap((each) => ('prompt' in each ? each.prompt : []));
+  checkTextLength(texts, context.model.info.ctx, 'prompt');
   const maxTokens = maxTokensOf(
     'max_tokens',
     body.max_tokens ?? Math.min(DEFAULT_MAX_TOKENS, context.answers.maxTokens),

@@ -14,6 +14,7 @@ import { ResponseEvents, responseEvents, responseEventSchema } from './response-
 import { begunResponse, endedResponse, responseObjectSchema } from './response-object.ts';
 import { inputMessages, responseSchema, textFormat, type ResponseBody } from './response-schema.ts';
 import type { ServerContext } from './server-context.ts';
+import { checkTextLength, textsOf } from './text-length.ts';
 import { tracked } from './tracked-generation.ts';
 import { refuseUnsupportedFields, UNSUPPORTED_IN_RESPONSES } from './unsupported-fields.ts';
 import { noteUsage } from './usage-log.ts';
@@ -45,6 +46,7 @@ async function respond(
   reply: FastifyReply,
 ): Promise<unknown> {
   checkModelName(body.model, context.modelId);
+  checkTextLength(textsOf(inputMessages(body)), context.model.info.ctx, 'input');
   const job = beginJob(context, request, reply, 1, 'input');
   try {
     const generation = start(context, body, request.tenant.id, job);

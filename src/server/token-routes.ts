@@ -8,6 +8,7 @@ import { messagesField, refuseUnsupportedMessages, toMessages } from './chat-sch
 import { LIMITS } from './limits.ts';
 import { checkModelName } from './model-name.ts';
 import type { ServerContext } from './server-context.ts';
+import { checkTextLength, textsOf } from './text-length.ts';
 
 const modelField = textUpTo(LIMITS.nameChars).nullish();
 const ONE_OF = 'give exactly one of input and messages';
@@ -58,9 +59,9 @@ function addTokenize(app: FastifyInstance, { model, modelId }: ServerContext): v
     async ({ body: { model: asked, input, messages } }) => {
       checkModelName(asked, modelId);
       try {
-        const tokens = messages
-          ? await model.encode({ messages: toMessages(messages) })
-          : await model.tokenize(input ?? '');
+        const given = messages ? toMessages(messages) : undefined;
+        checkTextLength(given ? textsOf(given) : [input ?? ''], model.info.ctx, given ? 'messages' : 'input');
+        const tokens = given ? await model.encode({ messages: given }) : await model.tokenize(input ?? '');
         return { object: 'tokens' as const, model: modelId, tokens, count: tokens.length };
       } catch (error) {
         throw toApiError(error, messages ? 'messages' : 'input');
