@@ -6,27 +6,14 @@ import { LAYER_BYTES, type GpuFormats } from './gpu-formats.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
 import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
-import type { FormatPart, StepBuffer } from './step-buffer.ts';
+import { SPLIT_BLOCKS, type FormatPart, type StepBuffer } from './step-buffer.ts';
 
-/** Threads of attention, and blocks of 64 tokens that they take at a time: 16 threads a block. */
-const BLOCK_THREADS = 16;
-const MANY_THREADS = 128;
-const FEW_THREADS = 64;
-/** Workgroup memory that many threads need at most. */
-const MANY_THREADS_BYTES = 32_768;
+/** Threads of attention. With 128 and twice the blocks, an H200 takes a third longer: threads that wait for each other wait longer. */
+const ATTEND_THREADS = 64;
 /** Threads that put a head's parts together. */
 const MERGE_THREADS = 256;
 /** Query heads that a workgroup takes. */
 const TILE_HEADS = 4;
-
-/** Blocks that a unit of attention takes at a time on a device. */
-export function splitBlocks({ limits }: GpuDevice): number {
-  return attentionThreads(limits) / BLOCK_THREADS;
-}
-
-function attentionThreads({ maxComputeWorkgroupStorageSize }: GPUSupportedLimits): number {
-  return maxComputeWorkgroupStorageSize >= MANY_THREADS_BYTES ? MANY_THREADS : FEW_THREADS;
-}
 
 export interface AttentionParts {
   readonly gpu: GpuDevice;
@@ -176,10 +163,9 @@ export class AttentionKernels {
   }
 
   #attendKernel(part: FormatPart, layer: number, isOwnPage: boolean): GpuKernel {
-    const { gpu, program, formats } = this.#parts;
+    const { program, formats } = this.#parts;
     const { k, v } = isOwnPage ? { k: 16, v: 16 } : formats.get(part.format).bits[layer];
     return program.kernel(keyOf(part, isOwnPage ? 'own' : 'attend', k, v), () => {
-      const threads = attentionThreads(gpu.limits);
       const lanes = this.#lanes;
       return {
         name: 'attend',
@@ -189,8 +175,8 @@ export class AttentionKernels {
           HEAD_TILES: this.#headTiles,
           K_BITS: k,
           V_BITS: v,
-          WORKGROUP: threads,
-          SPLIT: threads / BLOCK_THREADS,
+          WORKGROUP: ATTEND_THREADS,
+          SPLIT: SPLIT_BLOCKS,
           LANES: lanes,
           OWN_PAGE: isOwnPage,
         },

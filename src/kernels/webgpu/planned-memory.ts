@@ -5,8 +5,6 @@ import { packedBytes } from './weight-packing.ts';
 
 /** What the webgpu backend allocates, before there is a device. */
 
-/** Pages that a unit of attention takes at a time, where that makes for the most parts. */
-const LEAST_SPLIT = 4;
 const FLOAT_BYTES = 4;
 
 export function webgpuMatrixBytes(type: WeightType, numRows: number, numCols: number): number {
@@ -21,7 +19,7 @@ export function webgpuOperandRowBytes(width: number): number {
 /** Lists of steps, parts of attention, the rotary table; on the device, and once more where the process writes them. */
 export function webgpuScratchBytes(config: KernelsConfig): { reserved: number; resident: number } {
   const { maxRows, numHeads, shape, ropeFrequencies } = config;
-  const { numBytes, maxParts } = StepBuffer.sizesOf(config, LEAST_SPLIT);
+  const { numBytes, maxParts } = StepBuffer.sizesOf(config);
   const parts = maxParts * numHeads * (shape.headDim + 2) * FLOAT_BYTES;
   const rope = 2 * maxRows * ropeFrequencies.length * FLOAT_BYTES;
   const bytes = 2 * (numBytes + rope) + parts;

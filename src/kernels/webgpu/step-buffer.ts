@@ -16,6 +16,8 @@ export interface FormatPart {
   readonly numSeals: number;
 }
 
+/** Blocks of 64 tokens, mostly pages, that a unit of attention takes at a time: 16 threads a block. */
+export const SPLIT_BLOCKS = 4;
 /** Formats that have a place in a step, whether it uses them or not. */
 export const MAX_FORMATS = 128;
 // As shaders/step.wgsl has them, in words.
@@ -57,7 +59,6 @@ export class StepBuffer {
   readonly maxParts: number;
   readonly #gpu: GpuDevice;
   readonly #pages: GpuPages;
-  readonly #splitBlocks: number;
   readonly #lists: Lists;
   readonly #words: Uint32Array;
   #numUnits = 0;
@@ -66,20 +67,18 @@ export class StepBuffer {
   #numSeals = 0;
   #numParts = 0;
 
-  /** Bytes of the lists, and parts of attention that a step can have. @param splitBlocks pages that a unit takes at a time */
-  static sizesOf(config: KernelsConfig, splitBlocks: number): { numBytes: number; maxParts: number } {
+  /** Bytes of the lists, and parts of attention that a step can have. */
+  static sizesOf(config: KernelsConfig): { numBytes: number; maxParts: number } {
     const { maxRows, maxContext, format } = config;
-    const maxSplits = Math.ceil(maxContext / format.pageSize / splitBlocks);
+    const maxSplits = Math.ceil(maxContext / format.pageSize / SPLIT_BLOCKS);
     const maxParts = maxRows * (maxSplits + 1);
     return { numBytes: listsOf(config, maxParts).end * 4, maxParts };
   }
 
-  /** @param splitBlocks pages that a unit takes at a time */
-  constructor(gpu: GpuDevice, pages: GpuPages, config: KernelsConfig, splitBlocks: number) {
-    this.maxParts = StepBuffer.sizesOf(config, splitBlocks).maxParts;
+  constructor(gpu: GpuDevice, pages: GpuPages, config: KernelsConfig) {
+    this.maxParts = StepBuffer.sizesOf(config).maxParts;
     this.#gpu = gpu;
     this.#pages = pages;
-    this.#splitBlocks = splitBlocks;
     this.#lists = listsOf(config, this.maxParts);
     this.#words = new Uint32Array(this.#lists.end);
     this.range = gpu.allocate(this.#words.byteLength, 'the steps');
@@ -172,7 +171,7 @@ export class StepBuffer {
     const firstBlock = this.#numBlocks;
     const { pageSize } = pages.format;
     for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), pageSize, pageSize);
-    const unitBlocks = this.#splitBlocks;
+    const unitBlocks = SPLIT_BLOCKS;
     const numUnits = Math.ceil(sealedPages.length / unitBlocks);
     for (let row = firstRow; row < firstRow + numRows; row++) {
       this.#words.set([this.#numParts, numUnits + 1], this.#lists.ROWS + row * ROW_WORDS + 4);

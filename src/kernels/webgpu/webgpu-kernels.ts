@@ -35,7 +35,7 @@ import type {
   TensorSource,
   Vector,
 } from '../kernels.ts';
-import { AttentionKernels, splitBlocks } from './attention-kernels.ts';
+import { AttentionKernels } from './attention-kernels.ts';
 import { DenseKernels } from './dense-kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { GpuFormats } from './gpu-formats.ts';
@@ -94,7 +94,7 @@ export class WebgpuKernels implements Kernels {
     this.#program = new GpuProgram(gpu, sources);
     this.#pages = new GpuPages(gpu);
     this.#formats = new GpuFormats(gpu, config);
-    const step = new StepBuffer(gpu, this.#pages, config, splitBlocks(gpu));
+    const step = new StepBuffer(gpu, this.#pages, config);
     this.#stepBuffer = step;
     this.#attention = new AttentionKernels({ gpu, program: this.#program, config, formats: this.#formats, step });
     this.#rows = new RowRanges(gpu, config.maxRows);
