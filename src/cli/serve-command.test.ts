@@ -114,11 +114,28 @@ describe('kvant serve', () => {
     assert.match(run.stderr, /"msg":"shutting down"/);
   });
 
-  it('takes keys from the environment, and ends at once at a second signal', async () => {
+  it('takes keys from the environment, lets them share the public prefix, and ends at once at a second signal', async () => {
+    const text = 'Answer as the sea would. '.repeat(20);
+    const prefix = join(folder, 'prefix.txt');
+    await writeFile(prefix, text);
     const env = { KVANT_API_KEYS: 'first-secret,second-secret' };
-    const run = await served([], env, async (url, child) => {
+    const run = await served(['--public-prefix', prefix], env, async (url, child) => {
       const headers = { 'x-api-key': 'second-secret', 'content-type': 'application/json' };
       assert.equal((await fetch(`${url}/v1/models`)).status, 401);
+      const cached = async (key: string): Promise<number> => {
+        const messages = [
+          { role: 'system', content: text },
+          { role: 'user', content: `I am ${key}.` },
+        ];
+        const answer = await fetch(`${url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { ...headers, 'x-api-key': key },
+          body: JSON.stringify({ messages, max_tokens: 1 }),
+        });
+        return ((await answer.json()) as { kvant: { cached_tokens: number } }).kvant.cached_tokens;
+      };
+      assert.equal(await cached('first-secret'), 0);
+      assert.ok((await cached('second-secret')) >= 64);
       const body = JSON.stringify({
         messages: [{ role: 'user', content: 'Hello' }],
         ...{ stream: true, logit_bias: { 0: -100, 1: -100, 2: -100 } },
