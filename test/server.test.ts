@@ -121,7 +121,7 @@ describe('chat completions', () => {
     ];
     const second = await chat({
       messages: [
-        { ...system, role: 'developer', tool_calls: [], annotations: [], audio: null },
+        { ...system, role: 'developer', tool_calls: [], annotations: [], audio: null, parsed: {} },
         { role: 'user', content: parts },
       ],
       ...{ temperature: 0, max_completion_tokens: 8, max_tokens: null, tools: [], user: 'me', store: false },

@@ -65,6 +65,9 @@ const OTHER_FIELDS: Readonly<Record<string, string>> = {
   annotations: 'this server takes text only',
 };
 
+/** OpenAI's own client adds it to answers: their content as it has parsed it. */
+const CLIENTS_FIELD = 'parsed';
+
 /**
  * Refuses what OpenAI's API has in messages and this server does not, before the schema finds it merely wrong. Fields that say nothing, as answers have them that are
  * sent back, are dropped.
@@ -84,6 +87,7 @@ export function refuseUnsupportedMessages(messages: unknown, param = 'messages')
       if (!saysNothing(message[name])) throw unsupported(`${at}.${name}`, reason);
       Reflect.deleteProperty(message, name);
     }
+    Reflect.deleteProperty(message, CLIENTS_FIELD);
     const { content: parts } = message;
     const other = Array.isArray(parts) ? parts.findIndex(isOtherPart) : -1;
     if (other >= 0) {
