@@ -260,6 +260,28 @@ describe('a browser', { skip: SKIP_CHROMIUM }, () => {
     });
   });
 
+  it('tells what another browser may lack', async () => {
+    const lacking = (code: string, options: object): Promise<PageError> =>
+      withPage('/page', async (page) => {
+        await page.context().route('**/worker-browser*', async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: `${code};\n${await response.text()}` });
+        });
+        return errorOfPage(page, { model: 'tiny.gguf', ...options }).finally(() => page.context().unrouteAll());
+      });
+    const noSharing = 'WebAssembly.Memory = function () { throw new TypeError("no") }';
+    const wasm = await lacking(noSharing, { backend: 'wasm' });
+    assert.equal(wasm.code, 'BACKEND_UNAVAILABLE');
+    assert.match(
+      wasm.message,
+      /^the wasm backend needs shared memory: serve the page with .*Embedder-Policy: require-corp/,
+    );
+    const noGpu = 'Object.defineProperty(navigator, "gpu", { value: undefined })';
+    const gpu = await lacking(noGpu, { backend: 'webgpu-software' });
+    assert.equal(gpu.code, 'BACKEND_UNAVAILABLE');
+    assert.match(gpu.message, /^this browser has no WebGPU here: .*HTTPS or localhost; or use --backend wasm$/);
+  });
+
   it('tells which of its own files a server does not have', async () => {
     const missing = (files: string, options: object): Promise<PageError> =>
       withPage('/page', async (page) => {
