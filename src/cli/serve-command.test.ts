@@ -67,7 +67,12 @@ describe('kvant serve refuses', () => {
       2,
       /refused to listen on 0\.0\.0\.0 without an API key.*--api-key KEY or KVANT_API_KEY.*127\.0\.0\.1/,
     ],
-    ['a key that is short', ['--api-key', 'short'], 2, /--api-key short: must be at least 8 printable characters/],
+    [
+      'a key that is short, without showing it',
+      ['--api-key', 'short'],
+      2,
+      /^kvant: --api-key \(not shown\): must be at least 8 printable characters/,
+    ],
     ['an origin that is none', ['--cors', 'example'], 2, /--cors example: must be an origin such as/],
     ['a port that is none', ['--port', '70000'], 2, /--port 70000: must be a whole number from 0 to 65535/],
     ['a missing file', ['--config', 'no-such.json'], 1, /cannot read "no-such\.json": no such file or directory/],
