@@ -188,7 +188,7 @@ describe('a browser', { skip: SKIP_CHROMIUM }, () => {
           paths.push(loaded.info.path);
           await loaded.close();
         }
-        const model = await kvant.load({ model: 'tiny.gguf', swap: 'memory' });
+        const model = await kvant.load({ model: 'tiny.gguf', draftModel: bytes, swap: 'memory' });
         const chat = model.chat();
         let text = '';
         for await (const chunk of chat.send('hello', { maxTokens: 5 })) text += chunk.text;
@@ -198,14 +198,16 @@ describe('a browser', { skip: SKIP_CHROMIUM }, () => {
         await model.close();
         const closed = await model.tokenize('hello').then(() => undefined, codeOf);
         const messages = chat.messages.map(({ role }) => role);
-        return { progress: progress.at(-1), downloads, paths, text: text.length, messages, roundTrip, saved, closed };
+        const { draftModel } = model.info;
+        return { progress: progress.at(-1), downloads, paths, text, draftModel, messages, roundTrip, saved, closed };
       }),
     );
     const url = `${site.origin}/tiny.gguf`;
     assert.equal(seen.progress, 1);
     assert.equal(seen.downloads.at(-1), `${url} true`);
     assert.deepEqual(seen.paths, ['chosen.gguf', 'model.gguf', url]);
-    assert.ok(seen.text > 0);
+    assert.ok(seen.text.length > 0);
+    assert.equal(seen.draftModel, 'tiny qwen3');
     assert.deepEqual(seen.messages, ['user', 'assistant']);
     assert.equal(seen.roundTrip, 'hello');
     assert.equal(seen.saved, 'FILE_ERROR');
@@ -256,6 +258,52 @@ describe('a browser', { skip: SKIP_CHROMIUM }, () => {
         assert.equal(error.code, code, error.message);
       }
     });
+  });
+
+  it('tells what another browser may lack', async () => {
+    const lacking = (code: string, options: object): Promise<PageError> =>
+      withPage('/page', async (page) => {
+        await page.context().route('**/worker-browser*', async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: `${code};\n${await response.text()}` });
+        });
+        return errorOfPage(page, { model: 'tiny.gguf', ...options }).finally(() => page.context().unrouteAll());
+      });
+    const noSharing = 'WebAssembly.Memory = function () { throw new TypeError("no") }';
+    const wasm = await lacking(noSharing, { backend: 'wasm' });
+    assert.equal(wasm.code, 'BACKEND_UNAVAILABLE');
+    assert.match(
+      wasm.message,
+      /^the wasm backend needs shared memory: serve the page with .*Embedder-Policy: require-corp/,
+    );
+    const noGpu = 'Object.defineProperty(navigator, "gpu", { value: undefined })';
+    const gpu = await lacking(noGpu, { backend: 'webgpu-software' });
+    assert.equal(gpu.code, 'BACKEND_UNAVAILABLE');
+    assert.match(gpu.message, /^this browser has no WebGPU here: .*HTTPS or localhost; or use --backend wasm$/);
+  });
+
+  it('tells which of its own files a server does not have', async () => {
+    const missing = (files: string, options: object): Promise<PageError> =>
+      withPage('/page', async (page) => {
+        await page.context().route(files, (route) => route.fulfill({ status: 404 }));
+        try {
+          return await errorOfPage(page, { model: 'tiny.gguf', ...options });
+        } finally {
+          await page.context().unroute(files);
+        }
+      });
+    const worker = await missing('**/worker-browser*', { backend: 'reference' });
+    assert.equal(worker.code, 'ENGINE_FAILED');
+    assert.match(worker.message, /the engine's worker ended unexpectedly \(its script cannot be loaded\)/);
+    const shader = await missing('**/attend*.wgsl', { backend: 'webgpu-software' });
+    assert.equal(shader.code, 'BACKEND_UNAVAILABLE');
+    assert.match(shader.message, /the shader .*attend.*\.wgsl cannot be read \(Error: status 404\): serve it with/);
+    const kernels = await missing('**/*.wasm', { backend: 'wasm' });
+    assert.equal(kernels.code, 'BACKEND_UNAVAILABLE');
+    assert.match(
+      kernels.message,
+      /the WebAssembly kernels .*\.wasm cannot be read \(Error: status 404\): serve them with/,
+    );
   });
 
   it('stops loading when it is told to', async () => {

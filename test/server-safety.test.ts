@@ -245,6 +245,20 @@ describe('slow clients', () => {
     });
   });
 
+  it('that ask on and on, and read nothing, are dropped', async () => {
+    await withServer({ patience }, async ({ app, port }) => {
+      const connected = once(app.server, 'connection');
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.pause();
+      const [served] = (await connected) as [Socket];
+      // Far more than the system keeps of what is not read.
+      socket.write('GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1000));
+      await once(served, 'close');
+      socket.destroy();
+    });
+  });
+
   it('that do not read are dropped, and their answers end', async () => {
     await withServer({ patience }, async ({ app, port }) => {
       // Small buffers of the system, so that an answer fills them.

@@ -121,7 +121,7 @@ describe('chat completions', () => {
     ];
     const second = await chat({
       messages: [
-        { ...system, role: 'developer' },
+        { ...system, role: 'developer', tool_calls: [], annotations: [], audio: null, parsed: {} },
         { role: 'user', content: parts },
       ],
       ...{ temperature: 0, max_completion_tokens: 8, max_tokens: null, tools: [], user: 'me', store: false },
@@ -412,6 +412,10 @@ describe('requests that are wrong', () => {
       ] as const),
     ],
     [CHAT, { ...greedy, logit_bias: { a: 1 } }, 400, 'invalid_value', 'logit_bias', /must have token ids as its keys/],
+    [
+      ...([CHAT, { ...greedy, messages: [{ role: 'assistant', content: '', tool_calls: [{}] }] }, 400] as const),
+      ...(['unsupported_parameter', 'messages[0].tool_calls', /no tools$/] as const),
+    ],
     [CHAT, { ...greedy, metadata: [] }, 400, 'invalid_type', 'metadata', /must be an object; got a list of 0$/],
     [CHAT, { ...greedy, logit_bias: { 5000: 1 } }, 400, 'invalid_value', 'logit_bias', /vocabulary, 0 to 2047/],
     ['/v1/completions', { prompt: '', max_tokens: 1 }, 400, 'invalid_value', null, /no tokens/],

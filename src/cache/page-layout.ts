@@ -91,6 +91,12 @@ function planeWidth(bits: TileBits, index: number): 16 | PlaneBits | 0 {
   return planesOf(bits)[index] ?? 0;
 }
 
+/** Where the tiles of some of a page's layers would lie, if it had no others. */
+export function layoutOfLayers({ shape, numTokens, layers }: PageLayout, first: number, numLayers: number): PageLayout {
+  const bits = layers.slice(first, first + numLayers).map(({ kBits, vBits }) => [kBits, vBits] as const);
+  return pageLayout({ ...shape, numLayers: bits.length }, numTokens, bits);
+}
+
 /** Bytes of one plane of one tile. */
 function planeBytes(kind: TileKind, width: 16 | PlaneBits | 0, numTokens: number, headDim: number): number {
   if (width === 0) return 0;

@@ -82,7 +82,10 @@ function parseFlag(flag: Flag, { value, source }: GivenFlag): unknown {
   // One item of a list that is wrong: the list came as one, or between commas.
   const items: readonly unknown[] = Array.isArray(value) ? value : String(value).split(',');
   const refused = path.length > 0 ? items[path[0] as number] : value;
-  throw new KvantError('INVALID_OPTION', `${name}${String(refused) || '""'}: ${message}`);
+  throw new KvantError(
+    'INVALID_OPTION',
+    `${name}${flag.isSecret ? '(not shown)' : String(refused) || '""'}: ${message}`,
+  );
 }
 
 /** NaN, which every schema refuses, for what is no number; `Number('')` would be 0. */

@@ -24,6 +24,8 @@ export interface Flag<T = unknown> {
   readonly valueIfNone?: string;
   /** Taken where the flag is not given. */
   readonly environmentVariable?: string;
+  /** Its value is not to be shown, not even in errors. */
+  readonly isSecret?: boolean;
 }
 
 /** Small models under greedy choice may repeat themselves for ever: an answer ends somewhere unless the user says where. */

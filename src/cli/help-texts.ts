@@ -12,6 +12,7 @@ Examples:
   kvant --session talk.kvp "And why?"         go on with a conversation, or begin one
   echo "Why is the sky blue?" | kvant --json  read the prompt from stdin, print one JSON object
   kvant --kv k8v4 --model other.gguf chat     chat with another model, K at 8 bits and V at 4
+  kvant serve                                 OpenAI's API and a page, on http://127.0.0.1:8080
 
 An option with (env: NAME) can also be set by that environment variable.`;
 

@@ -67,7 +67,12 @@ describe('kvant serve refuses', () => {
       2,
       /refused to listen on 0\.0\.0\.0 without an API key.*--api-key KEY or KVANT_API_KEY.*127\.0\.0\.1/,
     ],
-    ['a key that is short', ['--api-key', 'short'], 2, /--api-key short: must be at least 8 printable characters/],
+    [
+      'a key that is short, without showing it',
+      ['--api-key', 'short'],
+      2,
+      /^kvant: --api-key \(not shown\): must be at least 8 printable characters/,
+    ],
     ['an origin that is none', ['--cors', 'example'], 2, /--cors example: must be an origin such as/],
     ['a port that is none', ['--port', '70000'], 2, /--port 70000: must be a whole number from 0 to 65535/],
     ['a missing file', ['--config', 'no-such.json'], 1, /cannot read "no-such\.json": no such file or directory/],
@@ -114,11 +119,28 @@ describe('kvant serve', () => {
     assert.match(run.stderr, /"msg":"shutting down"/);
   });
 
-  it('takes keys from the environment, and ends at once at a second signal', async () => {
+  it('takes keys from the environment, lets them share the public prefix, and ends at once at a second signal', async () => {
+    const text = 'Answer as the sea would. '.repeat(20);
+    const prefix = join(folder, 'prefix.txt');
+    await writeFile(prefix, text);
     const env = { KVANT_API_KEYS: 'first-secret,second-secret' };
-    const run = await served([], env, async (url, child) => {
+    const run = await served(['--public-prefix', prefix], env, async (url, child) => {
       const headers = { 'x-api-key': 'second-secret', 'content-type': 'application/json' };
       assert.equal((await fetch(`${url}/v1/models`)).status, 401);
+      const cached = async (key: string): Promise<number> => {
+        const messages = [
+          { role: 'system', content: text },
+          { role: 'user', content: `I am ${key}.` },
+        ];
+        const answer = await fetch(`${url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { ...headers, 'x-api-key': key },
+          body: JSON.stringify({ messages, max_tokens: 1 }),
+        });
+        return ((await answer.json()) as { kvant: { cached_tokens: number } }).kvant.cached_tokens;
+      };
+      assert.equal(await cached('first-secret'), 0);
+      assert.ok((await cached('second-secret')) >= 64);
       const body = JSON.stringify({
         messages: [{ role: 'user', content: 'Hello' }],
         ...{ stream: true, logit_bias: { 0: -100, 1: -100, 2: -100 } },

@@ -72,6 +72,7 @@ const ADDRESS_FLAGS = {
     description:
       'key that clients must send; may be repeated, and each is a tenant of its own, whose cache nobody else sees (several in the environment: KVANT_API_KEYS, between commas)',
     environmentVariable: 'KVANT_API_KEY',
+    isSecret: true,
   },
   metricsKey: {
     usage: '--metrics-key <key>',
@@ -79,6 +80,7 @@ const ADDRESS_FLAGS = {
     schema: serveOptionShape.metricsKey,
     description: 'key that opens /metrics and /health/ready, and nothing else (default: an only API key opens them)',
     environmentVariable: 'KVANT_METRICS_KEY',
+    isSecret: true,
   },
   cors: {
     usage: '--cors <origin>',

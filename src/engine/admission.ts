@@ -3,12 +3,12 @@ import { planAdmission } from './admission-plan.ts';
 import type { ConversationCache } from './conversation-cache.ts';
 import type { EngineRun } from './engine-run.ts';
 import type { TenantCounters } from './fairness.ts';
-import { heldBack, type RunningPrefill } from './held-back.ts';
+import { heldBack, isSame, type RunningPrefill } from './held-back.ts';
 import type { KvMemory, PrefixMatch } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PageSupply } from './page-supply.ts';
 import { orderWaiting, type QueuePolicy } from './queue-order.ts';
-import { mostCachedTokens, pagesOf, type SequenceState } from './sequence.ts';
+import { kvOf, mostCachedTokens, pagesOf, type SequenceState } from './sequence.ts';
 import { withinQuota } from './tenant-quota.ts';
 
 export interface AdmissionOptions {
@@ -18,8 +18,9 @@ export interface AdmissionOptions {
   readonly tenantQuotaUnits: number | undefined;
 }
 
-/** What of a sequence need not be computed: the pages of its conversation, or pages that others have filled. */
+/** What of a sequence need not be computed: the pages of its conversation, pages that others have filled, or those of a running sequence with the same prompt. */
 type Found =
+  | { readonly kind: 'twin'; readonly kv: KvSequence; readonly numTokens: number }
   | { readonly kind: 'conversation'; readonly kv: KvSequence; readonly numTokens: number }
   | { readonly kind: 'tree'; readonly match: PrefixMatch; readonly numTokens: number };
 
@@ -68,7 +69,9 @@ export class Admission {
     for (const { id } of orderWaiting(requests, this.#options, counters)) {
       const run = byId.get(id) as EngineRun;
       if (tenantsAtQuota.has(run.tenant)) continue;
-      const found = this.#find(run.sequence);
+      const others = this.#find(run.sequence);
+      const twin = this.#findTwin(run.sequence, running);
+      const found = twin && twin.numTokens > others.numTokens ? twin : others;
       if (isHeldBack(run.sequence, found.numTokens, prefills)) continue;
       const need = this.#needOf(run.sequence, found);
       if (!this.#hasRoom(need, running)) return undefined;
@@ -108,8 +111,28 @@ export class Admission {
     return { kind: 'conversation', kv: held.kv, numTokens };
   }
 
+  /**
+   * A running sequence that has just computed the same prompt: its last page is still open, and can be copied. None for what goes on after a
+   * preemption.
+   */
+  #findTwin(sequence: SequenceState, running: ReadonlyMap<number, EngineRun>): Found | undefined {
+    const { request, tokens, cache } = sequence;
+    const most = mostCachedTokens(sequence);
+    const { numSinkTokens } = cache.shape;
+    if (request.reusePrefix === false || tokens.length > request.promptTokens.length || most <= numSinkTokens)
+      return undefined;
+    const candidate = { tokens, chain: chainName(sequence) };
+    for (const run of running.values()) {
+      if (!run.isPromptComputed || !isSame(candidate, toPrefill(run))) continue;
+      const kv = kvOf(run.sequence);
+      const isOpen = numSealedPages(cache.shape, most) === kv.pages.sealedPages.length;
+      if (isOpen && haveSamePages(kv, sequence, most)) return { kind: 'twin', kv, numTokens: most };
+    }
+    return undefined;
+  }
+
   #needOf({ cache, tokens }: SequenceState, found: Found): Need {
-    const kept = found.kind === 'tree' ? pagesOfMatch(found.match) : found.kv.pages.ownedPages();
+    const kept = keptPages(found);
     const unitsAlone = unitsOfSequence(cache.shape, tokens.length);
     return { kept, unitsAlone, units: Math.max(0, unitsAlone - this.#unitsOf(kept)) };
   }
@@ -149,6 +172,13 @@ export class Admission {
         return kv.withChain(sequence.chain);
       }
     }
+    const { openUnits, sinkUnits } = sequence.cache.shape;
+    if (found.kind === 'twin' && this.#supply.makeRoom(openUnits + sinkUnits)) {
+      const kv = this.#memory.fork(found.kv).withChain(sequence.chain);
+      kv.truncate(found.numTokens);
+      if (conversation !== undefined) this.#conversations.release(conversation);
+      return kv;
+    }
     // Once more, as keeping a quota may have let pages of it go.
     const match = this.#memory.match(sequence.chain, mostCachedTokens(sequence));
     const kv = this.#memory.startSequence(sequence.cache, sequence.chain, match, this.#supply.makeRoom);
@@ -186,6 +216,15 @@ function chainName({ chain: { chain } }: SequenceState): string {
 
 function pagesOfTenant(tenant: string, running: Map<number, EngineRun>): SequencePages[] {
   return [...running.values()].filter((run) => run.tenant === tenant).map(({ sequence }) => pagesOf(sequence));
+}
+
+/** Pages that a sequence shares or takes over, and so need no room. */
+function keptPages(found: Found): readonly number[] {
+  if (found.kind === 'tree') return pagesOfMatch(found.match);
+  const { pages } = found.kv;
+  if (found.kind === 'conversation') return pages.ownedPages();
+  // Not the open page, which is copied.
+  return pages.sinkPage === undefined ? pages.sealedPages : [...pages.sealedPages, pages.sinkPage];
 }
 
 function pagesOfMatch({ nodes }: PrefixMatch): number[] {

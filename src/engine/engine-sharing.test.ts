@@ -5,12 +5,13 @@ import { TokenChain } from '../cache/prefix-chain.ts';
 import { unitsOfSequence } from '../cache/sequence-pages.ts';
 import type { KvFormat } from '../quant/kv-format.ts';
 import { Tokenizer } from '../tokens/tokenizer.ts';
+import { SAMPLING_DEFAULTS } from './defaults.ts';
 import type { EngineSharing } from './engine.ts';
 import { DEFAULT_TENANT, type EngineRequest } from './request.ts';
 import { expectedAnswer } from './testing/expected-answer.ts';
 import { createHashEngine, type HashEngineOptions } from './testing/hash-engine.ts';
 import { RecordedEvents } from './testing/recorded-events.ts';
-import { letters, openTinyModel, request } from './testing/tiny-engine.ts';
+import { END_ID, letters, openTinyModel, request } from './testing/tiny-engine.ts';
 import type { GenerateResult } from './types.ts';
 
 /** Many requests on one page memory, without a model (testing/hash-kernels.ts). Pages have 32 tokens after 4 sink tokens. */
@@ -39,6 +40,42 @@ function createEngine({ sharing, ...changes }: Changes = {}) {
     unitsOfSequence(memory.cacheOf(format).shape, numTokens);
   return { ...hashEngine, run, cached, unitsFor };
 }
+
+describe('the same prompt, asked several times at once,', () => {
+  const hot = (seed: number) => ({ ...SAMPLING_DEFAULTS, temperature: 1, seed, logitBias: { [END_ID]: -100 } });
+
+  for (const [length, expected] of [
+    [10, 9],
+    [36, 0], // fills its page, which is sealed then
+    [37, 36],
+    [50, 49],
+    [150, 149],
+  ]) {
+    test(`is computed once, its last page included, whatever comes after it: ${length} tokens`, async () => {
+      const { run } = createEngine();
+      const asked = { promptTokens: letters(length), maxTokens: 60 };
+      const answers = await Promise.all([1, 2, 3, 4].map((seed) => run({ ...asked, sampling: hot(seed) })));
+      assert.deepEqual(
+        answers.map(({ cachedTokens }) => cachedTokens),
+        [0, expected, expected, expected],
+      );
+    });
+  }
+
+  test('is computed by each tenant, by those who want that, and where logits inside of it are wanted', async () => {
+    const { cached } = createEngine();
+    const asked = { promptTokens: letters(50), maxTokens: 20 };
+    const changes = [{}, { tenant: 'other' }, { reusePrefix: false }, { logProbsAt: [40] }, { logProbsAt: [49] }, {}];
+    assert.deepEqual(await Promise.all(changes.map((change) => cached({ ...asked, ...change }))), [0, 0, 0, 0, 49, 49]);
+  });
+
+  test('is found as far as its pages go where the first answer has gone on', async () => {
+    const { cached } = createEngine({ sharing: { maxSequences: 2 } });
+    const asked = { promptTokens: letters(50), sampling: hot(1) };
+    const lengths = [80, 20, 5].map((maxTokens) => cached({ ...asked, maxTokens }));
+    assert.deepEqual(await Promise.all(lengths), [0, 49, 36]);
+  });
+});
 
 describe('prefixes', () => {
   test('of earlier requests are found page by page, whoever asked, but only in the same tenant and format', async () => {

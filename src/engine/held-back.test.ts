@@ -36,6 +36,19 @@ test('it does not wait for a page that its own prompt ends with: the last token 
   assert.equal(isHeldBack([prefill(60, 60)], { tokens: TOKENS.slice(0, 13) }), true);
 });
 
+test('it waits for all of a prompt that is its own, also where that fills no page, but for a few tokens', () => {
+  const own = (length: number, changes: Partial<RunningPrefill> = {}): boolean =>
+    isHeldBack([prefill(length, length, changes)], { tokens: TOKENS.slice(0, length), numHitTokens: 0 });
+  assert.equal(own(10), true);
+  assert.equal(own(6), true);
+  assert.equal(own(5), false);
+  assert.equal(own(12), false); // sealed as soon as it is computed
+  assert.equal(own(13), true);
+  assert.equal(own(14), true);
+  assert.equal(own(10, { chain: 'y' }), false);
+  assert.equal(isHeldBack([prefill(9, 10)], { tokens: TOKENS.slice(0, 10) }), false);
+});
+
 test('it stops waiting when the shared pages are computed, even where they are gone again', () => {
   assert.equal(isHeldBack([prefill(20, 50, { numComputed: 19 })]), true);
   assert.equal(isHeldBack([prefill(20, 50, { numComputed: 20 })]), false);

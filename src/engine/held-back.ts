@@ -1,4 +1,4 @@
-import { numSealedPages, type PageGeometry } from '../cache/sequence-pages.ts';
+import { numSealedPages, numTokensIn, type PageGeometry } from '../cache/sequence-pages.ts';
 import { commonPrefixLength } from './common-prefix.ts';
 
 /** A waiting request, as far as the cache may help it. */
@@ -21,7 +21,8 @@ export interface RunningPrefill {
 
 /**
  * Whether a waiting request should wait for pages that somebody computes right now, instead of computing the same ones
- * at the same time: a prompt that is being computed shares more full pages with it than the cache has.
+ * at the same time: a prompt that is being computed shares more full pages with it than the cache has, or is the same one,
+ * whose last page can be copied as soon as it is there.
  *
  * It is never held back for ever: only by sequences that run, for pages that they have not computed yet, and each step
  * brings those nearer; a sequence that ends, is aborted or preempted is no longer among the `prefills`. A page that was
@@ -34,6 +35,8 @@ export function heldBack(
   prefills: readonly RunningPrefill[],
   geometry: PageGeometry,
 ): boolean {
+  if (isLastPageCopied(candidate.tokens.length, geometry) && prefills.some((each) => isSame(candidate, each)))
+    return true;
   const numHitPages = numSealedPages(geometry, candidate.numHitTokens);
   // The last token is computed in any case, since its logits say what comes next.
   const numUsable = numSealedPages(geometry, candidate.tokens.length - 1);
@@ -45,4 +48,20 @@ export function heldBack(
     const numAhead = Math.min(numShared, numUsable);
     return numAhead > numHitPages && numAhead > numSealedPages(geometry, numComputed);
   });
+}
+
+/** Whether the open page of a prompt is worth a copy: it has been sealed where the prompt fills it, and it may have no more than the token that is computed anyway. */
+function isLastPageCopied(numTokens: number, geometry: PageGeometry): boolean {
+  const numSealed = numSealedPages(geometry, numTokens);
+  const start = numSealed === 0 ? geometry.numSinkTokens : numTokensIn(geometry, numSealed);
+  return numTokens - 1 > start;
+}
+
+/** Whether one prompt is the other. */
+export function isSame(
+  { tokens, chain }: Pick<PrefixCandidate, 'tokens' | 'chain'>,
+  other: Pick<RunningPrefill, 'tokens' | 'chain'>,
+): boolean {
+  if (chain !== other.chain || tokens.length !== other.tokens.length) return false;
+  return commonPrefixLength(tokens, other.tokens) === tokens.length;
 }

@@ -4,6 +4,7 @@ import { completionShape, countUpTo, ignoredShape, kvantShape, textUpTo, tokenCo
 import { unsupported } from './api-error.ts';
 import { LIMITS } from './limits.ts';
 import { responseFormatField } from './response-format.ts';
+import { NO_TOOLS } from './unsupported-fields.ts';
 
 /** The body of `POST /v1/chat/completions`. */
 
@@ -55,28 +56,48 @@ export function toMessages(messages: readonly RequestMessage[]): ChatMessage[] {
   }));
 }
 
+/** What a message of OpenAI's API may have, and this server does not. */
+const OTHER_FIELDS: Readonly<Record<string, string>> = {
+  tool_calls: NO_TOOLS,
+  tool_call_id: NO_TOOLS,
+  function_call: NO_TOOLS,
+  audio: 'this server takes text only',
+  annotations: 'this server takes text only',
+};
+
+/** OpenAI's own client adds it to answers: their content as it has parsed it. */
+const CLIENTS_FIELD = 'parsed';
+
 /**
- * Refuses what OpenAI's API has in messages and this server does not, before the schema finds it merely wrong.
+ * Refuses what OpenAI's API has in messages and this server does not, before the schema finds it merely wrong. Fields that say nothing, as answers have them that are
+ * sent back, are dropped.
  *
- * @throws ApiError unsupported_parameter, unsupported_value
+ * @param messages of a body, before its schema
+ * @throws ApiError unsupported_parameter
  */
 export function refuseUnsupportedMessages(messages: unknown, param = 'messages'): void {
   if (!Array.isArray(messages)) return;
   for (const [index, given] of messages.slice(0, LIMITS.messages).entries()) {
     if (typeof given !== 'object' || given === null) continue;
-    const { role, content: parts, tool_calls: calls, audio } = given as Readonly<Record<string, unknown>>;
+    const message = given as Record<string, unknown>;
     const at = `${param}[${index}]`;
-    if (role === 'tool' || role === 'function' || (calls !== undefined && calls !== null)) {
-      throw unsupported(
-        `${at}.${role === 'tool' || role === 'function' ? 'role' : 'tool_calls'}`,
-        'this server calls no tools',
-      );
+    if (message['role'] === 'tool' || message['role'] === 'function') throw unsupported(`${at}.role`, NO_TOOLS);
+    for (const [name, reason] of Object.entries(OTHER_FIELDS)) {
+      if (!Object.hasOwn(message, name)) continue;
+      if (!saysNothing(message[name])) throw unsupported(`${at}.${name}`, reason);
+      Reflect.deleteProperty(message, name);
     }
-    if (audio !== undefined && audio !== null) throw unsupported(`${at}.audio`, 'this server takes text only');
+    Reflect.deleteProperty(message, CLIENTS_FIELD);
+    const { content: parts } = message;
     const other = Array.isArray(parts) ? parts.findIndex(isOtherPart) : -1;
-    if (other >= 0)
+    if (other >= 0) {
       throw unsupported(`${at}.content[${other}].type`, 'this server takes content parts of type text only');
+    }
   }
+}
+
+function saysNothing(value: unknown): boolean {
+  return value === null || value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 const OTHER_PARTS = ['image_url', 'input_audio', 'file', 'refusal', 'input_image', 'input_file'];

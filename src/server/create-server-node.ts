@@ -27,6 +27,7 @@ import { addRequestLog } from './request-log.ts';
 import { RequestGate } from './request-gate.ts';
 import { CONVERSATION_LIMITS, SERVE_DEFAULTS, type ServeOptions } from './serve-options.ts';
 import type { ServerContext } from './server-context.ts';
+import { dropSlowReaders } from './slow-readers-node.ts';
 import { addTokenRoutes } from './token-routes.ts';
 
 /** What a server needs of its options; the rest has gone into the model. */
@@ -80,6 +81,8 @@ export async function createServer(options: CreateServerOptions): Promise<KvantS
   const routes = addErrorAnswers(app);
   addRequestLog(app);
   addSecurityHeaders(app);
+  dropSlowReaders(app, patience.slowReaderMs);
+  forgetConversations(app, context);
   // Before the keys: a browser asks without one whether it may send one.
   if (corsOrigins.length > 0) await app.register(fastifyCors, corsOptions(corsOrigins));
   addAccess(app, { apiKeys, metricsKey, corsOrigins });
@@ -89,6 +92,14 @@ export async function createServer(options: CreateServerOptions): Promise<KvantS
   if (webFolder !== undefined) await addPage(app, webFolder);
   return { app, routes, drain: (deadlineMs) => drain(app, context, deadlineMs) };
 }
+
+/** Forgets idle conversations also while nobody has any. */
+function forgetConversations(app: FastifyInstance, { conversations }: ServerContext): void {
+  const timer = setInterval(() => conversations.forgetIdle(), FORGET_EVERY_MS).unref();
+  app.addHook('onClose', async () => clearInterval(timer));
+}
+
+const FORGET_EVERY_MS = 60_000;
 
 async function createContext(
   app: FastifyInstance,

@@ -3,7 +3,7 @@ import { unsupported } from './api-error.ts';
 /** What OpenAI's API has and this server does not: the field, and why. */
 type Reasons = Readonly<Record<string, string>>;
 
-const NO_TOOLS = 'this server calls no tools';
+export const NO_TOOLS = 'this server calls no tools';
 
 export const UNSUPPORTED_IN_CHAT: Reasons = {
   tools: NO_TOOLS,

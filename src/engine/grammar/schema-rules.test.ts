@@ -161,7 +161,11 @@ for (const [problem, schema, message] of [
     /"format" "regex" is not supported: leave it out, take one of date, time/,
   ],
   ['a pattern that is none', { pattern: 'a(' }, /"pattern" "a\(" is no regular expression: check its syntax$/],
-  ['a pattern with a length', { pattern: 'a', maxLength: 3 }, /"pattern" cannot be combined with a length/],
+  [
+    'a pattern of another length',
+    { pattern: '^a{5}$', maxLength: 3 },
+    /no string is of the pattern, the format and the length/,
+  ],
   [
     'names of a pattern',
     { propertyNames: { pattern: 'a' } },
@@ -174,6 +178,18 @@ for (const [problem, schema, message] of [
     assert.throws(() => schemaRules(schema), { name: 'KvantError', code: 'INVALID_OPTION', message });
   });
 }
+
+test('pattern, format and length of strings hold all together', () => {
+  const rules = schemaRules({ type: 'string', pattern: '^[a-c]*@|@x', format: 'email', minLength: 8, maxLength: 9 });
+  for (const text of ['"abc@de.f"', '"zz@xy.zz"', '"a@bb.ccc"']) assert.ok(accepts(rules, text), text);
+  for (const text of ['"a@b.c"', '"zz@yy.zz"', '"abcabcab"', '"abc@defgh.ij"', '"@xyz.abc"']) {
+    assert.equal(accepts(rules, text), false, text);
+  }
+  const long = schemaRules({ type: 'string', pattern: '\\d', maxLength: 100 });
+  assert.ok(accepts(long, JSON.stringify(`${'ä"'.repeat(49)}7 `)));
+  assert.equal(accepts(long, JSON.stringify(`${'ä"'.repeat(49)}7  `)), false);
+  assert.equal(accepts(long, JSON.stringify('no digit')), false);
+});
 
 test('a schema whose counts make too large a grammar is refused', () => {
   const list = { type: 'array', items: { type: 'null' }, maxItems: 10_000 };

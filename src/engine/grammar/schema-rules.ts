@@ -131,7 +131,7 @@ class SchemaWriter {
       case 'array':
         return this.#array(node, depth);
       case 'string':
-        return stringRule(node);
+        return stringRule(node, this.#rules);
       case 'number':
       case 'integer':
         return numberRule(type, node);

@@ -1,27 +1,59 @@
-import type { Expression } from './expression.ts';
-import { quoted, stringOf } from './json-rules.ts';
+import { repeat, rule, type Expression } from './expression.ts';
+import { intersection } from './intersection.ts';
+import { CHARACTER, quoted } from './json-rules.ts';
 import { counts, show, type SchemaNode } from './json-schema.ts';
 import { PatternError, patternRule } from './pattern-rules.ts';
 import { schemaError } from './schema-error.ts';
 import { STRING_FORMATS } from './string-formats.ts';
 
-/** Strings of a length, a pattern or a format. @throws KvantError INVALID_OPTION for combinations of them, and for what is not known */
-export function stringRule(node: SchemaNode): Expression {
-  const { schema, at } = node;
+/**
+ * Strings of a length, a pattern and a format, as far as they are given.
+ *
+ * @param rules where rules are added that the expression names
+ * @throws KvantError INVALID_OPTION for those that are not known, and if no string is of all of them
+ */
+export function stringRule(node: SchemaNode, rules: Map<string, Expression>): Expression {
   const { least, most } = counts(node, 'minLength', 'maxLength');
-  const hasLength = least > 0 || most !== undefined;
-  if ('pattern' in schema) {
-    if (hasLength) throw schemaError(at, '"pattern" cannot be combined with a length: say the length in the pattern');
-    // What the format says beside it is an annotation.
-    return quoted(patternOf(schema.pattern, at));
-  }
-  if (!('format' in schema)) return stringOf(least, most);
-  if (hasLength) throw schemaError(at, '"format" cannot be combined with a length: leave one of them out');
-  const { format } = schema;
-  const known = Object.keys(STRING_FORMATS);
-  if (typeof format === 'string' && known.includes(format)) return quoted(STRING_FORMATS[format]);
-  const problem = `"format" ${show(format)} is not supported: leave it out, take one of ${known.join(', ')}, or a "pattern"`;
-  throw schemaError(at, problem);
+  const { pattern, format } = node.schema;
+  const contents: Expression[] = [];
+  if (pattern !== undefined) contents.push(patternOf(pattern, node.at));
+  // Beside a pattern, one that is not known is an annotation, as JSON Schema has it.
+  if (format !== undefined && (pattern === undefined || isKnownFormat(format)))
+    contents.push(formatOf(format, node.at));
+  if (least > 0 || most !== undefined || contents.length === 0) contents.push(repeat(CHARACTER, least, most));
+  return quoted(contents.reduce((all, content, index) => inBoth(all, content, { node, index, rules })));
+}
+
+interface Combination {
+  readonly node: SchemaNode;
+  readonly index: number;
+  readonly rules: Map<string, Expression>;
+}
+
+function inBoth(a: Expression, b: Expression, { node: { at }, index, rules }: Combination): Expression {
+  const common = intersection(a, b, rules, `strings ${index} of ${at}`);
+  if (!common)
+    throw schemaError(
+      at,
+      'pattern, format and length together are too much: leave one of them out, or make the length smaller',
+    );
+  if (common.size === 0)
+    throw schemaError(at, 'no string is of the pattern, the format and the length: no answer would do');
+  for (const [name, expression] of common) rules.set(name, expression);
+  return rule([...common.keys()][0]);
+}
+
+function isKnownFormat(format: unknown): format is string {
+  return typeof format === 'string' && Object.hasOwn(STRING_FORMATS, format);
+}
+
+function formatOf(format: unknown, at: string): Expression {
+  if (isKnownFormat(format)) return STRING_FORMATS[format];
+  const known = Object.keys(STRING_FORMATS).join(', ');
+  throw schemaError(
+    at,
+    `"format" ${show(format)} is not supported: leave it out, take one of ${known}, or a "pattern"`,
+  );
 }
 
 function patternOf(pattern: unknown, at: string): Expression {

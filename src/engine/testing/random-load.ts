@@ -212,7 +212,9 @@ export class RandomLoad {
     const expected = expectedAnswer(request, this.#model);
     const { promptTokens, format = this.#model.format, tenant = DEFAULT_TENANT } = request;
     const numPublicTokens = this.#numPublicTokens(promptTokens);
-    const sharer = { format, tenant, numPublicTokens, tokens: [...promptTokens, ...expected.tokenIds] };
+    const numPromptTokens = promptTokens.length;
+    const tokens = [...promptTokens, ...expected.tokenIds];
+    const sharer = { format, tenant, numPublicTokens, numPromptTokens, tokens };
     if (request.reusePrefix !== false) this.#shareable.add(sharer);
     const events = new RecordedEvents();
     const { id, result } = this.engine.submit(request, events);

@@ -1,6 +1,6 @@
 import type { KernelsConfig } from '../kernels.ts';
 import { KernelRuntime } from './kernel-runtime.ts';
-import { startKernelThreads } from './kernel-threads-browser.ts';
+import { checkSharedMemory, startKernelThreads } from './kernel-threads-browser.ts';
 import { WasmKernels } from './wasm-kernels.ts';
 import type { WantedIsa } from './wasm-module.ts';
 import { compileWasmModule } from './wasm-module-browser.ts';
@@ -12,6 +12,7 @@ import { compileWasmModule } from './wasm-module-browser.ts';
  * @throws KvantError BACKEND_UNAVAILABLE, OUT_OF_MEMORY; RangeError if the configuration contradicts itself
  */
 export async function createWasmKernels(config: KernelsConfig, wanted?: WantedIsa): Promise<WasmKernels> {
+  checkSharedMemory();
   const runtime = await KernelRuntime.start(config, await compileWasmModule(wanted), startKernelThreads);
   try {
     return new WasmKernels(config, runtime);

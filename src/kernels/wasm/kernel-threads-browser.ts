@@ -1,6 +1,9 @@
 import { KvantError } from '../../errors.ts';
 import type { KernelThreadData, KernelThreads } from './kernel-threads.ts';
 
+const ISOLATION =
+  'serve the page with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+
 /**
  * Kernel threads of a browser, see `StartKernelThreads`.
  *
@@ -10,7 +13,7 @@ export async function startKernelThreads(
   numThreads: number,
   shared: Omit<KernelThreadData, 'thread'>,
 ): Promise<KernelThreads> {
-  if (numThreads > 1 && !crossOriginIsolated) throw notIsolated(`${numThreads} threads`);
+  if (numThreads > 1 && !crossOriginIsolated) throw notIsolated(numThreads);
   const workers = Array.from({ length: numThreads - 1 }, () => {
     return new Worker(new URL('./kernel-thread-browser.ts', import.meta.url), { type: 'module', name: 'kvant-kernel' });
   });
@@ -24,11 +27,24 @@ export async function startKernelThreads(
   }
 }
 
-/** Browsers share memory only with pages that are kept apart from others. @param what takes shared memory */
-export function notIsolated(what: string, cause?: unknown): KvantError {
-  const headers = 'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
-  const message = `${what} of the wasm backend need shared memory: serve the page with the headers ${headers}, or load with threads: 1`;
-  return new KvantError('BACKEND_UNAVAILABLE', message, { cause });
+/** Browsers share memory only with pages that are kept apart from others. */
+function notIsolated(numThreads: number): KvantError {
+  const message = `${numThreads} threads of the wasm backend need shared memory: ${ISOLATION}, or load with threads: 1`;
+  return new KvantError('BACKEND_UNAVAILABLE', message);
+}
+
+/**
+ * One thread takes shared memory, too, which some browsers refuse to pages that are not kept apart.
+ *
+ * @throws KvantError BACKEND_UNAVAILABLE
+ */
+export function checkSharedMemory(): void {
+  try {
+    new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  } catch (cause) {
+    const message = `the wasm backend needs shared memory: ${ISOLATION}, or use a browser with WebGPU and --backend webgpu`;
+    throw new KvantError('BACKEND_UNAVAILABLE', message, { cause });
+  }
 }
 
 function started(worker: Worker, data: KernelThreadData): Promise<void> {

@@ -3,6 +3,7 @@ import type { TileFormat } from '../../quant/kv-format.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { LAYER_BYTES, type GpuFormats } from './gpu-formats.ts';
+import { rangeOfLayer } from './gpu-pages.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
 import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
@@ -63,7 +64,7 @@ export class AttentionKernels {
   store(part: FormatPart, layer: number, q: GpuRange, k: GpuRange, v: GpuRange): void {
     const { program, config, formats, step } = this.#parts;
     const { shape, numHeads, ropeFrequencies } = config;
-    const { layers, storeMatrices } = formats.get(part.format);
+    const { storeMatrices } = formats.get(part.format);
     const kernel = program.kernel(keyOf(part, 'store'), () => ({
       name: 'store-keys-values',
       parts: ['step'],
@@ -78,14 +79,16 @@ export class AttentionKernels {
       },
     }));
     const matrices = storeMatrices?.[layer] ?? this.#nothing;
-    const bindings = [step.range, part.arena.range, q, k, v, layers[layer], this.#rope, matrices];
+    const tiles = formats.layer(part.format, part.arena.groups, layer);
+    const bindings = [step.range, rangeOfLayer(part.arena, layer), q, k, v, tiles, this.#rope, matrices];
     program.dispatch(kernel, bindings, [part.numRows, numHeads + 2 * shape.numKvHeads]);
   }
 
   attend(part: FormatPart, layer: number, q: GpuRange, out: OperandRanges): void {
     const { program, config, formats, step } = this.#parts;
-    const { layers, outputMatrices } = formats.get(part.format);
-    const bindings = [step.range, part.arena.range, q, layers[layer], this.#states];
+    const { outputMatrices } = formats.get(part.format);
+    const tiles = formats.layer(part.format, part.arena.groups, layer);
+    const bindings = [step.range, rangeOfLayer(part.arena, layer), q, tiles, this.#states];
     const numGroups = config.shape.numKvHeads * this.#headTiles;
     if (part.numUnits > 0) {
       program.dispatch(this.#attendKernel(part, layer, false), bindings, [part.numUnits, numGroups]);
@@ -113,10 +116,15 @@ export class AttentionKernels {
   /** Seals what has been noted down: many tiles at a time, since a GPU is busy with one for long. */
   sealAll(): void {
     for (const [part, layers] of this.#full) {
+      const { bits } = this.#parts.formats.get(part.format);
+      const { groups } = part.arena;
       for (const kind of ['k', 'v'] as const) {
-        for (const run of runsOf(layers, (layer) => this.#parts.formats.get(part.format).bits[layer][kind])) {
-          this.#sealRun(part, kind, run);
-        }
+        const runs = runsOf(
+          layers,
+          (layer) => bits[layer][kind],
+          (layer) => groups.groupOf(layer),
+        );
+        for (const run of runs) this.#sealRun(part, kind, run);
       }
     }
     this.#full.clear();
@@ -129,7 +137,7 @@ export class AttentionKernels {
 
   #sealRun(part: FormatPart, kind: 'k' | 'v', { first, count, value: bits }: Run): void {
     const { program, config, formats, step } = this.#parts;
-    const { layers, feedback } = formats.get(part.format);
+    const { feedback } = formats.get(part.format);
     const kernel = program.kernel(`seal ${part.slot} ${kind}${bits} ${count}`, () => ({
       name: 'seal',
       parts: ['step'],
@@ -142,9 +150,9 @@ export class AttentionKernels {
         FEEDBACK: kind === 'k' && feedback !== undefined && bits !== 1,
       },
     }));
-    const range = this.#span(layers[first], count * LAYER_BYTES);
+    const tiles = this.#span(formats.layer(part.format, part.arena.groups, first), count * LAYER_BYTES);
     const factors = feedback ? this.#span(feedback[first], count * feedback[first].numBytes) : this.#nothing;
-    const bindings = [step.range, part.arena.range, range, factors];
+    const bindings = [step.range, rangeOfLayer(part.arena, first), tiles, factors];
     program.dispatch(kernel, bindings, [part.numSeals, config.shape.numKvHeads * count]);
   }
 
@@ -225,12 +233,21 @@ interface Run {
   readonly value: number;
 }
 
-function runsOf(layers: readonly number[], valueOf: (layer: number) => number): Run[] {
+/** @param bufferOf no run goes beyond one */
+function runsOf(
+  layers: readonly number[],
+  valueOf: (layer: number) => number,
+  bufferOf: (layer: number) => number,
+): Run[] {
   const runs: Run[] = [];
   for (const layer of layers) {
     const last = runs.at(-1);
     const value = valueOf(layer);
-    const goesOn = last !== undefined && last.first + last.count === layer && last.value === value;
+    const goesOn =
+      last !== undefined &&
+      last.first + last.count === layer &&
+      last.value === value &&
+      bufferOf(last.first) === bufferOf(layer);
     if (goesOn) runs[runs.length - 1] = { ...last, count: last.count + 1 };
     else runs.push({ first: layer, count: 1, value });
   }

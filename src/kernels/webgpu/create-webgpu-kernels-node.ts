@@ -37,12 +37,12 @@ export async function hasHardwareGpu(): Promise<boolean> {
   }
 }
 
-/** @throws KvantError BACKEND_UNAVAILABLE */
-export async function openGpu(choice: AdapterChoice): Promise<GpuDevice> {
+/** @param mostBytes see `GpuDevice.open` @throws KvantError BACKEND_UNAVAILABLE */
+export async function openGpu(choice: AdapterChoice, mostBytes?: number): Promise<GpuDevice> {
   const api = await openApi();
   const adapter = await requestAdapter(api, choice, 'install its Vulkan driver');
   KEPT.push(adapter);
-  const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures);
+  const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures, mostBytes);
   KEPT.push(gpu.device);
   return gpu;
 }

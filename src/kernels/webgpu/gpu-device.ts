@@ -29,6 +29,8 @@ export class GpuDevice {
   readonly device: GPUDevice;
   /** For reports, for instance `nvidia hopper`. */
   readonly name: string;
+  /** Most bytes that shaders see in one piece. */
+  readonly maxRangeBytes: number;
   readonly hasSubgroups: boolean;
   /** Threads of the smallest subgroup. */
   readonly minSubgroupSize: number;
@@ -38,8 +40,11 @@ export class GpuDevice {
   #failure: KvantError | undefined;
   #isOpen = true;
 
-  /** @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need */
-  static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures): Promise<GpuDevice> {
+  /**
+   * @param mostBytes less than what the adapter takes in one piece, to try what a smaller one would do
+   * @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need
+   */
+  static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures, mostBytes?: number): Promise<GpuDevice> {
     if (!language.has(PACKED_DOTS)) {
       const message = `this WebGPU lacks ${PACKED_DOTS}: update the browser or the package webgpu, or use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message);
@@ -47,15 +52,17 @@ export class GpuDevice {
     const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
     const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
     try {
-      return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }));
+      return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }), mostBytes);
     } catch (cause) {
       const message = `the GPU cannot be opened: ${String(cause)}; use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message, { cause });
     }
   }
 
-  private constructor(adapter: GPUAdapter, device: GPUDevice) {
+  private constructor(adapter: GPUAdapter, device: GPUDevice, mostBytes = Infinity) {
     this.device = device;
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    this.maxRangeBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize, mostBytes);
     const { vendor, architecture, device: model, description, subgroupMinSize } = adapter.info;
     this.name = [...new Set([vendor, architecture, description || model])].filter((part) => part !== '').join(' ');
     this.hasSubgroups = device.features.has('subgroups');
@@ -78,11 +85,6 @@ export class GpuDevice {
 
   get limits(): GPUSupportedLimits {
     return this.device.limits;
-  }
-
-  /** Most bytes that shaders see in one piece. */
-  get maxRangeBytes(): number {
-    return Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize);
   }
 
   /**

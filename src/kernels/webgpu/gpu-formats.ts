@@ -5,14 +5,13 @@ import { checkFormat } from '../check-operands.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import { MAX_FORMATS } from './step-buffer.ts';
 import { GPUBufferUsageFlags, type GpuDevice, type GpuRange } from './gpu-device.ts';
+import type { LayerGroups } from './layer-groups.ts';
 
 /** What shaders need of a format beside its widths. */
 export interface GpuFormat {
   readonly slot: number;
   /** Of each layer: bits of the codes of K and V. */
   readonly bits: readonly { readonly k: TileBits; readonly v: TileBits }[];
-  /** Of each layer: where tiles lie in a page. */
-  readonly layers: readonly GpuRange[];
   /** Of each layer: what q, k and v are multiplied by; undefined without transforms. */
   readonly storeMatrices: readonly GpuRange[] | undefined;
   /** Of each layer: what the output of attention is multiplied by. */
@@ -32,6 +31,8 @@ export class GpuFormats {
   readonly #config: KernelsConfig;
   readonly #formats = new Map<KvFormat, GpuFormat>();
   readonly #known = new Set<KvFormat>();
+  /** Of each format, by the layers of a group: of each layer, where tiles lie in a page. */
+  readonly #layers = new Map<KvFormat, Map<number, readonly GpuRange[]>>();
 
   /** Adds the format of `config`. */
   constructor(gpu: GpuDevice, config: KernelsConfig) {
@@ -58,7 +59,6 @@ export class GpuFormats {
       bits: Array.from({ length: this.#config.shape.numLayers }, (_, layer) => {
         return { k: tileBits(format, 'k', layer), v: tileBits(format, 'v', layer) };
       }),
-      layers: this.#writeLayers(format),
       storeMatrices: this.#writeStoreMatrices(format),
       outputMatrices: this.#writeMatrices(v.transforms && [v.transforms.inverse]),
       feedback: this.#writeMatrices(k.feedback && [k.feedback]),
@@ -73,12 +73,22 @@ export class GpuFormats {
     return known;
   }
 
-  #writeLayers(format: KvFormat): GpuRange[] {
-    const { layers } = sealedPageLayout(format, this.#config.shape);
+  /** Where a layer's tiles lie in what its group has of a page. */
+  layer(format: KvFormat, groups: LayerGroups, layer: number): GpuRange {
+    let known = this.#layers.get(format);
+    if (!known) this.#layers.set(format, (known = new Map<number, readonly GpuRange[]>()));
+    let ranges = known.get(groups.layersPerGroup);
+    if (!ranges) known.set(groups.layersPerGroup, (ranges = this.#writeLayers(format, groups)));
+    return ranges[layer];
+  }
+
+  #writeLayers(format: KvFormat, groups: LayerGroups): GpuRange[] {
+    const layouts = groups.layoutsOf(sealedPageLayout(format, this.#config.shape));
+    const layers = layouts.flatMap((layout) => layout.layers.map((tiles, indexInGroup) => ({ tiles, indexInGroup })));
     const range = this.#gpu.allocate(layers.length * LAYER_BYTES, PURPOSE, GPUBufferUsageFlags.uniform);
     const words = new Uint32Array(layers.length * LAYER_WORDS);
-    layers.forEach(({ meta, planes }, layer) => {
-      const fields = [...partWords(meta), layer, ...partWords(planes[0]), 0, ...partWords(planes[1]), 0];
+    layers.forEach(({ tiles: { meta, planes }, indexInGroup }, layer) => {
+      const fields = [...partWords(meta), indexInGroup, ...partWords(planes[0]), 0, ...partWords(planes[1]), 0];
       words.set(fields, layer * LAYER_WORDS);
     });
     this.#gpu.write(range, words);

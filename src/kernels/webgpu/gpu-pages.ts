@@ -3,10 +3,18 @@ import { HandleTable } from '../handles.ts';
 import type { PageArena, PageMemory, StepPages } from '../kernels.ts';
 import { arenaPageMemory, checkCopy, unitsOf } from '../page-units.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { LayerGroups, unitBytes, usedBytes } from './layer-groups.ts';
 
 /** Memory that pages lie in. */
 export interface GpuArena {
-  range: GpuRange;
+  /** A buffer for each group of layers. */
+  ranges: readonly GpuRange[];
+  readonly groups: LayerGroups;
+}
+
+/** The buffer that has a layer of all pages. */
+export function rangeOfLayer({ ranges, groups }: GpuArena, layer: number): GpuRange {
+  return ranges[groups.groupOf(layer)];
 }
 
 interface Place {
@@ -21,13 +29,15 @@ const WORD_BYTES = 4;
 /** Pages on the device. Those of `createPages` share an arena, which grows, so that all pages of a segment are in one buffer. */
 export class GpuPages {
   readonly #gpu: GpuDevice;
+  readonly #numLayers: number;
   readonly #places = new HandleTable<PageMemory, Place>('page memory');
   readonly #arenas = new HandleTable<PageArena, GpuArena>('page arena');
   #loose: GpuArena | undefined;
   #numBytes = 0;
 
-  constructor(gpu: GpuDevice) {
+  constructor(gpu: GpuDevice, numLayers: number) {
     this.#gpu = gpu;
+    this.#numLayers = numLayers;
   }
 
   get numBytes(): number {
@@ -45,32 +55,38 @@ export class GpuPages {
 
   createArena(numBytes: number): PageArena {
     const numUnits = unitsOf(numBytes, 'an arena of pages');
-    const arena = { range: this.#allocate(numBytes) };
+    const groups = LayerGroups.for(this.#numLayers, numBytes, this.#gpu.maxRangeBytes);
+    const ranges = Array.from({ length: groups.count }, () => this.#allocate(groups.scale(numBytes)));
+    const arena = { ranges, groups };
     return this.#arenas.add({ numUnits } as PageArena, arena);
   }
 
+  /** @throws KvantError OUT_OF_MEMORY for a layout that does not suit an arena of several buffers */
   arenaPages(handle: PageArena, layout: PageLayout): PageMemory {
     const arena = this.#arenas.get(handle);
     const memory = arenaPageMemory(handle, layout);
+    arena.groups.check(layout);
     return this.#places.add(memory, { arena, startBytes: 0, strideBytes: PAGE_UNIT_BYTES });
   }
 
-  /** By way of another buffer, since a buffer is not copied to itself. */
+  /** A page, by way of another buffer, since a buffer is not copied to itself. */
   copyUnits(handle: PageArena, fromUnit: number, toUnit: number, numUnits: number): void {
-    const { range } = this.#arenas.get(handle);
+    const { ranges, groups } = this.#arenas.get(handle);
     checkCopy(handle, fromUnit, toUnit, numUnits);
     if (numUnits === 0) return;
-    const numBytes = numUnits * PAGE_UNIT_BYTES;
+    const [from, to, numBytes] = [fromUnit, toUnit, numUnits].map((units) => groups.scale(unitBytes(units)));
     const { device } = this.#gpu;
     const between = this.#gpu.allocate(numBytes, 'moving pages');
     const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(range.buffer, fromUnit * PAGE_UNIT_BYTES, between.buffer, 0, numBytes);
-    encoder.copyBufferToBuffer(between.buffer, 0, range.buffer, toUnit * PAGE_UNIT_BYTES, numBytes);
+    for (const { buffer } of ranges) {
+      encoder.copyBufferToBuffer(buffer, from, between.buffer, 0, numBytes);
+      encoder.copyBufferToBuffer(between.buffer, 0, buffer, to, numBytes);
+    }
     device.queue.submit([encoder.finish()]);
     this.#gpu.free(between);
   }
 
-  /** The buffer that a segment's pages lie in. @throws TypeError if they lie in several */
+  /** What a segment's pages lie in. @throws TypeError if they lie in several */
   arenaOf({ sealed, open, sink }: StepPages): GpuArena {
     const { arena } = this.#places.get(sealed);
     const others = sink ? [open, sink] : [open];
@@ -79,17 +95,21 @@ export class GpuPages {
     return arena;
   }
 
-  /** Where a page starts in its buffer. */
+  /** Where a page starts, in each buffer of its arena. */
   wordOf(memory: PageMemory, page: number): number {
-    const { startBytes, strideBytes } = this.#places.get(memory);
-    return (startBytes + page * strideBytes) / WORD_BYTES;
+    const { arena, startBytes, strideBytes } = this.#places.get(memory);
+    return arena.groups.scale(startBytes + page * strideBytes) / WORD_BYTES;
   }
 
   /** A copy as of this call. */
   read(memory: PageMemory, page: number): Promise<Uint8Array> {
-    const { arena } = this.#places.get(memory);
+    const { ranges, groups } = this.#places.get(memory).arena;
     checkPage(memory, page);
-    return this.#gpu.read(arena.range, this.wordOf(memory, page) * WORD_BYTES, memory.layout.pageBytes);
+    const { layout } = memory;
+    const sizes = groups.count === 1 ? [layout.pageBytes] : groups.layoutsOf(layout).map(usedBytes);
+    const start = this.wordOf(memory, page) * WORD_BYTES;
+    const reads = ranges.map((range, group) => this.#gpu.read(range, start, sizes[group]));
+    return Promise.all(reads).then((parts) => groups.join(layout, parts));
   }
 
   write(memory: PageMemory, page: number, bytes: Uint8Array): void {
@@ -97,11 +117,14 @@ export class GpuPages {
     checkPage(memory, page);
     const { pageBytes } = memory.layout;
     if (bytes.length !== pageBytes) throw new RangeError(`${bytes.length} bytes for a page of ${pageBytes}`);
-    this.#gpu.write(arena.range, bytes, this.wordOf(memory, page) * WORD_BYTES);
+    const start = this.wordOf(memory, page) * WORD_BYTES;
+    arena.groups.split(memory.layout, bytes).forEach((part, group) => {
+      this.#gpu.write(arena.ranges[group], part, start);
+    });
   }
 
   #grow(numBytes: number): { arena: GpuArena; startBytes: number } {
-    const before = this.#loose?.range;
+    const before = this.#loose?.ranges[0];
     const startBytes = before?.numBytes ?? 0;
     const range = this.#allocate(startBytes + numBytes);
     if (before) {
@@ -111,8 +134,8 @@ export class GpuPages {
       this.#gpu.free(before);
       this.#numBytes -= startBytes;
     }
-    if (this.#loose) this.#loose.range = range;
-    this.#loose ??= { range };
+    if (this.#loose) this.#loose.ranges = [range];
+    this.#loose ??= { ranges: [range], groups: new LayerGroups(this.#numLayers, this.#numLayers) };
     return { arena: this.#loose, startBytes };
   }
 

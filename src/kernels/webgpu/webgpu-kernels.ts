@@ -92,7 +92,7 @@ export class WebgpuKernels implements Kernels {
     this.description = { name: 'webgpu', threads: 1, isa: gpu.name };
     this.#gpu = gpu;
     this.#program = new GpuProgram(gpu, sources);
-    this.#pages = new GpuPages(gpu);
+    this.#pages = new GpuPages(gpu, config.shape.numLayers);
     this.#formats = new GpuFormats(gpu, config);
     const step = new StepBuffer(gpu, this.#pages, config);
     this.#stepBuffer = step;

@@ -17,7 +17,10 @@ export function randomSchema(random: Random, depth = 3): Schema {
 
 function stringSchema(random: Random): Schema {
   if (random() < 0.4) return { type: 'string', format: pick(FORMATS, random) };
-  if (random() < 0.3) return { type: 'string', pattern: pick(PATTERNS, random) };
+  if (random() < 0.3) {
+    const pattern = pick(PATTERNS, random);
+    return { type: 'string', pattern, ...(random() < 0.5 && { minLength: 1, maxLength: 4 + upTo(9, random) }) };
+  }
   const minLength = upTo(3, random);
   return { type: 'string', minLength, maxLength: minLength + upTo(12, random) };
 }
