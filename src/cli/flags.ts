@@ -160,6 +160,20 @@ export const SAMPLING_FLAGS = {
     description: `divides the logits of tokens already seen, 1 is off (default: ${SAMPLING_DEFAULTS.repetitionPenalty}, in chat ${CHAT_REPETITION_PENALTY})`,
     environmentVariable: 'KVANT_REPETITION_PENALTY',
   },
+  frequencyPenalty: {
+    usage: '--frequency-penalty <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.frequencyPenalty,
+    description: 'taken from the logit of a token for each time that the answer has it, -2 to 2 (default: 0)',
+    environmentVariable: 'KVANT_FREQUENCY_PENALTY',
+  },
+  presencePenalty: {
+    usage: '--presence-penalty <number>',
+    kind: 'number',
+    schema: chatSendOptionShape.presencePenalty,
+    description: 'taken once from the logits of tokens that the answer has, -2 to 2 (default: 0)',
+    environmentVariable: 'KVANT_PRESENCE_PENALTY',
+  },
   seed: {
     usage: '--seed <number>',
     kind: 'number',

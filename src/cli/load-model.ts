@@ -43,9 +43,10 @@ function tellFormat({ kvFormat, kvReason, kvCheck }: ModelInfo, { json }: CliOpt
 
 /** Options of an answer as the library takes them. */
 export function samplingOf(options: CliOptions) {
-  const { maxTokens = DEFAULT_MAX_TOKENS, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = options;
-  const { speculate } = options;
-  return definedOnly({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, speculate });
+  const { maxTokens = DEFAULT_MAX_TOKENS, temperature, topK, topP, minP, seed, stop, speculate } = options;
+  const { repetitionPenalty, frequencyPenalty, presencePenalty } = options;
+  const penalties = { repetitionPenalty, frequencyPenalty, presencePenalty };
+  return definedOnly({ maxTokens, temperature, topK, topP, minP, ...penalties, seed, stop, speculate });
 }
 
 /** Without the fields that are undefined. */

@@ -86,8 +86,19 @@ describe('which command runs', () => {
 describe('generate', () => {
   test('hands every option on, and says nothing of those that were not given', async () => {
     const args = ['--temperature', '0.5', '--top-k', '4', '--top-p', '.9', '--min-p', '0.1', '--max-tokens', '7'];
-    const more = ['--repetition-penalty', '1.2', '--stop', 'a', '--stop', 'b', '--system', 'Be brief.', 'Why?'];
-    const { log } = await run([...args, ...more, '--threads', '3', '--backend', 'reference', '--model', 'x.gguf']);
+    const penalties = ['--repetition-penalty', '1.2', '--frequency-penalty', '.5', '--presence-penalty', '-1'];
+    const more = ['--stop', 'a', '--stop', 'b', '--system', 'Be brief.', 'Why?'];
+    const { log } = await run([
+      ...args,
+      ...penalties,
+      ...more,
+      '--threads',
+      '3',
+      '--backend',
+      'reference',
+      '--model',
+      'x.gguf',
+    ]);
     const { signal, onPrefillProgress, ...request } = log.generations[0];
     assert.ok(signal && onPrefillProgress);
     assert.deepEqual(request, {
@@ -97,6 +108,8 @@ describe('generate', () => {
       topP: 0.9,
       minP: 0.1,
       repetitionPenalty: 1.2,
+      frequencyPenalty: 0.5,
+      presencePenalty: -1,
       stop: ['a', 'b'],
       messages: [
         { role: 'system', content: 'Be brief.' },
