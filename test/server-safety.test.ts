@@ -284,6 +284,11 @@ describe('bytes that are no request', () => {
       const headers = `X: ${'x'.repeat(20_000)}\r\n`;
       const large = await sendRaw(port, `GET /v1/models HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
       assert.match(large, /^HTTP\/1\.1 431 [^]*"code":"headers_too_large"/);
+      const unexpected = await sendRaw(port, 'GET / HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\n\r\n');
+      assert.match(unexpected, /^HTTP\/1\.1 417 [^]*"code":"expectation_failed"/);
+      const nameless = await sendRaw(port, 'GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n');
+      assert.match(nameless, /^HTTP\/1\.1 403 [^]*"code":"host_not_allowed"/);
+      assert.equal((await errorOf(await fetch(`${url}/v1/models/%ff`))).code, 'bad_request');
       assert.equal((await fetch(`${url}/health/live`)).status, 200);
     });
   });

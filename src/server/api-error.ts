@@ -114,6 +114,8 @@ const FASTIFY_ERRORS: Readonly<Record<string, { readonly status: number; readonl
     ...{ status: 413, code: 'request_too_large' },
     message: 'the body is too large: send fewer or shorter messages',
   },
+  FST_ERR_BAD_URL: { status: 400, code: 'bad_request', message: 'the path is not encoded as one of a URL has to be' },
+  FST_ERR_MAX_PARAM_LENGTH: { status: 414, code: 'bad_request', message: 'a name in the path is too long' },
   FST_ERR_CTP_EMPTY_JSON_BODY: {
     ...{ status: 400, code: 'invalid_json' },
     message: 'the body is empty: send a JSON object',

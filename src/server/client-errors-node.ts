@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorCode } from '../errors.ts';
 import { ApiError } from './api-error.ts';
@@ -25,6 +26,19 @@ export function answerClientError(error: Error, socket: Socket): void {
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}
+
+/** Answers a request that expects what this server does not know; `Expect: 100-continue` is not among them. */
+export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { statusCode, body } = new ApiError(
+    417,
+    'this server meets no expectation but 100-continue: leave Expect out',
+    {
+      code: 'expectation_failed',
+    },
+  );
+  const headers = { 'content-type': 'application/json; charset=utf-8', connection: 'close' };
+  response.writeHead(statusCode, headers).end(JSON.stringify(body));
 }
 
 function clientError(code: string | undefined): ApiError {

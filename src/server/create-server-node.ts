@@ -10,11 +10,11 @@ import { addBodyCheck } from './body-check.ts';
 import { addCacheRoutes } from './cache-routes.ts';
 import { nowSeconds } from './chat-completion.ts';
 import { addChatRoutes } from './chat-routes.ts';
-import { answerClientError } from './client-errors-node.ts';
+import { answerClientError, answerExpectation } from './client-errors-node.ts';
 import { addCompletionRoutes } from './completion-routes.ts';
 import { Conversations, type ConversationLimits } from './conversations.ts';
 import { addDocument } from './document.ts';
-import { addErrorAnswers, type RouteMethods } from './error-answers.ts';
+import { addErrorAnswers, answerFrameworkError, type RouteMethods } from './error-answers.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { LIMITS, type Patience } from './limits.ts';
 import { ServerMetrics } from './metrics-node.ts';
@@ -76,6 +76,7 @@ export async function createServer(options: CreateServerOptions): Promise<KvantS
   const patience = { ...LIMITS, ...options.patience };
   const app = fastify(fastifyOptions(logger, patience));
   app.server.maxConnections = LIMITS.connections;
+  app.server.on('checkExpectation', answerExpectation);
   const { apiKey: apiKeys = [], metricsKey, cors: corsOrigins = [] } = settings;
   const context = await createContext(app, options, patience);
   const routes = addErrorAnswers(app);
@@ -194,6 +195,8 @@ function fastifyOptions(
     http: {
       headersTimeout: headersMs,
       maxHeaderSize: LIMITS.headerBytes,
+      // Refused with a message where it matters: see access-node.ts.
+      requireHostHeader: false,
       connectionsCheckingInterval: Math.min(headersMs, requestMs) / 4,
     },
     genReqId: ({ headers }: IncomingMessage) => {
@@ -201,5 +204,6 @@ function fastifyOptions(
       return typeof given === 'string' && SOUND_REQUEST_ID.test(given) ? given : randomUUID();
     },
     clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
   };
 }

@@ -20,6 +20,13 @@ export function addErrorAnswers(app: FastifyInstance): RouteMethods {
   return methods;
 }
 
+/** Answers what fails before any route is looked for, such as a path that is none. */
+export function answerFrameworkError(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const told = toApiError(error);
+  logFailure(request.log, told);
+  void sendError(reply, told);
+}
+
 /** Writes down what is the server's own failure. */
 export function logFailure(log: FastifyBaseLogger, { cause }: ApiError): void {
   if (cause !== undefined) log.error({ err: cause }, 'a request failed');

@@ -75,6 +75,8 @@ function defaultErrorEvent(error: unknown): ServerEvent {
 /** Drops a reader that leaves what was sent unread for too long. What waits for it meanwhile is bounded by the answer's length. */
 function watchReader(reply: FastifyReply, job: Job, slowReaderMs: number): void {
   const { raw } = reply;
+  // One that has left before the first event closes nothing any more.
+  if (raw.closed) return;
   let stuckSinceMs: number | undefined;
   raw.on('drain', () => (stuckSinceMs = undefined));
   const timer = setInterval(() => {

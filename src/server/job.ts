@@ -30,9 +30,11 @@ export function beginJob(
     running.delete(controller);
     leave();
   };
-  reply.raw.once('close', () => {
+  const leaveEarly = (): void => {
     controller.abort();
     end();
-  });
+  };
+  if (reply.raw.closed) leaveEarly();
+  else reply.raw.once('close', leaveEarly);
   return { signal: controller.signal, abort: () => controller.abort(), end };
 }
