@@ -152,5 +152,7 @@ export default defineConfig(
       ],
     },
   },
+  // Programs to copy from, which tell on the terminal what they do.
+  { files: ['examples/*.ts'], rules: { 'no-console': 'off' } },
   ...Object.entries(LAYERS).flatMap(layerRules),
 );

@@ -63,7 +63,12 @@ export const responseSchema = z.strictObject({
   instructions: z.string('must be a text').nullish(),
   max_output_tokens: tokenCount.nullish(),
   stream_options: z.strictObject({ include_obfuscation: z.boolean('must be true or false').nullish() }).nullish(),
-  text: z.strictObject({ format: format.nullish() }).nullish(),
+  text: z
+    .strictObject({
+      format: format.nullish(),
+      verbosity: z.literal('medium', 'must be medium: the models of this server have no such setting').nullish(),
+    })
+    .nullish(),
   truncation: z.literal('disabled', 'must be disabled: this server drops nothing of a conversation').nullish(),
   kvant: kvantField,
 });

@@ -61,6 +61,9 @@ function asksForNothing(name: string, value: unknown): boolean {
   if (Array.isArray(value) && value.length === 0) return true;
   const tools = name === 'tool_choice' || name === 'function_call';
   if (tools && (value === 'none' || value === 'auto')) return true;
+  if (name === 'reasoning_effort') return value === 'none';
+  // OpenAI's default.
+  if (name === 'verbosity') return value === 'medium';
   if (name === 'modalities') return Array.isArray(value) && value.length === 1 && value[0] === 'text';
   return name === 'best_of' && value === 1;
 }
