@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { LengthFinishReasonError } from 'openai/error';
 import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
@@ -8,6 +7,7 @@ import * as z from 'zod';
 import { load, type Model } from '../src/index.ts';
 import { startServer, type TestServer } from '../src/server/testing/test-server.ts';
 import { tinyModel } from './support/reference.ts';
+import { numAborted, numRequests, until } from './support/served-model.ts';
 
 /** The `openai` package's own calls against a running server. What the server answers byte by byte is tested in server.test.ts. */
 
@@ -32,17 +32,7 @@ after(async () => {
   await model.close();
 });
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let turn = 0; !(await holds()); turn++) {
-    assert.ok(turn < 1000, 'still waiting');
-    await sleep(10);
-  }
-}
-
-const isIdle = async (): Promise<boolean> => {
-  const { requests } = await model.stats();
-  return requests.running + requests.waiting === 0;
-};
+const isIdle = async (): Promise<boolean> => (await numRequests(model)) === 0;
 
 describe('chat.completions of the openai package', () => {
   it('create answers, and streams the same', async () => {
@@ -189,6 +179,7 @@ describe('other calls of the openai package', () => {
 
 describe('the openai package, when something ends or fails', () => {
   it('aborts: the engine stops at once', async () => {
+    const numBefore = await numAborted(server, KEY);
     const controller = new AbortController();
     const stream = await client.chat.completions.create({ ...ENDLESS, stream: true }, { signal: controller.signal });
     let numChunks = 0;
@@ -207,6 +198,7 @@ describe('the openai package, when something ends or fails', () => {
     whole.abort();
     await rejected;
     await until(isIdle);
+    assert.equal(await numAborted(server, KEY), numBefore + 3);
   });
 
   it('throws its own class for each status', async () => {
