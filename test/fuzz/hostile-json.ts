@@ -137,7 +137,7 @@ function spoil(body: Record<string, Json>, random: Random, marker: () => string)
     const kind = random.below(10);
     if (kind === 0 && Array.isArray(at)) at.splice(Number(key), 1);
     else if (kind === 0) delete (at as Record<string, Json>)[key];
-    else if (kind <= 2 && !Array.isArray(at)) (at)[random.pick(KEYS)] = marker();
+    else if (kind <= 2 && !Array.isArray(at)) at[random.pick(KEYS)] = marker();
     else (at as Record<string, Json>)[key] = marker();
     return;
   }
