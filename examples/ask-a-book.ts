@@ -40,7 +40,7 @@ if (path === undefined || questions.length === 0) {
   console.error('usage: node ask-a-book.ts BOOK.txt QUESTION...');
   process.exit(1);
 }
-await using model = await load({
+const model = await load({
   ctx: Number(KVANT_CTX),
   ...(KVANT_MODEL !== undefined && { model: KVANT_MODEL }),
 });
@@ -49,3 +49,4 @@ const first = messagesOf(book, questions[0]);
 const isKept = await restore(model, first);
 for (const question of questions) await ask(model, messagesOf(book, question));
 if (!isKept) await model.saveToFolder(KVANT_PAGES, { messages: first, title: path });
+await model.close();

@@ -54,7 +54,8 @@ async function translate(piece: string, number: number): Promise<void> {
       { role: 'user', content: piece.trim() },
     ],
     temperature: 0,
-    max_tokens: 300,
+    // Hardly any translation has more tokens than its text has characters: a model that repeats itself is stopped.
+    max_tokens: 50 + piece.length,
     stream: true,
     stream_options: { include_usage: true },
   });
