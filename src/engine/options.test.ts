@@ -38,7 +38,10 @@ test('a value out of range is refused with the name of the option, its range and
   refused(() => parseLoadOptions({ threads: 1.5 }), /threads.*got 1\.5/);
   refused(() => parseLoadOptions({ threads: '2' }), /threads.*got "2"/);
   refused(() => parseLoadOptions({ ctx: 0 }), /^option "ctx" must be a whole number of at least 1; got 0$/);
-  refused(() => parseLoadOptions({ auditEvery: 0 }), /^option "auditEvery" must be a whole number of at least 1; got 0$/);
+  refused(
+    () => parseLoadOptions({ auditEvery: 0 }),
+    /^option "auditEvery" must be a whole number of at least 1; got 0$/,
+  );
   refused(() => parseLoadOptions({ ctx: NaN }), /ctx.*got NaN/);
   refused(
     () => parseLoadOptions({ memory: '2' }),
