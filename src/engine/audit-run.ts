@@ -1,7 +1,7 @@
 import type { SequencePages } from '../cache/sequence-pages.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { AuditPlan } from './audit-plan.ts';
-import type { ForwardModel } from './engine.ts';
+import type { ForwardModel } from './forward-model.ts';
 import { klDivergence } from './kl-divergence.ts';
 import type { KvCache, KvMemory } from './kv-memory.ts';
 import { logSoftmax } from './log-softmax.ts';

@@ -4,7 +4,7 @@ import type { KvFormat } from '../quant/kv-format.ts';
 import { planAudit, type AnsweredRequest } from './audit-plan.ts';
 import { AuditResults } from './audit-results.ts';
 import { AuditRun } from './audit-run.ts';
-import type { ForwardModel } from './engine.ts';
+import type { ForwardModel } from './forward-model.ts';
 import { KvMemory, type KvCache } from './kv-memory.ts';
 import type { AuditStats } from './stats-types.ts';
 import { StepPace } from './step-pace.ts';

@@ -1,6 +1,6 @@
 import type { SequencePages } from '../cache/sequence-pages.ts';
 import { KvantError } from '../errors.ts';
-import type { Activation, Kernels, Step } from '../kernels/kernels.ts';
+import type { Kernels, Step } from '../kernels/kernels.ts';
 import type { Tokenizer } from '../tokens/tokenizer.ts';
 import { Admission } from './admission.ts';
 import { AnswerText } from './answer-text.ts';
@@ -12,6 +12,7 @@ import { forkConversation } from './conversation-fork.ts';
 import { EngineCounters } from './engine-counters.ts';
 import { EngineRun } from './engine-run.ts';
 import { engineStats } from './engine-stats.ts';
+import type { ForwardModel } from './forward-model.ts';
 import type { KvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import { PageSupply } from './page-supply.ts';
@@ -31,13 +32,6 @@ import { TenantService } from './tenant-service.ts';
 import type { FinishReason, GenerateResult } from './types.ts';
 import { numLargestForAll, useLargest } from './use-largest.ts';
 import { useLogits } from './use-logits.ts';
-
-/** A model that can compute steps (model/transformer.ts). */
-export interface ForwardModel {
-  /** [output rows, vocabulary], valid after `forward`, until the next one. */
-  readonly logits: Activation;
-  forward(step: Step): Promise<void>;
-}
 
 /** How an engine shares its steps and pages out. Answers do not depend on any of it. */
 export interface EngineSharing {

@@ -13,7 +13,7 @@ import type {
 import { arenaPageMemory, checkCopy, unitsOf } from '../../kernels/page-units.ts';
 import { openPageNumber } from '../../kernels/step-pages.ts';
 import type { KvFormat } from '../../quant/kv-format.ts';
-import type { ForwardModel } from '../engine.ts';
+import type { ForwardModel } from '../forward-model.ts';
 import { firstState, logitsOf, mix, sealedEntry } from './token-hash.ts';
 
 /** A byte that no page should be found with: arenas are full of them before anything is written. */
