@@ -249,4 +249,42 @@ describe('the openai package, when something ends or fails', () => {
       await small.drain(0);
     }
   });
+
+  it('throws in mid-stream when the server ends, and before the stream for a prompt that is too long', async () => {
+    const brief = await startServer({ model, options: { maxSequences: 4 } });
+    const asker = new OpenAI({ baseURL: `${brief.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const long = {
+      ...greedy,
+      messages: [{ role: 'user' as const, content: 'word '.repeat(10_000) }],
+      stream: true as const,
+    };
+    await assert.rejects(asker.chat.completions.create(long), (error) => {
+      return error instanceof OpenAI.BadRequestError && error.code === 'context_length_exceeded';
+    });
+    const stream = await asker.chat.completions.create({ ...ENDLESS, stream: true });
+    let hasText = false;
+    const rejected = assert.rejects(
+      async () => {
+        for await (const { choices } of stream) hasText ||= choices[0].delta.content !== '';
+      },
+      (error) => {
+        assert.ok(error instanceof OpenAI.APIError, String(error));
+        assert.match(error.message, /shutting down/);
+        return error.code === 'server_shutting_down';
+      },
+    );
+    // Of responses the package hands the event on.
+    const body = { model: 'kvant', input: messages[0].content, temperature: 0, max_output_tokens: 4000 };
+    const events = await asker.responses.create({ ...body, stream: true });
+    let last: OpenAI.Responses.ResponseStreamEvent | undefined;
+    const read = async (): Promise<void> => {
+      for await (const event of events) last = event;
+    };
+    const isRead = read();
+    await until(() => hasText && last?.type === 'response.output_text.delta');
+    await brief.drain(0);
+    await Promise.all([rejected, isRead]);
+    assert.ok(last?.type === 'error');
+    assert.equal(last.code, 'server_shutting_down');
+  });
 });
