@@ -23,6 +23,7 @@ import type { EngineLoadOptions } from './protocol.ts';
 import type { DraftModel } from './speculation/draft-model.ts';
 import { createKernelsFor, loadOnto, type KernelPlatform } from './start-model.ts';
 import type { KvCheck, LoadProgress, ModelInfo } from './types.ts';
+import { warmUp } from './warm-up.ts';
 import { wallClockMs } from './wall-clock.ts';
 
 /** What an engine needs of the platform that it runs on. */
@@ -84,6 +85,7 @@ async function load(model: ModelFile, options: LoadEngineOptions, platform: Engi
   let draftModel: DraftModel | undefined;
   try {
     draftModel = await startDraft(model, started, options, platform);
+    if (kernels.compilesOnUse) await warmUp({ kernels, model: transformer, memory });
     // A check may have started other engines before: none of them had a store that would have to be closed.
     memory.store = options.swap && platform.createPageStore(options.swap);
     const loadMs = wallClockMs() - options.requestedAtMs;

@@ -13,6 +13,8 @@ import type { WeightType } from './weight-types.ts';
 export interface Kernels {
   readonly description: BackendDescription;
   readonly config: KernelsConfig;
+  /** Whether an operation is compiled when it is first used, so that a few steps before the first request pay. */
+  readonly compilesOnUse?: boolean;
 
   // ---- set-up: everything is allocated here, nothing during a step ----
 

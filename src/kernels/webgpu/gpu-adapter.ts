@@ -25,7 +25,7 @@ export function gpuUnavailable(message: string, cause?: unknown): KvantError {
 }
 
 /** SwiftShader and llvmpipe compute on the CPU. */
-function isSoftware(info: GPUAdapterInfo): boolean {
+export function isSoftware(info: GPUAdapterInfo): boolean {
   const name = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
   return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/.test(name);
 }

@@ -1,4 +1,5 @@
 import { KvantError } from '../../errors.ts';
+import { isSoftware } from './gpu-adapter.ts';
 
 /** A part of a buffer, as shaders see it. */
 export interface GpuRange {
@@ -31,6 +32,8 @@ export class GpuDevice {
   readonly name: string;
   /** Most bytes that shaders see in one piece. */
   readonly maxRangeBytes: number;
+  /** Computed by the CPU. */
+  readonly isSoftware: boolean;
   readonly hasSubgroups: boolean;
   /** Threads of the smallest subgroup. */
   readonly minSubgroupSize: number;
@@ -65,6 +68,7 @@ export class GpuDevice {
     this.maxRangeBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize, mostBytes);
     const { vendor, architecture, device: model, description, subgroupMinSize } = adapter.info;
     this.name = [...new Set([vendor, architecture, description || model])].filter((part) => part !== '').join(' ');
+    this.isSoftware = isSoftware(adapter.info);
     this.hasSubgroups = device.features.has('subgroups');
     this.minSubgroupSize = this.hasSubgroups ? (subgroupMinSize ?? 1) : 1;
     device.addEventListener('uncapturederror', (event) => {

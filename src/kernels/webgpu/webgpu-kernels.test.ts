@@ -28,6 +28,7 @@ test(
     const kernels = await createSoftwareGpu(CONFIG);
     await kernels.close();
     if (!/swiftshader|llvmpipe/i.test(kernels.description.isa)) return t.skip('there is a real GPU');
+    assert.equal(kernels.compilesOnUse, false, 'shaders that take seconds are compiled when they are needed');
     const words = /computes in software; or use --backend wasm/;
     await assert.rejects(createWebgpuKernels(CONFIG), isError('BACKEND_UNAVAILABLE', words));
   },

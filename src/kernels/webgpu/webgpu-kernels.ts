@@ -62,6 +62,8 @@ interface RunningStep {
 export class WebgpuKernels implements Kernels {
   readonly description: BackendDescription;
   readonly config: KernelsConfig;
+  /** A GPU that is computed takes seconds for each shader: it compiles what is used. */
+  readonly compilesOnUse: boolean;
   readonly #gpu: GpuDevice;
   readonly #program: GpuProgram;
   readonly #pages: GpuPages;
@@ -90,6 +92,7 @@ export class WebgpuKernels implements Kernels {
     checkShape(config);
     this.config = config;
     this.description = { name: 'webgpu', threads: 1, isa: gpu.name };
+    this.compilesOnUse = !gpu.isSoftware;
     this.#gpu = gpu;
     this.#program = new GpuProgram(gpu, sources);
     this.#pages = new GpuPages(gpu, config.shape.numLayers);

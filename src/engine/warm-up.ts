@@ -1,0 +1,37 @@
+import type { Kernels } from '../kernels/kernels.ts';
+import type { ForwardModel } from './forward-model.ts';
+import type { KvMemory } from './kv-memory.ts';
+
+export interface WarmUpParts {
+  readonly kernels: Kernels;
+  readonly model: ForwardModel;
+  readonly memory: KvMemory;
+}
+
+/** Rows of the steps after the first one, which fills a page: as many as there are kernels for different numbers of rows. */
+const ROWS_OF_STEPS = [32, 16, 4, 3, 2, 1];
+
+/**
+ * Runs some tokens through the model, for kernels that compile an operation when it is first used: no request waits for that then. Leaves nothing
+ * behind. Before the first request.
+ *
+ * @throws KvantError ENGINE_FAILED, OUT_OF_MEMORY
+ */
+export async function warmUp({ kernels, model, memory }: WarmUpParts): Promise<void> {
+  const { maxRows, maxContext } = kernels.config;
+  const pages = memory.createSequence();
+  try {
+    const fullPage = Math.min(pages.numTokensToFull, maxRows);
+    for (const numRows of [fullPage, ...ROWS_OF_STEPS]) {
+      if (numRows > maxRows || pages.numTokens + numRows > maxContext) continue;
+      if (numRows > pages.numTokensToFull) continue;
+      pages.reserve(numRows);
+      const segment = { firstRow: 0, numRows, pages: memory.defaultCache.pages, ...pages.segment(numRows) };
+      const tokenIds = new Array<number>(numRows).fill(0);
+      await model.forward({ tokenIds, segments: [segment], outputRows: [numRows - 1], numLargest: 1 });
+      pages.commit(numRows);
+    }
+  } finally {
+    pages.release();
+  }
+}
