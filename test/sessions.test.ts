@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { runCli, TINY_MODEL } from '../src/cli/testing/run-cli.ts';
 import { load } from '../src/index.ts';
 import { verifyKvp } from '../src/sessions/kvp-file-node.ts';
@@ -98,6 +102,26 @@ test('a chat that the library saves is opened with its messages and its cache, i
   assert.deepEqual(result.tokenIds, expected.tokenIds);
   await opened.clear();
   assert.deepEqual(opened.messages, chat.messages.slice(0, 1), 'the system message stays');
+});
+
+test('a chat whose process is killed while it saves is whole when it is opened again, as it was or as it was to be', async () => {
+  const path = join(folder, 'killed.kvp');
+  const saver = fileURLToPath(new URL('support/save-chat-in-turn.ts', import.meta.url));
+  await using model = await load({ model: TINY_MODEL, threads: 1 });
+  for (let kill = 0; kill < 3; kill++) {
+    const child = spawn(process.execPath, ['--no-warnings', saver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exit = once(child, 'exit');
+    await Promise.race([once(child.stdout, 'data'), exit]);
+    await sleep(Math.random() * 60);
+    child.kill('SIGKILL');
+    assert.deepEqual(await exit, [null, 'SIGKILL']);
+    const chat = await model.openChat(path);
+    const isSecond = chat.restored?.title === 'chat 1';
+    assert.match(chat.messages[0].content, isSecond ? /^It snows/ : /^It rains/);
+    assert.deepEqual([chat.messages.length, chat.restored?.problem], [3, undefined]);
+    const { cachedTokens, promptTokens } = await chat.send('And then?', { maxTokens: 2 }).result;
+    assert.ok(cachedTokens >= promptTokens - 128, `${cachedTokens} of ${promptTokens} tokens`);
+  }
 });
 
 test('what cannot be saved or opened is told in full', async () => {

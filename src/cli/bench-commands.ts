@@ -10,6 +10,7 @@ import {
 } from './bench-reuse-flags.ts';
 import type { BenchSession } from './bench-session.ts';
 import { RESIDENCY_EXAMPLES, RESIDENCY_FLAGS } from './bench-residency-flags.ts';
+import { SERVE_LOAD_EXAMPLES, SERVE_LOAD_FLAGS } from './bench-serve-flags.ts';
 import { USERS_EXAMPLES, USERS_FLAG_GROUPS, USERS_FLAGS } from './bench-users-flags.ts';
 import type { CliContext } from './cli-context.ts';
 import { parseFlags, type GivenFlag, type OptionsOf } from './cli-options.ts';
@@ -36,6 +37,17 @@ export const BENCH_COMMANDS: readonly BenchCommand[] = [
       measure(USERS_FLAGS, given, context, async (options, session) => {
         const { benchUsers } = await import('./bench-users.ts');
         return benchUsers(options, session, context);
+      }),
+  },
+  {
+    name: 'serve',
+    description: 'a server under the load of streaming clients, some of which leave midway',
+    flags: { 'Options:': SERVE_LOAD_FLAGS },
+    examples: SERVE_LOAD_EXAMPLES,
+    run: (given, context) =>
+      measure(SERVE_LOAD_FLAGS, given, context, async (options, session) => {
+        const { benchServe } = await import('./bench-serve.ts');
+        return benchServe(options, session, context);
       }),
   },
   {
