@@ -3,9 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { SKIP_WEBGPU } from '../src/kernels/testing/software-gpu.ts';
 import { calibratedFormat } from '../src/kernels/testing/calibrated-format.ts';
-import { parseKvFormat } from '../src/quant/kv-format.ts';
 import { uniformStream } from './random-data.ts';
-import { assertSame, runAlone, submit, withEngine, type Outcome, type Setup } from './support/engine-run.ts';
+import { runAlone, type Outcome, type Setup } from './support/engine-run.ts';
 import { randomModel } from './support/random-model.ts';
 import { tinyModel, referenceFolder } from './support/reference.ts';
 
@@ -49,31 +48,6 @@ for (const [file, kv, most] of [
     assert.ok(kld < most, `${kld}`);
   });
 }
-
-test(
-  'logits (===) beside another format and of a prefix hit are those of the prompt alone',
-  { skip: SKIP_WEBGPU },
-  async () => {
-    const prompt = randomTokens(140, 1);
-    const setup: Setup = { ...WEBGPU, kv: 'q4' };
-    const alone = await runAlone(MODEL, setup, prompt);
-    await withEngine(MODEL, { ...setup, maxSequences: 2 }, async (engine, lastRow) => {
-      const format = parseKvFormat('k8v3', 64);
-      await engine.betweenSteps((memory) => void memory.addFormat(format, 'ab'.repeat(32)));
-      const other = submit(engine, lastRow, {
-        promptTokens: randomTokens(75, 2),
-        format,
-        maxTokens: 40,
-        logProbsAt: [],
-      });
-      assertSame(await submit(engine, lastRow, { promptTokens: prompt }), alone, 'beside another format');
-      await other;
-      const hit = await submit(engine, lastRow, { promptTokens: prompt, logProbsAt: [139] });
-      assert.ok(hit.cachedTokens > 0);
-      assertSame(hit, alone, 'prefix hit');
-    });
-  },
-);
 
 test(
   'a calibrated format, with matrices, errors fed to other channels and bits by layer, gives what the reference gives',
