@@ -1,5 +1,4 @@
-import { KvantError } from '../errors.ts';
-import { openGpu } from '../kernels/webgpu/create-webgpu-kernels-browser.ts';
+import { hasHardwareGpu } from '../kernels/webgpu/create-webgpu-kernels-browser.ts';
 import type { EngineLoadOptions } from './protocol.ts';
 import type { BackendName } from './types.ts';
 
@@ -7,14 +6,4 @@ import type { BackendName } from './types.ts';
 export async function chooseBackend(name: BackendName | undefined): Promise<EngineLoadOptions['backend']> {
   if (name !== undefined && name !== 'auto') return name;
   return (await hasHardwareGpu()) ? 'webgpu' : 'wasm';
-}
-
-async function hasHardwareGpu(): Promise<boolean> {
-  try {
-    (await openGpu('hardware')).close();
-    return true;
-  } catch (error) {
-    if (error instanceof KvantError) return false;
-    throw error;
-  }
 }

@@ -23,8 +23,7 @@ export async function warmUp({ kernels, model, memory }: WarmUpParts): Promise<v
   try {
     const fullPage = Math.min(pages.numTokensToFull, maxRows);
     for (const numRows of [fullPage, ...ROWS_OF_STEPS]) {
-      if (numRows > maxRows || pages.numTokens + numRows > maxContext) continue;
-      if (numRows > pages.numTokensToFull) continue;
+      if (numRows > Math.min(maxRows, maxContext - pages.numTokens, pages.numTokensToFull)) continue;
       pages.reserve(numRows);
       const segment = { firstRow: 0, numRows, pages: memory.defaultCache.pages, ...pages.segment(numRows) };
       const tokenIds = new Array<number>(numRows).fill(0);

@@ -1,8 +1,9 @@
 import type { KernelsConfig } from '../kernels.ts';
 import { gpuUnavailable, requestAdapter, type AdapterChoice } from './gpu-adapter.ts';
 import { GpuDevice } from './gpu-device.ts';
+import { canOpen, kernelsOn } from './open-kernels.ts';
 import { readShaders } from './read-shaders-browser.ts';
-import { WebgpuKernels } from './webgpu-kernels.ts';
+import type { WebgpuKernels } from './webgpu-kernels.ts';
 
 /**
  * Opens the browser's GPU, and compiles nothing yet.
@@ -13,20 +14,15 @@ export async function createWebgpuKernels(
   config: KernelsConfig,
   choice: AdapterChoice = 'hardware',
 ): Promise<WebgpuKernels> {
-  const gpu = await openGpu(choice);
-  try {
-    return new WebgpuKernels(config, gpu, await readShaders());
-  } catch (error) {
-    gpu.close();
-    throw error;
-  }
+  return kernelsOn(await openGpu(choice), config, readShaders);
 }
 
-/**
- * The device. Also fit for asking whether there is one: whoever does closes it.
- *
- * @throws KvantError BACKEND_UNAVAILABLE
- */
+/** Whether there is a GPU that this backend can run on. */
+export function hasHardwareGpu(): Promise<boolean> {
+  return canOpen(() => openGpu('hardware'));
+}
+
+/** @throws KvantError BACKEND_UNAVAILABLE */
 export async function openGpu(choice: AdapterChoice): Promise<GpuDevice> {
   const { gpu: api } = navigator as { readonly gpu?: GPU };
   if (!api) throw gpuUnavailable('this browser has no WebGPU here: it takes a recent one, and HTTPS or localhost');

@@ -1,9 +1,9 @@
-import { KvantError } from '../../errors.ts';
 import type { KernelsConfig } from '../kernels.ts';
 import { gpuUnavailable, requestAdapter, type AdapterChoice } from './gpu-adapter.ts';
 import { GpuDevice } from './gpu-device.ts';
+import { canOpen, kernelsOn } from './open-kernels.ts';
 import { readShaders } from './read-shaders-node.ts';
-import { WebgpuKernels } from './webgpu-kernels.ts';
+import type { WebgpuKernels } from './webgpu-kernels.ts';
 
 /** Dawn's objects crash the process once they are collected, so that they are kept for as long as it lives. */
 const KEPT: unknown[] = [];
@@ -17,24 +17,12 @@ export async function createWebgpuKernels(
   config: KernelsConfig,
   choice: AdapterChoice = 'hardware',
 ): Promise<WebgpuKernels> {
-  const gpu = await openGpu(choice);
-  try {
-    return new WebgpuKernels(config, gpu, await readShaders());
-  } catch (error) {
-    gpu.close();
-    throw error;
-  }
+  return kernelsOn(await openGpu(choice), config, readShaders);
 }
 
 /** Whether there is a GPU that this backend can run on. */
-export async function hasHardwareGpu(): Promise<boolean> {
-  try {
-    (await openGpu('hardware')).close();
-    return true;
-  } catch (error) {
-    if (error instanceof KvantError) return false;
-    throw error;
-  }
+export function hasHardwareGpu(): Promise<boolean> {
+  return canOpen(() => openGpu('hardware'));
 }
 
 /** @param mostBytes see `GpuDevice.open` @throws KvantError BACKEND_UNAVAILABLE */

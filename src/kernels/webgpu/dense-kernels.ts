@@ -11,11 +11,10 @@ import {
   type ProductInput,
   type ProductKernels,
 } from './matmul-kernels.ts';
-import type { RowRanges } from './row-ranges.ts';
+import { GROUP, type RowRanges } from './row-ranges.ts';
 
 /** Threads of SwiGLU, one for 16 columns. */
 const THREADS = 64;
-const GROUP = 16;
 
 export interface DenseParts {
   readonly gpu: GpuDevice;

@@ -3,7 +3,7 @@ import { SEGMENT_GROUPS } from './column-order.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
-import type { OperandRanges } from './row-ranges.ts';
+import { GROUP, type OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName } from './shaders.ts';
 
@@ -58,8 +58,6 @@ const TILE_BYTES = { feature: 5 * 16 + 2 * 12, row: 5 * 16 + 2 * 16 } as const;
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 32 * SEGMENT_GROUPS;
 const MAX_THREADS = 32;
-/** Columns of a group of an operand. */
-const GROUP = 16;
 /** Beyond these, norming rows in each workgroup costs more than a dispatch: columns, of all rows too, and features, hence workgroups. */
 const MOST_NORMED_COLS = 4096;
 const MOST_NORMED_IN_ALL = 8192;

@@ -17,8 +17,8 @@ export interface ReadableRange {
   readonly use: ActivationUse;
 }
 
-/** Columns of a group, with a scale of two float32 numbers. */
-const GROUP = 16;
+/** Columns of a group of an operand, with a scale of two float32 numbers. */
+export const GROUP = 16;
 const SCALE_BYTES = 8;
 
 /** Buffers of rows. Those of output rows, which are few and wide, get room when a step wants it. */
