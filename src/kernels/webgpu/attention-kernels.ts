@@ -7,12 +7,10 @@ import { rangeOfLayer } from './gpu-pages.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
 import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
-import { SPLIT_BLOCKS, type FormatPart, type StepBuffer } from './step-buffer.ts';
+import type { FormatPart, StepBuffer } from './step-buffer.ts';
 
-/** Threads of attention. With 128 and twice the blocks, an H200 takes a third longer: threads that wait for each other wait longer. */
-const ATTEND_THREADS = 64;
-/** Threads that put a head's parts together. */
-const MERGE_THREADS = 256;
+/** Threads that share a token at least: else one would have few tokens, of many heads. */
+const MIN_LANES = 2;
 /** Query heads that a workgroup takes. */
 const TILE_HEADS = 4;
 
@@ -24,11 +22,17 @@ export interface AttentionParts {
   readonly step: StepBuffer;
 }
 
+/** Of a part of attention, all heads. */
+export function bytesOfPart({ numHeads, shape }: KernelsConfig): number {
+  return numHeads * (shape.headDim + 4) * 4;
+}
+
 /** What happens between the projections and the pages. */
 export class AttentionKernels {
   readonly #parts: AttentionParts;
-  /** States of parts of attention. */
-  readonly #states: GpuRange;
+  /** Parts of attention over own pages, and over sealed ones: apart, since a GPU waits between two dispatches that write to one buffer. */
+  readonly #ownStates: GpuRange;
+  readonly #sealedStates: GpuRange;
   /** For what a shader does not read. */
   readonly #nothing: GpuRange;
   readonly #rope: GpuRange;
@@ -40,9 +44,11 @@ export class AttentionKernels {
   /** @throws KvantError OUT_OF_MEMORY */
   constructor(parts: AttentionParts) {
     const { gpu, config, step } = parts;
-    const { maxRows, numHeads, shape, ropeFrequencies } = config;
+    const { maxRows, ropeFrequencies } = config;
     this.#parts = parts;
-    this.#states = gpu.allocate(step.maxParts * numHeads * (shape.headDim + 2) * 4, 'the parts of attention');
+    const partBytes = bytesOfPart(config);
+    this.#ownStates = gpu.allocate(step.maxOwnParts * partBytes, 'the parts of attention');
+    this.#sealedStates = gpu.allocate(step.maxSealedParts * partBytes, 'the parts of attention');
     this.#nothing = gpu.allocate(16, 'the parts of attention');
     this.#ropeValues = new Float32Array(2 * maxRows * ropeFrequencies.length);
     this.#rope = gpu.allocate(this.#ropeValues.byteLength, 'the rotary table');
@@ -70,7 +76,7 @@ export class AttentionKernels {
       parts: ['step'],
       constants: {
         ...this.#shapeConstants(part, 0),
-        HEAD_THREADS: headThreads(shape.headDim),
+        HEAD_THREADS: powerOfTwo(shape.headDim),
         ROPE_PAIRS: ropeFrequencies.length,
         K_TRANSFORM: transformKind(part.format.k),
         V_TRANSFORM: transformKind(part.format.v),
@@ -88,18 +94,20 @@ export class AttentionKernels {
     const { program, config, formats, step } = this.#parts;
     const { outputMatrices } = formats.get(part.format);
     const tiles = formats.layer(part.format, part.arena.groups, layer);
-    const bindings = [step.range, rangeOfLayer(part.arena, layer), q, tiles, this.#states];
+    const arena = rangeOfLayer(part.arena, layer);
+    const bindings = [step.range, arena, arena, q, tiles];
     const numGroups = config.shape.numKvHeads * this.#headTiles;
+    program.dispatch(
+      this.#attendKernel(part, layer, true),
+      [...bindings, this.#ownStates],
+      [part.numOwnUnits, numGroups],
+    );
     if (part.numUnits > 0) {
-      program.dispatch(this.#attendKernel(part, layer, false), bindings, [part.numUnits, numGroups]);
+      const kernel = this.#attendKernel(part, layer, false);
+      program.dispatch(kernel, [...bindings, this.#sealedStates], [part.numUnits, numGroups]);
     }
-    program.dispatch(this.#attendKernel(part, layer, true), bindings, [part.numOwnUnits, numGroups]);
     const merge = [
-      out.floats,
-      out.codes,
-      out.scales,
-      step.range,
-      this.#states,
+      ...[out.floats, out.codes, out.scales, step.range, this.#ownStates, this.#sealedStates],
       outputMatrices?.[layer] ?? this.#nothing,
     ];
     program.dispatch(this.#mergeKernel(part), merge, [part.numRows, config.numHeads]);
@@ -171,33 +179,21 @@ export class AttentionKernels {
   }
 
   #attendKernel(part: FormatPart, layer: number, isOwnPage: boolean): GpuKernel {
-    const { program, formats } = this.#parts;
+    const { gpu, program, formats, config } = this.#parts;
     const { k, v } = isOwnPage ? { k: 16, v: 16 } : formats.get(part.format).bits[layer];
-    return program.kernel(keyOf(part, isOwnPage ? 'own' : 'attend', k, v), () => {
-      const lanes = this.#lanes;
-      return {
-        name: 'attend',
-        parts: ['step', 'planes', lanes > 1 ? 'lanes-subgroup' : 'lanes-single'],
-        constants: {
-          ...this.#shapeConstants(part, 0),
-          HEAD_TILES: this.#headTiles,
-          K_BITS: k,
-          V_BITS: v,
-          WORKGROUP: ATTEND_THREADS,
-          SPLIT: SPLIT_BLOCKS,
-          LANES: lanes,
-          OWN_PAGE: isOwnPage,
-        },
-      };
-    });
-  }
-
-  /** Threads that share a token: one for each 32 channels, if a subgroup has so many. */
-  get #lanes(): number {
-    const { gpu, config } = this.#parts;
-    const numGroups = Math.ceil(config.shape.headDim / 32);
-    const isPowerOfTwo = (numGroups & (numGroups - 1)) === 0;
-    return isPowerOfTwo && gpu.hasSubgroups && gpu.minSubgroupSize >= numGroups ? numGroups : 1;
+    return program.kernel(keyOf(part, isOwnPage ? 'own' : 'attend', k, v), () => ({
+      name: 'attend',
+      parts: ['step', 'planes', gpu.hasSubgroups ? 'lanes-subgroup' : 'lanes-single'],
+      constants: {
+        ...this.#shapeConstants(part, 0),
+        HEAD_TILES: this.#headTiles,
+        K_BITS: k,
+        V_BITS: v,
+        OWN_PAGE: isOwnPage,
+        LANES: Math.max(MIN_LANES, powerOfTwo(Math.ceil(config.shape.headDim / 32))),
+        ...(gpu.hasSubgroups ? { SUBGROUP: gpu.minSubgroupSize } : {}),
+      },
+    }));
   }
 
   #mergeKernel(part: FormatPart): GpuKernel {
@@ -210,8 +206,6 @@ export class AttentionKernels {
         ...this.#shapeConstants(part, 3),
         OPERAND_BINDING: 0,
         WIDTH: config.numHeads * headDim,
-        HEAD_THREADS: headThreads(headDim),
-        SHARES: Math.max(1, MERGE_THREADS / headThreads(headDim)),
         TRANSFORM: transformKind(part.format.v),
         FACTOR: f32(hadamardFactor(headDim)),
       },
@@ -261,8 +255,9 @@ function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 
   return ((slot * 4 + JOBS[job]) * 32 + kBits) * 32 + vBits;
 }
 
-function headThreads(headDim: number): number {
-  return 2 ** Math.ceil(Math.log2(headDim));
+/** The least one that is not less. */
+function powerOfTwo(number: number): number {
+  return 2 ** Math.ceil(Math.log2(number));
 }
 
 function transformKind({ rotate, transforms }: TileFormat): number {

@@ -1,5 +1,6 @@
 import type { KernelsConfig } from '../kernels.ts';
 import type { WeightType } from '../weight-types.ts';
+import { bytesOfPart } from './attention-kernels.ts';
 import { StepBuffer } from './step-buffer.ts';
 import { packedBytes } from './weight-packing.ts';
 
@@ -18,9 +19,9 @@ export function webgpuOperandRowBytes(width: number): number {
 
 /** Lists of steps, parts of attention, the rotary table; on the device, and once more where the process writes them. */
 export function webgpuScratchBytes(config: KernelsConfig): { reserved: number; resident: number } {
-  const { maxRows, numHeads, shape, ropeFrequencies } = config;
-  const { numBytes, maxParts } = StepBuffer.sizesOf(config);
-  const parts = maxParts * numHeads * (shape.headDim + 2) * FLOAT_BYTES;
+  const { maxRows, ropeFrequencies } = config;
+  const { numBytes, maxOwnParts, maxSealedParts } = StepBuffer.sizesOf(config);
+  const parts = (maxOwnParts + maxSealedParts) * bytesOfPart(config);
   const rope = 2 * maxRows * ropeFrequencies.length * FLOAT_BYTES;
   const bytes = 2 * (numBytes + rope) + parts;
   return { reserved: bytes, resident: bytes };

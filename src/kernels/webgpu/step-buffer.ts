@@ -10,25 +10,33 @@ export interface FormatPart {
   readonly arena: GpuArena;
   readonly slot: number;
   readonly numRows: number;
-  /** Units of attention to sealed pages, and to sink and own pages. */
+  /** Units of attention to sealed pages, and to sink and open pages. */
   readonly numUnits: number;
   readonly numOwnUnits: number;
   readonly numSeals: number;
 }
 
-/** Blocks of 64 tokens, mostly pages, that a unit of attention takes at a time: 16 threads a block. */
-export const SPLIT_BLOCKS = 4;
+/** A row has at least so many units where it has pages, so that a GPU is busy at short contexts too; but none of more pages than the most. */
+const MIN_UNITS = 64;
+const MOST_PAGES_A_UNIT = 8;
+/** Tokens in f16 that a unit takes, which weigh as much as a page of codes. */
+const OWN_UNIT_TOKENS = 16;
 /** Formats that have a place in a step, whether it uses them or not. */
 export const MAX_FORMATS = 128;
 // As shaders/step.wgsl has them, in words.
 const HEADER_WORDS = 4;
 const FORMAT_WORDS = 4;
 const ROW_WORDS = 8;
+const ROW_FIRST_OWN = 4;
+const ROW_FIRST_SEALED = 6;
 const UNIT_WORDS = 4;
 const BLOCK_WORDS = 2;
 const SEAL_WORDS = 2;
-/** Blocks of a row beside its sealed pages: the sink page and its own. */
-const OWN_BLOCKS = 2;
+/** Blocks of a row beside its sealed pages, each a unit: of the sink page and its own, whose tokens are at most a page's. */
+function ownBlocks({ numSinkTokens, pageSize }: KvFormat): number {
+  return Math.ceil(numSinkTokens / OWN_UNIT_TOKENS) + Math.ceil(pageSize / OWN_UNIT_TOKENS);
+}
+
 /** Word offsets of the lists, and what they have room for. */
 interface Lists {
   readonly OUTPUT_ROWS: number;
@@ -48,15 +56,27 @@ function listsOf({ maxRows, maxContext, format }: KernelsConfig, maxUnits: numbe
   const SEALS = ROW_LIST + maxRows;
   const UNITS = SEALS + maxRows * SEAL_WORDS;
   const BLOCKS = UNITS + maxUnits * UNIT_WORDS;
-  const end = BLOCKS + maxRows * (maxPages + OWN_BLOCKS) * BLOCK_WORDS;
+  const end = BLOCKS + maxRows * (maxPages + ownBlocks(format)) * BLOCK_WORDS;
   return { OUTPUT_ROWS, ROWS, ROW_LIST, SEALS, UNITS, BLOCKS, end };
+}
+
+/** Sealed pages that a unit of attention takes, a power of two: by how many there are, hence by a row's position alone, whatever else a step has. */
+function pagesPerUnit(numPages: number): number {
+  const most = numPages / MIN_UNITS;
+  return most < 2 ? 1 : Math.min(MOST_PAGES_A_UNIT, 2 ** Math.floor(Math.log2(most)));
+}
+
+/** Units that a row can have over up to so many sealed pages. */
+function mostUnits(maxPages: number): number {
+  return Math.max(Math.min(maxPages, 2 * MIN_UNITS), Math.ceil(maxPages / MOST_PAGES_A_UNIT));
 }
 
 /** What the shaders read about a step (shaders/step.wgsl): rows, units of attention, blocks of tokens, tiles to seal. */
 export class StepBuffer {
   readonly range: GpuRange;
-  /** Parts of attention that a step can have. */
-  readonly maxParts: number;
+  /** Parts of attention that a step can have, over sink and open pages, and over sealed ones. */
+  readonly maxOwnParts: number;
+  readonly maxSealedParts: number;
   readonly #gpu: GpuDevice;
   readonly #pages: GpuPages;
   readonly #lists: Lists;
@@ -65,21 +85,24 @@ export class StepBuffer {
   #numBlocks = 0;
   #numRowsListed = 0;
   #numSeals = 0;
-  #numParts = 0;
+  #numOwnParts = 0;
+  #numSealedParts = 0;
 
   /** Bytes of the lists, and parts of attention that a step can have. */
-  static sizesOf(config: KernelsConfig): { numBytes: number; maxParts: number } {
+  static sizesOf(config: KernelsConfig): { numBytes: number; maxOwnParts: number; maxSealedParts: number } {
     const { maxRows, maxContext, format } = config;
-    const maxSplits = Math.ceil(maxContext / format.pageSize / SPLIT_BLOCKS);
-    const maxParts = maxRows * (maxSplits + 1);
-    return { numBytes: listsOf(config, maxParts).end * 4, maxParts };
+    const maxOwnParts = maxRows * ownBlocks(format);
+    const maxSealedParts = maxRows * mostUnits(Math.ceil(maxContext / format.pageSize));
+    return { numBytes: listsOf(config, maxOwnParts + maxSealedParts).end * 4, maxOwnParts, maxSealedParts };
   }
 
   constructor(gpu: GpuDevice, pages: GpuPages, config: KernelsConfig) {
-    this.maxParts = StepBuffer.sizesOf(config).maxParts;
+    const { maxOwnParts, maxSealedParts } = StepBuffer.sizesOf(config);
+    this.maxOwnParts = maxOwnParts;
+    this.maxSealedParts = maxSealedParts;
     this.#gpu = gpu;
     this.#pages = pages;
-    this.#lists = listsOf(config, this.maxParts);
+    this.#lists = listsOf(config, maxOwnParts + maxSealedParts);
     this.#words = new Uint32Array(this.#lists.end);
     this.range = gpu.allocate(this.#words.byteLength, 'the steps');
   }
@@ -96,7 +119,8 @@ export class StepBuffer {
     this.#numBlocks = 0;
     this.#numRowsListed = 0;
     this.#numSeals = 0;
-    this.#numParts = 0;
+    this.#numOwnParts = 0;
+    this.#numSealedParts = 0;
     this.#words[0] = step.tokenIds.length;
     this.#words[1] = step.outputRows.length;
     this.#words.set(step.outputRows, this.#lists.OUTPUT_ROWS);
@@ -134,18 +158,18 @@ export class StepBuffer {
     const { format } = segments[0].pages;
     const [firstRow, firstUnit, firstSeal] = [this.#numRowsListed, this.#numUnits, this.#numSeals];
     for (const segment of segments) this.#writeRows(step, segment);
-    const cuts = segments.map((segment) => this.#addSealedUnits(segment));
-    const firstOwn = this.#numUnits;
-    segments.forEach((segment, index) => this.#addOwnUnits(segment, cuts[index]));
+    for (const segment of segments) this.#addOwnUnits(segment);
+    const firstSealed = this.#numUnits;
+    for (const segment of segments) this.#addSealedUnits(segment);
     for (const segment of segments) this.#addSeal(segment);
-    this.#words.set([firstRow, firstUnit, firstOwn, firstSeal], HEADER_WORDS + slot * FORMAT_WORDS);
+    this.#words.set([firstRow, firstUnit, firstSealed, firstSeal], HEADER_WORDS + slot * FORMAT_WORDS);
     return {
       format,
       arena: this.#pages.arenaOf(segments[0].pages),
       slot,
       numRows: this.#numRowsListed - firstRow,
-      numUnits: firstOwn - firstUnit,
-      numOwnUnits: this.#numUnits - firstOwn,
+      numUnits: this.#numUnits - firstSealed,
+      numOwnUnits: firstSealed - firstUnit,
       numSeals: this.#numSeals - firstSeal,
     };
   }
@@ -164,40 +188,45 @@ export class StepBuffer {
     }
   }
 
-  /** Units of a segment's rows over its sealed pages. @returns how many each row has */
-  #addSealedUnits(segment: Segment): number {
-    const { numRows, firstRow, sealedPages, pages } = segment;
-    if (sealedPages.length === 0) return 0;
-    const firstBlock = this.#numBlocks;
-    const { pageSize } = pages.format;
-    for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), pageSize, pageSize);
-    const unitBlocks = SPLIT_BLOCKS;
-    const numUnits = Math.ceil(sealedPages.length / unitBlocks);
-    for (let row = firstRow; row < firstRow + numRows; row++) {
-      this.#words.set([this.#numParts, numUnits + 1], this.#lists.ROWS + row * ROW_WORDS + 4);
-      for (let unit = 0; unit < numUnits; unit++) {
-        const count = Math.min(unitBlocks, sealedPages.length - unit * unitBlocks);
-        this.#addUnit(row, firstBlock + unit * unitBlocks, count, this.#numParts + unit);
-      }
-      this.#numParts += numUnits + 1;
-    }
-    return numUnits;
-  }
-
-  /** A unit of each row over the sink page and its own. */
-  #addOwnUnits(segment: Segment, numSealedUnits: number): void {
+  /** Units of each row over the sink page and its own. */
+  #addOwnUnits(segment: Segment): void {
     const { numRows, firstRow, firstPosition, sealedPages, pages } = segment;
     const { numSinkTokens, pageSize } = pages.format;
     const pageStart = numSinkTokens + sealedPages.length * pageSize;
     for (let i = 0; i < numRows; i++) {
-      const at = this.#lists.ROWS + (firstRow + i) * ROW_WORDS;
-      if (numSealedUnits === 0) this.#words.set([this.#numParts++, 1], at + 4);
-      const part = this.#words[at + 4] + numSealedUnits;
-      const firstBlock = this.#numBlocks;
+      const row = firstRow + i;
       const end = firstPosition + i + 1;
-      if (numSinkTokens > 0) this.#addBlock(this.#sinkWord(segment), Math.min(end, numSinkTokens), numSinkTokens);
-      if (end > pageStart) this.#addBlock(this.#pages.wordOf(pages.open, segment.openPage), end - pageStart, pageSize);
-      this.#addUnit(firstRow + i, firstBlock, this.#numBlocks - firstBlock, part);
+      const firstPart = this.#numOwnParts;
+      if (numSinkTokens > 0)
+        this.#addOwnUnitsOf(row, this.#sinkWord(segment), Math.min(end, numSinkTokens), numSinkTokens);
+      if (end > pageStart) {
+        this.#addOwnUnitsOf(row, this.#pages.wordOf(pages.open, segment.openPage), end - pageStart, pageSize);
+      }
+      this.#words.set([firstPart, this.#numOwnParts - firstPart], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_OWN);
+    }
+  }
+
+  #addOwnUnitsOf(row: number, pageWord: number, numVisible: number, pageTokens: number): void {
+    for (let first = 0; first < numVisible; first += OWN_UNIT_TOKENS) {
+      this.#addUnit(row, this.#numBlocks, 1, this.#numOwnParts++);
+      this.#addBlock(pageWord, first, Math.min(OWN_UNIT_TOKENS, numVisible - first), pageTokens);
+    }
+  }
+
+  /** Units of each row over the segment's sealed pages. */
+  #addSealedUnits({ numRows, firstRow, sealedPages, pages }: Segment): void {
+    const numPages = sealedPages.length;
+    const firstBlock = this.#numBlocks;
+    const { pageSize } = pages.format;
+    for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), 0, pageSize, pageSize);
+    const perUnit = pagesPerUnit(numPages);
+    const numUnits = Math.ceil(numPages / perUnit);
+    for (let row = firstRow; row < firstRow + numRows; row++) {
+      this.#words.set([this.#numSealedParts, numUnits], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_SEALED);
+      for (let unit = 0; unit < numUnits; unit++) {
+        const count = Math.min(perUnit, numPages - unit * perUnit);
+        this.#addUnit(row, firstBlock + unit * perUnit, count, this.#numSealedParts++);
+      }
     }
   }
 
@@ -211,11 +240,11 @@ export class StepBuffer {
     this.#words.set([row, firstBlock, numBlocks, part], this.#lists.UNITS + this.#numUnits++ * UNIT_WORDS);
   }
 
-  #addBlock(pageWord: number, numVisible: number, pageTokens: number): void {
+  #addBlock(pageWord: number, firstToken: number, numTokens: number, pageTokens: number): void {
     // No array for each: at long contexts a step has thousands.
     const at = this.#lists.BLOCKS + this.#numBlocks++ * BLOCK_WORDS;
     this.#words[at] = pageWord;
-    this.#words[at + 1] = numVisible + pageTokens * 65536;
+    this.#words[at + 1] = numTokens + firstToken * 256 + pageTokens * 65536;
   }
 
   #sinkWord({ pages, sinkPage }: Segment): number {

@@ -1,9 +1,16 @@
-// A thread has a token for itself, for adapters without subgroups and heads whose groups of channels are no power of two.
+// What a thread has from another one of its 32, for adapters without subgroups: by workgroup memory. To be called by all threads.
 
-fn share_ints(lane: u32, value: vec4<i32>) -> vec4<i32> {
-  return value;
+var<workgroup> exchanged: array<vec2<u32>, THREADS>;
+
+/// The value of thread ^ mask.
+fn from_other(thread: u32, value: u32, mask: u32) -> u32 {
+  return pair_from_other(thread, vec2<u32>(value, 0u), mask).x;
 }
 
-fn share_floats(lane: u32, value: vec4<f32>) -> vec4<f32> {
-  return value;
+fn pair_from_other(thread: u32, value: vec2<u32>, mask: u32) -> vec2<u32> {
+  exchanged[thread] = value;
+  workgroupBarrier();
+  let other = exchanged[thread ^ mask];
+  workgroupBarrier();
+  return other;
 }

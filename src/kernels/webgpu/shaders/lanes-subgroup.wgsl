@@ -1,40 +1,28 @@
-// Sums over LANES neighbouring threads, a power of two and at most a subgroup, of 4 values: each thread gets the sums of its share, one value
-// (with 2 lanes: two). Of 4 lanes and more, LANES / 4 threads get the same one.
+// What a thread has from another one of its 32: by subgroups as far as they reach, beyond by workgroup memory. To be called by all threads.
+//
+// const SUBGROUP: u32, threads that a subgroup has at least
 
-fn share_ints(lane: u32, value: vec4<i32>) -> vec4<i32> {
-  if (LANES == 1u) {
-    return value;
+var<workgroup> exchanged: array<vec2<u32>, select(THREADS, 1u, SUBGROUP >= THREADS)>;
+
+/// The value of thread ^ mask.
+fn from_other(thread: u32, value: u32, mask: u32) -> u32 {
+  if (mask < SUBGROUP) {
+    return subgroupShuffleXor(value, mask);
   }
-  let in_upper = (lane & (LANES / 2u)) != 0u;
-  var pair = select(value.xy, value.zw, in_upper);
-  pair += subgroupShuffleXor(select(value.zw, value.xy, in_upper), LANES / 2u);
-  if (LANES == 2u) {
-    return vec4<i32>(pair, 0, 0);
-  }
-  let is_odd = (lane & (LANES / 4u)) != 0u;
-  var one = select(pair.x, pair.y, is_odd);
-  one += subgroupShuffleXor(select(pair.y, pair.x, is_odd), LANES / 4u);
-  for (var offset = LANES / 8u; offset > 0u; offset >>= 1u) {
-    one += subgroupShuffleXor(one, offset);
-  }
-  return vec4<i32>(one, 0, 0, 0);
+  return pair_by_memory(thread, vec2<u32>(value, 0u), mask).x;
 }
 
-fn share_floats(lane: u32, value: vec4<f32>) -> vec4<f32> {
-  if (LANES == 1u) {
-    return value;
+fn pair_from_other(thread: u32, value: vec2<u32>, mask: u32) -> vec2<u32> {
+  if (mask < SUBGROUP) {
+    return subgroupShuffleXor(value, mask);
   }
-  let in_upper = (lane & (LANES / 2u)) != 0u;
-  var pair = select(value.xy, value.zw, in_upper);
-  pair += subgroupShuffleXor(select(value.zw, value.xy, in_upper), LANES / 2u);
-  if (LANES == 2u) {
-    return vec4<f32>(pair, 0, 0);
-  }
-  let is_odd = (lane & (LANES / 4u)) != 0u;
-  var one = select(pair.x, pair.y, is_odd);
-  one += subgroupShuffleXor(select(pair.y, pair.x, is_odd), LANES / 4u);
-  for (var offset = LANES / 8u; offset > 0u; offset >>= 1u) {
-    one += subgroupShuffleXor(one, offset);
-  }
-  return vec4<f32>(one, 0, 0, 0);
+  return pair_by_memory(thread, value, mask);
+}
+
+fn pair_by_memory(thread: u32, value: vec2<u32>, mask: u32) -> vec2<u32> {
+  exchanged[thread] = value;
+  workgroupBarrier();
+  let other = exchanged[thread ^ mask];
+  workgroupBarrier();
+  return other;
 }

@@ -1,122 +1,159 @@
-// Puts the parts of attention of a row and head together, undoes the transform of V and writes the operand. A workgroup a head; SHARES threads a
-// channel, each for every SHARES-th part.
+// Puts the parts of attention of a row and head together, undoes the transform of V and writes the operand. A workgroup a head; a thread every SHARES-th
+// part of 4 channels, so that enough loads are on their way.
 //
-// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, HEAD_THREADS, SHARES: u32; const TRANSFORM: u32 (0 none, 1 Hadamard, 2 matrices); const FACTOR: f32
+// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS: u32; const TRANSFORM: u32 (0 none, 1 Hadamard, 2 matrices); const FACTOR: f32
 // with step.wgsl (binding 3), operand.wgsl
 
-@group(0) @binding(4) var<storage, read> parts: array<f32>;
+// As attend.wgsl leaves them: over own pages, over sealed ones.
+@group(0) @binding(4) var<storage, read> own_parts: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> sealed_parts: array<vec4<f32>>;
 // Inverse transforms of V, of this layer: [NUM_KV_HEADS, HEAD_DIM, HEAD_DIM].
-@group(0) @binding(5) var<storage, read> matrices: array<f32>;
+@group(0) @binding(6) var<storage, read> matrices: array<f32>;
 
-const PART_WORDS = HEAD_DIM + 2u;
-const WORKGROUP = HEAD_THREADS * SHARES;
+const THREADS = 256u;
+const QUADS = HEAD_DIM / 4u;
+const PART_VECTORS = QUADS + 1u;
+const SHARES = THREADS / QUADS;
 const AT_ONCE = 8u;
+/// Threads' numbers are put together in two turns, of so many each.
+const SIDE = 16u;
 /// Below every score; infinity would make differences of it.
 const LEAST = -1e30;
-var<workgroup> values: array<f32, WORKGROUP>;
-var<workgroup> factors: array<f32, WORKGROUP>;
-var<workgroup> sums: array<f32, WORKGROUP>;
+var<workgroup> quads: array<vec4<f32>, THREADS>;
+var<workgroup> values: array<f32, HEAD_DIM>;
+var<workgroup> factors: array<f32, THREADS>;
+var<workgroup> halfway: array<f32, SIDE>;
 
-fn part_word(part: u32, head: u32) -> u32 {
-  return (part * NUM_HEADS + head) * PART_WORDS;
+/// A vector of a row's part: its channels by fours, then its state.
+fn part_vector(own: vec2<u32>, sealed: vec2<u32>, part: u32, head: u32, index: u32) -> vec4<f32> {
+  if (part < own.y) {
+    return own_parts[((own.x + part) * NUM_HEADS + head) * PART_VECTORS + index];
+  }
+  return sealed_parts[((sealed.x + part - own.y) * NUM_HEADS + head) * PART_VECTORS + index];
 }
 
 /// The greatest of a number of each thread, for all. To be called by all threads.
 fn greatest_of(thread: u32, number: f32) -> f32 {
   factors[thread] = number;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2u; half > 0u; half >>= 1u) {
-    if (thread < half) {
-      factors[thread] = max(factors[thread], factors[thread + half]);
+  if (thread < SIDE) {
+    var greatest = factors[thread * SIDE];
+    for (var i = 1u; i < SIDE; i++) {
+      greatest = max(greatest, factors[thread * SIDE + i]);
     }
-    workgroupBarrier();
+    halfway[thread] = greatest;
   }
-  let greatest = factors[0];
+  workgroupBarrier();
+  var greatest = halfway[0];
+  for (var i = 1u; i < SIDE; i++) {
+    greatest = max(greatest, halfway[i]);
+  }
   workgroupBarrier();
   return greatest;
 }
 
+/// The sum. To be called by all threads.
+fn sum_over(thread: u32, number: f32) -> f32 {
+  factors[thread] = number;
+  workgroupBarrier();
+  if (thread < SIDE) {
+    var sum = 0.0;
+    for (var i = 0u; i < SIDE; i++) {
+      sum += factors[thread * SIDE + i];
+    }
+    halfway[thread] = sum;
+  }
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < SIDE; i++) {
+    sum += halfway[i];
+  }
+  return sum;
+}
+
 /// To be called by all threads.
 fn transform(thread: u32, head: u32) {
-  let channel = thread % HEAD_THREADS;
   if (TRANSFORM == 1u) {
     for (var stride = 1u; stride < HEAD_DIM; stride <<= 1u) {
+      let channel = min(thread, HEAD_DIM - 1u);
       let own = values[channel];
       let other = values[channel ^ stride];
       workgroupBarrier();
-      if (thread < HEAD_THREADS) {
+      if (thread < HEAD_DIM) {
         values[channel] = select(own + other, other - own, (channel & stride) != 0u);
       }
       workgroupBarrier();
     }
-    if (thread < HEAD_THREADS) {
-      values[channel] *= FACTOR;
+    if (thread < HEAD_DIM) {
+      values[thread] *= FACTOR;
     }
   }
   if (TRANSFORM == 2u) {
-    let first = ((head / (NUM_HEADS / NUM_KV_HEADS)) * HEAD_DIM + min(channel, HEAD_DIM - 1u)) * HEAD_DIM;
+    let first = ((head / (NUM_HEADS / NUM_KV_HEADS)) * HEAD_DIM + min(thread, HEAD_DIM - 1u)) * HEAD_DIM;
     var product = 0.0;
     for (var c = 0u; c < HEAD_DIM; c++) {
       product = fma(matrices[first + c], values[c], product);
     }
     workgroupBarrier();
-    if (thread < HEAD_THREADS) {
-      values[channel] = product;
+    if (thread < HEAD_DIM) {
+      values[thread] = product;
     }
   }
   workgroupBarrier();
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let row = step[ROW_LIST + first_of(FORMAT_ROWS) + workgroup.x];
   let head = workgroup.y;
   let at = ROWS + row * ROW_WORDS;
-  let first_part = step[at + ROW_FIRST_PART];
-  let num_parts = step[at + ROW_NUM_PARTS];
+  let own = vec2<u32>(step[at + ROW_FIRST_OWN], step[at + ROW_NUM_OWN]);
+  let sealed = vec2<u32>(step[at + ROW_FIRST_SEALED], step[at + ROW_NUM_SEALED]);
+  let num_parts = own.y + sealed.y;
   var most = LEAST;
-  for (var part = thread; part < num_parts; part += WORKGROUP) {
-    most = max(most, parts[part_word(first_part + part, head) + HEAD_DIM]);
+  for (var part = thread; part < num_parts; part += THREADS) {
+    most = max(most, part_vector(own, sealed, part, head, QUADS).x);
   }
   most = greatest_of(thread, most);
-  let channel = min(thread % HEAD_THREADS, HEAD_DIM - 1u);
-  let share = thread / HEAD_THREADS;
+  let quad = thread % QUADS;
+  let share = thread / QUADS;
   var sum = 0.0;
-  var value = 0.0;
-  for (var first = 0u; first < num_parts; first += WORKGROUP) {
-    let word = part_word(first_part + min(first + thread, num_parts - 1u), head) + HEAD_DIM;
-    let factor = select(0.0, exp(parts[word] - most), first + thread < num_parts);
-    factors[thread] = factor;
-    sum = fma(factor, parts[word + 1u], sum);
+  var value = vec4<f32>(0.0);
+  for (var first = 0u; first < num_parts; first += THREADS) {
+    let count = min(THREADS, num_parts - first);
+    factors[thread] = 0.0;
+    if (thread < count) {
+      let state = part_vector(own, sealed, first + thread, head, QUADS);
+      let factor = exp(state.x - most);
+      factors[thread] = factor;
+      sum = fma(factor, state.y, sum);
+    }
     workgroupBarrier();
-    // Those that are not there have a factor of 0; several at a time, so that their loads are on their way together.
-    let count = min(WORKGROUP, num_parts - first);
-    for (var part = share; part < count; part += SHARES * AT_ONCE) {
-      var loaded: array<f32, AT_ONCE>;
+    // Those that are not there have a factor of 0.
+    for (var part = share; part < count && share < SHARES; part += SHARES * AT_ONCE) {
+      var loaded: array<vec4<f32>, AT_ONCE>;
       for (var i = 0u; i < AT_ONCE; i++) {
-        loaded[i] = parts[part_word(first_part + first + min(part + i * SHARES, count - 1u), head) + channel];
+        loaded[i] = part_vector(own, sealed, first + min(part + i * SHARES, count - 1u), head, quad);
       }
       for (var i = 0u; i < AT_ONCE; i++) {
-        value = fma(select(0.0, factors[min(part + i * SHARES, WORKGROUP - 1u)], part + i * SHARES < count), loaded[i], value);
+        let factor = select(0.0, factors[min(part + i * SHARES, THREADS - 1u)], part + i * SHARES < count);
+        value = fma(vec4<f32>(factor), loaded[i], value);
       }
     }
     workgroupBarrier();
   }
-  sums[thread] = sum;
-  values[thread] = value;
-  workgroupBarrier();
-  for (var half = WORKGROUP / 2u; half > 0u; half >>= 1u) {
-    if (thread < half) {
-      sums[thread] += sums[thread + half];
-    }
-    workgroupBarrier();
-  }
-  if (thread < HEAD_THREADS) {
-    var total = 0.0;
+  quads[thread] = value;
+  let divisor = sum_over(thread, sum);
+  if (thread < QUADS) {
+    var total = vec4<f32>(0.0);
     for (var other = 0u; other < SHARES; other++) {
-      total += values[other * HEAD_THREADS + thread];
+      total += quads[other * QUADS + thread];
     }
-    values[thread] = total / sums[0];
+    total /= divisor;
+    values[4u * thread] = total.x;
+    values[4u * thread + 1u] = total.y;
+    values[4u * thread + 2u] = total.z;
+    values[4u * thread + 3u] = total.w;
   }
   workgroupBarrier();
   transform(thread, head);

@@ -9,8 +9,9 @@
 const FORMATS = 4u;
 const FORMAT_WORDS = 4u;
 const FORMAT_ROWS = 0u;
-const FORMAT_UNITS = 1u;
-const FORMAT_OWN_UNITS = 2u;
+// Units over sink pages and open pages, and over sealed ones.
+const FORMAT_OWN_UNITS = 1u;
+const FORMAT_SEALED_UNITS = 2u;
 const FORMAT_SEALS = 3u;
 
 fn first_of(list: u32) -> u32 {
@@ -24,9 +25,11 @@ const ROW_TOKEN = 0u;
 const ROW_PAGE = 1u;
 const ROW_PAGE_TOKENS = 2u;
 const ROW_INDEX_IN_PAGE = 3u;
-// Its parts of attention, which are merged in order.
-const ROW_FIRST_PART = 4u;
-const ROW_NUM_PARTS = 5u;
+// Its parts of attention, which are merged in order: those over its own pages, then those over sealed ones.
+const ROW_FIRST_OWN = 4u;
+const ROW_NUM_OWN = 5u;
+const ROW_FIRST_SEALED = 6u;
+const ROW_NUM_SEALED = 7u;
 
 // A unit of attention: blocks that a row attends to.
 const UNIT_WORDS = 4u;
@@ -39,5 +42,5 @@ const UNIT_PART = 3u;
 const BLOCK_WORDS = 2u;
 // Where the page starts in the arena, in words.
 const BLOCK_PAGE = 0u;
-// Tokens that may be seen, and 65,536 times the tokens of the page.
+// How many tokens; 256 times the first one's index in the page; 65,536 times the tokens of the page.
 const BLOCK_TOKENS = 1u;
