@@ -9,8 +9,6 @@ import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { FormatPart, StepBuffer } from './step-buffer.ts';
 
-/** Threads that share a token at least: else one would have few tokens, of many heads. */
-const MIN_LANES = 2;
 /** Query heads that a workgroup takes. */
 const TILE_HEADS = 4;
 
@@ -30,9 +28,8 @@ export function bytesOfPart({ numHeads, shape }: KernelsConfig): number {
 /** What happens between the projections and the pages. */
 export class AttentionKernels {
   readonly #parts: AttentionParts;
-  /** Parts of attention over own pages, and over sealed ones: apart, since a GPU waits between two dispatches that write to one buffer. */
-  readonly #ownStates: GpuRange;
-  readonly #sealedStates: GpuRange;
+  /** States of parts of attention. */
+  readonly #states: GpuRange;
   /** For what a shader does not read. */
   readonly #nothing: GpuRange;
   readonly #rope: GpuRange;
@@ -46,9 +43,7 @@ export class AttentionKernels {
     const { gpu, config, step } = parts;
     const { maxRows, ropeFrequencies } = config;
     this.#parts = parts;
-    const partBytes = bytesOfPart(config);
-    this.#ownStates = gpu.allocate(step.maxOwnParts * partBytes, 'the parts of attention');
-    this.#sealedStates = gpu.allocate(step.maxSealedParts * partBytes, 'the parts of attention');
+    this.#states = gpu.allocate(step.maxParts * bytesOfPart(config), 'the parts of attention');
     this.#nothing = gpu.allocate(16, 'the parts of attention');
     this.#ropeValues = new Float32Array(2 * maxRows * ropeFrequencies.length);
     this.#rope = gpu.allocate(this.#ropeValues.byteLength, 'the rotary table');
@@ -95,21 +90,11 @@ export class AttentionKernels {
     const { outputMatrices } = formats.get(part.format);
     const tiles = formats.layer(part.format, part.arena.groups, layer);
     const arena = rangeOfLayer(part.arena, layer);
-    const bindings = [step.range, arena, arena, q, tiles];
+    const bindings = [step.range, arena, arena, q, tiles, this.#states];
     const numGroups = config.shape.numKvHeads * this.#headTiles;
-    program.dispatch(
-      this.#attendKernel(part, layer, true),
-      [...bindings, this.#ownStates],
-      [part.numOwnUnits, numGroups],
-    );
-    if (part.numUnits > 0) {
-      const kernel = this.#attendKernel(part, layer, false);
-      program.dispatch(kernel, [...bindings, this.#sealedStates], [part.numUnits, numGroups]);
-    }
-    const merge = [
-      ...[out.floats, out.codes, out.scales, step.range, this.#ownStates, this.#sealedStates],
-      outputMatrices?.[layer] ?? this.#nothing,
-    ];
+    program.dispatch(this.#attendKernel(part, layer), bindings, [part.numUnits, numGroups]);
+    const operand = [out.floats, out.codes, out.scales];
+    const merge = [...operand, step.range, this.#states, outputMatrices?.[layer] ?? this.#nothing];
     program.dispatch(this.#mergeKernel(part), merge, [part.numRows, config.numHeads]);
   }
 
@@ -178,19 +163,17 @@ export class AttentionKernels {
     return Math.ceil(numHeads / shape.numKvHeads / TILE_HEADS);
   }
 
-  #attendKernel(part: FormatPart, layer: number, isOwnPage: boolean): GpuKernel {
-    const { gpu, program, formats, config } = this.#parts;
-    const { k, v } = isOwnPage ? { k: 16, v: 16 } : formats.get(part.format).bits[layer];
-    return program.kernel(keyOf(part, isOwnPage ? 'own' : 'attend', k, v), () => ({
+  #attendKernel(part: FormatPart, layer: number): GpuKernel {
+    const { gpu, program, formats } = this.#parts;
+    const { k, v } = formats.get(part.format).bits[layer];
+    return program.kernel(keyOf(part, 'attend', k, v), () => ({
       name: 'attend',
-      parts: ['step', 'planes', gpu.hasSubgroups ? 'lanes-subgroup' : 'lanes-single'],
+      parts: ['step', 'planes', gpu.hasSubgroups ? 'lanes-subgroup' : 'lanes-single', 'attend-open'],
       constants: {
         ...this.#shapeConstants(part, 0),
         HEAD_TILES: this.#headTiles,
         K_BITS: k,
         V_BITS: v,
-        OWN_PAGE: isOwnPage,
-        LANES: Math.max(MIN_LANES, powerOfTwo(Math.ceil(config.shape.headDim / 32))),
         ...(gpu.hasSubgroups ? { SUBGROUP: gpu.minSubgroupSize } : {}),
       },
     }));
@@ -248,7 +231,7 @@ function runsOf(
   return runs;
 }
 
-const JOBS = { store: 0, attend: 1, own: 2, merge: 3 } as const;
+const JOBS = { store: 0, attend: 1, merge: 2 } as const;
 
 /** Of a kernel of this format, for `GpuProgram.kernel`. */
 function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 0): number {

@@ -20,8 +20,8 @@ export function webgpuOperandRowBytes(width: number): number {
 /** Lists of steps, parts of attention, the rotary table; on the device, and once more where the process writes them. */
 export function webgpuScratchBytes(config: KernelsConfig): { reserved: number; resident: number } {
   const { maxRows, ropeFrequencies } = config;
-  const { numBytes, maxOwnParts, maxSealedParts } = StepBuffer.sizesOf(config);
-  const parts = (maxOwnParts + maxSealedParts) * bytesOfPart(config);
+  const { numBytes, maxParts } = StepBuffer.sizesOf(config);
+  const parts = maxParts * bytesOfPart(config);
   const rope = 2 * maxRows * ropeFrequencies.length * FLOAT_BYTES;
   const bytes = 2 * (numBytes + rope) + parts;
   return { reserved: bytes, resident: bytes };

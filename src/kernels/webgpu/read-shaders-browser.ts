@@ -4,6 +4,7 @@ import { SHADER_NAMES, type ShaderName, type ShaderSources } from './shaders.ts'
 /** Written out one by one, so that bundlers see which files belong to the program. */
 const URLS: Readonly<Record<ShaderName, URL>> = {
   attend: new URL('./shaders/attend.wgsl', import.meta.url),
+  'attend-open': new URL('./shaders/attend-open.wgsl', import.meta.url),
   'dot-speed': new URL('./shaders/dot-speed.wgsl', import.meta.url),
   embed: new URL('./shaders/embed.wgsl', import.meta.url),
   gate: new URL('./shaders/gate.wgsl', import.meta.url),

@@ -1,6 +1,7 @@
 /** The files of shaders/, by job. */
 export const SHADER_NAMES = [
   'attend',
+  'attend-open',
   'dot-speed',
   'embed',
   'gate',

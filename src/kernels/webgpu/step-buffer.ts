@@ -10,16 +10,15 @@ export interface FormatPart {
   readonly arena: GpuArena;
   readonly slot: number;
   readonly numRows: number;
-  /** Units of attention to sealed pages, and to sink and open pages. */
+  /** Units of attention. */
   readonly numUnits: number;
-  readonly numOwnUnits: number;
   readonly numSeals: number;
 }
 
 /** A row has at least so many units where it has pages, so that a GPU is busy at short contexts too; but none of more pages than the most. */
 const MIN_UNITS = 64;
-const MOST_PAGES_A_UNIT = 8;
-/** Tokens in f16 that a unit takes, which weigh as much as a page of codes. */
+const MOST_PAGES_A_UNIT = 4;
+/** Tokens in f16 that a unit takes (shaders/attend-open.wgsl). */
 const OWN_UNIT_TOKENS = 16;
 /** Formats that have a place in a step, whether it uses them or not. */
 export const MAX_FORMATS = 128;
@@ -27,8 +26,7 @@ export const MAX_FORMATS = 128;
 const HEADER_WORDS = 4;
 const FORMAT_WORDS = 4;
 const ROW_WORDS = 8;
-const ROW_FIRST_OWN = 4;
-const ROW_FIRST_SEALED = 6;
+const ROW_FIRST_PART = 4;
 const UNIT_WORDS = 4;
 const BLOCK_WORDS = 2;
 const SEAL_WORDS = 2;
@@ -74,9 +72,8 @@ function mostUnits(maxPages: number): number {
 /** What the shaders read about a step (shaders/step.wgsl): rows, units of attention, blocks of tokens, tiles to seal. */
 export class StepBuffer {
   readonly range: GpuRange;
-  /** Parts of attention that a step can have, over sink and open pages, and over sealed ones. */
-  readonly maxOwnParts: number;
-  readonly maxSealedParts: number;
+  /** Parts of attention that a step can have. */
+  readonly maxParts: number;
   readonly #gpu: GpuDevice;
   readonly #pages: GpuPages;
   readonly #lists: Lists;
@@ -85,24 +82,20 @@ export class StepBuffer {
   #numBlocks = 0;
   #numRowsListed = 0;
   #numSeals = 0;
-  #numOwnParts = 0;
-  #numSealedParts = 0;
+  #numParts = 0;
 
   /** Bytes of the lists, and parts of attention that a step can have. */
-  static sizesOf(config: KernelsConfig): { numBytes: number; maxOwnParts: number; maxSealedParts: number } {
+  static sizesOf(config: KernelsConfig): { numBytes: number; maxParts: number } {
     const { maxRows, maxContext, format } = config;
-    const maxOwnParts = maxRows * ownBlocks(format);
-    const maxSealedParts = maxRows * mostUnits(Math.ceil(maxContext / format.pageSize));
-    return { numBytes: listsOf(config, maxOwnParts + maxSealedParts).end * 4, maxOwnParts, maxSealedParts };
+    const maxParts = maxRows * (ownBlocks(format) + mostUnits(Math.ceil(maxContext / format.pageSize)));
+    return { numBytes: listsOf(config, maxParts).end * 4, maxParts };
   }
 
   constructor(gpu: GpuDevice, pages: GpuPages, config: KernelsConfig) {
-    const { maxOwnParts, maxSealedParts } = StepBuffer.sizesOf(config);
-    this.maxOwnParts = maxOwnParts;
-    this.maxSealedParts = maxSealedParts;
+    this.maxParts = StepBuffer.sizesOf(config).maxParts;
     this.#gpu = gpu;
     this.#pages = pages;
-    this.#lists = listsOf(config, maxOwnParts + maxSealedParts);
+    this.#lists = listsOf(config, this.maxParts);
     this.#words = new Uint32Array(this.#lists.end);
     this.range = gpu.allocate(this.#words.byteLength, 'the steps');
   }
@@ -119,8 +112,7 @@ export class StepBuffer {
     this.#numBlocks = 0;
     this.#numRowsListed = 0;
     this.#numSeals = 0;
-    this.#numOwnParts = 0;
-    this.#numSealedParts = 0;
+    this.#numParts = 0;
     this.#words[0] = step.tokenIds.length;
     this.#words[1] = step.outputRows.length;
     this.#words.set(step.outputRows, this.#lists.OUTPUT_ROWS);
@@ -168,8 +160,7 @@ export class StepBuffer {
       arena: this.#pages.arenaOf(segments[0].pages),
       slot,
       numRows: this.#numRowsListed - firstRow,
-      numUnits: this.#numUnits - firstSealed,
-      numOwnUnits: firstSealed - firstUnit,
+      numUnits: this.#numUnits - firstUnit,
       numSeals: this.#numSeals - firstSeal,
     };
   }
@@ -188,32 +179,34 @@ export class StepBuffer {
     }
   }
 
-  /** Units of each row over the sink page and its own. */
+  /** Units of each row over the sink page and its own, and room for the parts of all its units. */
   #addOwnUnits(segment: Segment): void {
     const { numRows, firstRow, firstPosition, sealedPages, pages } = segment;
     const { numSinkTokens, pageSize } = pages.format;
     const pageStart = numSinkTokens + sealedPages.length * pageSize;
+    const numSealedUnits = Math.ceil(sealedPages.length / pagesPerUnit(sealedPages.length));
     for (let i = 0; i < numRows; i++) {
       const row = firstRow + i;
       const end = firstPosition + i + 1;
-      const firstPart = this.#numOwnParts;
+      const firstPart = this.#numParts;
       if (numSinkTokens > 0)
         this.#addOwnUnitsOf(row, this.#sinkWord(segment), Math.min(end, numSinkTokens), numSinkTokens);
       if (end > pageStart) {
         this.#addOwnUnitsOf(row, this.#pages.wordOf(pages.open, segment.openPage), end - pageStart, pageSize);
       }
-      this.#words.set([firstPart, this.#numOwnParts - firstPart], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_OWN);
+      this.#numParts += numSealedUnits;
+      this.#words.set([firstPart, this.#numParts - firstPart], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_PART);
     }
   }
 
   #addOwnUnitsOf(row: number, pageWord: number, numVisible: number, pageTokens: number): void {
     for (let first = 0; first < numVisible; first += OWN_UNIT_TOKENS) {
-      this.#addUnit(row, this.#numBlocks, 1, this.#numOwnParts++);
+      this.#addUnit(row, this.#numBlocks, 1, this.#numParts++);
       this.#addBlock(pageWord, first, Math.min(OWN_UNIT_TOKENS, numVisible - first), pageTokens);
     }
   }
 
-  /** Units of each row over the segment's sealed pages. */
+  /** Units of each row over the segment's sealed pages, whose parts are its last ones. */
   #addSealedUnits({ numRows, firstRow, sealedPages, pages }: Segment): void {
     const numPages = sealedPages.length;
     const firstBlock = this.#numBlocks;
@@ -222,10 +215,11 @@ export class StepBuffer {
     const perUnit = pagesPerUnit(numPages);
     const numUnits = Math.ceil(numPages / perUnit);
     for (let row = firstRow; row < firstRow + numRows; row++) {
-      this.#words.set([this.#numSealedParts, numUnits], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_SEALED);
+      const at = this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_PART;
+      const firstPart = this.#words[at] + this.#words[at + 1] - numUnits;
       for (let unit = 0; unit < numUnits; unit++) {
         const count = Math.min(perUnit, numPages - unit * perUnit);
-        this.#addUnit(row, firstBlock + unit * perUnit, count, this.#numSealedParts++);
+        this.#addUnit(row, firstBlock + unit * perUnit, count, firstPart + unit);
       }
     }
   }

@@ -8,13 +8,12 @@
 // f16 and multiplied in float32. Sums over threads are of integers or in a fixed order.
 //
 // A workgroup has 32 threads, so that where these are a subgroup they wait for nobody; what a thread has in its turns:
-//   1 queries times scales, quantized      8 threads a head, each every 8th quad of channels
-//   2 products of queries and keys         LANES threads a token, each 32 channels
-//   3 softmax of the page                  the tokens and heads whose products it has
+//   1 queries times scales, quantized      8 threads a head, each every 8th octet of channels
+//   2 products of queries and keys         two threads a token, each every second group of 32 channels
+//   3 softmax of the page                  4 tokens of two heads: the first two, or the last
 //   4 values                               a channel of each 32, or two of each 64
 //
-// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, HEAD_TILES, K_BITS, V_BITS: u32; const LANES: u32, 2, 4 or 8; const OWN_PAGE: bool: open pages and sink pages
-// with step.wgsl, planes.wgsl, lanes-*.wgsl
+// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, HEAD_TILES, K_BITS, V_BITS: u32; with step.wgsl, planes.wgsl, lanes-*.wgsl, attend-open.wgsl
 
 struct Layer {
   // First head's metadata, planes: word offset in a page, words to the next head, words from K to V. The last word: the layer.
@@ -35,11 +34,11 @@ const THREADS = 32u;
 const BLOCK = 64u;
 const HEADS_PER_KV = NUM_HEADS / NUM_KV_HEADS;
 const DIM_GROUPS = (HEAD_DIM + 31u) / 32u;
-const SLOTS = THREADS / LANES;
-/// Tokens of a page that a thread has products of; these in fours; heads of each.
-const TOKENS_EACH = BLOCK / SLOTS;
-const QUADS = TOKENS_EACH / 4u;
-const HEADS_EACH = select(1u, 2u, LANES == 2u);
+/// Groups of 32 channels that a thread has of a token; tokens of a page that it has.
+const GROUPS_EACH = (DIM_GROUPS + 1u) / 2u;
+const TOKENS_EACH = 4u;
+/// Octets of channels that a thread has of a head.
+const OCTETS_EACH = (HEAD_DIM + 63u) / 64u;
 const K_FINE = K_BITS == 8u;
 const V_FINE = V_BITS == 8u;
 const K_PARTS = select(1u, 2u, K_FINE);
@@ -49,28 +48,23 @@ const V_RANGE = select(255.0, 16383.0, V_FINE);
 /// Of codes as they are multiplied: those of 8 bits less 128.
 const MIDDLE_K = select(f32((1u << min(K_BITS, 8u)) - 1u) / 2.0, -0.5, K_FINE);
 const MIDDLE_V = select(f32((1u << min(V_BITS, 8u)) - 1u) / 2.0, -0.5, V_FINE);
-const HALF_KEYS = OWN_PAGE || K_BITS == 16u;
-const HALF_VALUES = OWN_PAGE || V_BITS == 16u;
-/// Values in f16 want no neighbours in a word: tokens are spread over the threads, so that a short page keeps all of them busy.
-const IS_SPREAD = HALF_KEYS && HALF_VALUES;
+const HALF_KEYS = K_BITS == 16u;
+const HALF_VALUES = V_BITS == 16u;
 const HALF_WORDS = HEAD_DIM / 2u;
 /// Phase 4: channels of a thread; in f16, pairs of channels.
 const CHANNELS = DIM_GROUPS;
 const PAIRS = (HEAD_DIM + 63u) / 64u;
 const SUMS = select(CHANNELS, 2u * PAIRS, HALF_VALUES);
-const AT_ONCE = 8u;
 const PART_WORDS = HEAD_DIM + 4u;
 /// Below every score; infinity would make differences of it.
 const LEAST = -1e30;
 
-// Of a head and byte: queries times scales; zeros where lanes have no channels.
-var<workgroup> queries: array<u32, select(4u * K_PARTS * LANES * 8u, 1u, HALF_KEYS)>;
-// The same as they are, for keys in f16.
-var<workgroup> float_queries: array<vec4<f32>, select(1u, 4u * LANES * 8u, HALF_KEYS)>;
+// Of a head, and byte: queries times scales by eights; zeros beyond the last channel.
+var<workgroup> queries: array<vec2<u32>, 4u * K_PARTS * GROUPS_EACH * 8u>;
 // Of a head: the scale of queries, and the sum of queries times zero points.
 var<workgroup> query_scales: array<vec2<f32>, 4>;
-// Of a head and byte: softmax weights times scales of a page, by fours; for values in f16 as float32.
-var<workgroup> weights: array<u32, select(64u * V_PARTS, 4u * BLOCK, HALF_VALUES)>;
+// Of four tokens, and byte: softmax weights times scales of the first two heads, then of the last two; as float32 of a token, where values are f16.
+var<workgroup> weights: array<vec2<u32>, 2u * BLOCK>;
 // Of a head: what sums so far, and those of the page, are multiplied by.
 var<workgroup> factors: array<vec2<f32>, 4>;
 
@@ -86,14 +80,6 @@ fn low_word(page: u32, head: u32, side: u32) -> u32 {
   return page + layer.low.x + head * layer.low.y + side * layer.low.z;
 }
 
-/// Where an f16 tile starts. Open pages and sink pages are laid out by their number of tokens.
-fn half_tile(page: u32, page_tokens: u32, head: u32, side: u32) -> u32 {
-  if (OWN_PAGE) {
-    return page + ((layer.header.w * NUM_KV_HEADS + head) * 2u + side) * page_tokens * HALF_WORDS;
-  }
-  return high_word(page, head, side);
-}
-
 /// What the bytes of a word of metadata stand for.
 fn decoded(bytes: u32, lo: f32, size: f32) -> vec4<f32> {
   return vec4<f32>(lo) + size * vec4<f32>(unpack4xU8(bytes));
@@ -102,6 +88,10 @@ fn decoded(bytes: u32, lo: f32, size: f32) -> vec4<f32> {
 fn largest(v: vec4<f32>) -> f32 {
   let m = abs(v);
   return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+fn greatest_in(v: vec4<f32>) -> f32 {
+  return max(max(v.x, v.y), max(v.z, v.w));
 }
 
 fn total(v: vec4<f32>) -> f32 {
@@ -130,37 +120,17 @@ fn sum_of(thread: u32, value: f32, first_mask: u32, end_mask: u32) -> f32 {
   return sum;
 }
 
-/// Sums of 4 heads over the lanes of a token: of them a thread gets its own heads'.
+/// Sums of 4 heads over the two threads of a token: of them a thread gets its own heads'.
 fn share_ints(thread: u32, value: vec4<i32>) -> vec2<i32> {
-  let in_upper = (thread & (LANES / 2u)) != 0u;
-  var pair = select(value.xy, value.zw, in_upper);
-  pair += bitcast<vec2<i32>>(pair_from_other(thread, bitcast<vec2<u32>>(select(value.zw, value.xy, in_upper)), LANES / 2u));
-  if (LANES == 2u) {
-    return pair;
-  }
-  let is_odd = (thread & (LANES / 4u)) != 0u;
-  var one = select(pair.x, pair.y, is_odd);
-  one += bitcast<i32>(from_other(thread, bitcast<u32>(select(pair.y, pair.x, is_odd)), LANES / 4u));
-  if (LANES == 8u) {
-    one += bitcast<i32>(from_other(thread, bitcast<u32>(one), 1u));
-  }
-  return vec2<i32>(one, 0);
+  let is_odd = (thread & 1u) != 0u;
+  let other = pair_from_other(thread, bitcast<vec2<u32>>(select(value.zw, value.xy, is_odd)), 1u);
+  return select(value.xy, value.zw, is_odd) + bitcast<vec2<i32>>(other);
 }
 
 fn share_floats(thread: u32, value: vec4<f32>) -> vec2<f32> {
-  let in_upper = (thread & (LANES / 2u)) != 0u;
-  var pair = select(value.xy, value.zw, in_upper);
-  pair += bitcast<vec2<f32>>(pair_from_other(thread, bitcast<vec2<u32>>(select(value.zw, value.xy, in_upper)), LANES / 2u));
-  if (LANES == 2u) {
-    return pair;
-  }
-  let is_odd = (thread & (LANES / 4u)) != 0u;
-  var one = select(pair.x, pair.y, is_odd);
-  one += bitcast<f32>(from_other(thread, bitcast<u32>(select(pair.y, pair.x, is_odd)), LANES / 4u));
-  if (LANES == 8u) {
-    one += bitcast<f32>(from_other(thread, bitcast<u32>(one), 1u));
-  }
-  return vec2<f32>(one, 0.0);
+  let is_odd = (thread & 1u) != 0u;
+  let other = pair_from_other(thread, bitcast<vec2<u32>>(select(value.zw, value.xy, is_odd)), 1u);
+  return select(value.xy, value.zw, is_odd) + bitcast<vec2<f32>>(other);
 }
 
 fn dot32(codes: Codes32, a: vec4<u32>, b: vec4<u32>) -> i32 {
@@ -185,31 +155,42 @@ struct HeadBytes {
   b3: vec4<u32>,
 }
 
-fn query_vector(word: u32) -> vec4<u32> {
-  return vec4<u32>(queries[word], queries[word + 1u], queries[word + 2u], queries[word + 3u]);
+fn query_vector(at: u32) -> vec4<u32> {
+  return vec4<u32>(queries[at], queries[at + 1u]);
 }
 
-/// A lane's channels of the queries' high or low bytes.
-fn queries_of(lane: u32, part: u32) -> HeadBytes {
-  const STRIDE = K_PARTS * LANES * 8u;
-  let w = part * LANES * 8u + lane * 8u;
+/// 32 channels of the queries' high or low bytes.
+fn queries_of(group: u32, part: u32) -> HeadBytes {
+  const STRIDE = K_PARTS * GROUPS_EACH * 8u;
+  let at = (part * GROUPS_EACH * 2u + group) * 4u;
   return HeadBytes(
-    query_vector(w), query_vector(w + 4u), query_vector(w + STRIDE), query_vector(w + STRIDE + 4u),
-    query_vector(w + 2u * STRIDE), query_vector(w + 2u * STRIDE + 4u), query_vector(w + 3u * STRIDE), query_vector(w + 3u * STRIDE + 4u),
+    query_vector(at), query_vector(at + 2u), query_vector(at + STRIDE), query_vector(at + STRIDE + 2u),
+    query_vector(at + 2u * STRIDE), query_vector(at + 2u * STRIDE + 2u), query_vector(at + 3u * STRIDE), query_vector(at + 3u * STRIDE + 2u),
   );
-}
-
-fn weight_vector(word: u32) -> vec4<u32> {
-  return vec4<u32>(weights[word], weights[word + 1u], weights[word + 2u], weights[word + 3u]);
 }
 
 /// 32 tokens of the weights' high or low bytes.
 fn weights_of(group: u32, part: u32) -> HeadBytes {
-  const STRIDE = V_PARTS * 16u;
-  let w = part * 16u + group * 8u;
+  let at = part * 32u + group * 16u;
+  let p0 = weights[at];
+  let p1 = weights[at + 2u];
+  let p2 = weights[at + 4u];
+  let p3 = weights[at + 6u];
+  let p4 = weights[at + 8u];
+  let p5 = weights[at + 10u];
+  let p6 = weights[at + 12u];
+  let p7 = weights[at + 14u];
+  let q0 = weights[at + 1u];
+  let q1 = weights[at + 3u];
+  let q2 = weights[at + 5u];
+  let q3 = weights[at + 7u];
+  let q4 = weights[at + 9u];
+  let q5 = weights[at + 11u];
+  let q6 = weights[at + 13u];
+  let q7 = weights[at + 15u];
   return HeadBytes(
-    weight_vector(w), weight_vector(w + 4u), weight_vector(w + STRIDE), weight_vector(w + STRIDE + 4u),
-    weight_vector(w + 2u * STRIDE), weight_vector(w + 2u * STRIDE + 4u), weight_vector(w + 3u * STRIDE), weight_vector(w + 3u * STRIDE + 4u),
+    vec4<u32>(p0.x, p1.x, p2.x, p3.x), vec4<u32>(p4.x, p5.x, p6.x, p7.x), vec4<u32>(p0.y, p1.y, p2.y, p3.y), vec4<u32>(p4.y, p5.y, p6.y, p7.y),
+    vec4<u32>(q0.x, q1.x, q2.x, q3.x), vec4<u32>(q4.x, q5.x, q6.x, q7.x), vec4<u32>(q0.y, q1.y, q2.y, q3.y), vec4<u32>(q4.y, q5.y, q6.y, q7.y),
   );
 }
 
@@ -223,10 +204,11 @@ fn unsigned_dots_of(codes: Codes32, x: HeadBytes) -> vec4<i32> {
   );
 }
 
-fn load_key(page: u32, kv_head: u32, token: u32, lane: u32) -> PackedCodes {
+/// Those of a group that is not there meet zeros.
+fn load_key(page: u32, kv_head: u32, token: u32, group: u32) -> PackedCodes {
   let high = high_word(page, kv_head, 0u) + token * plane_row_words(high_width(K_BITS), HEAD_DIM);
   let low = low_word(page, kv_head, 0u) + token * plane_row_words(low_width(K_BITS), HEAD_DIM);
-  return load_codes(K_BITS, high, low, min(lane, DIM_GROUPS - 1u), HEAD_DIM);
+  return load_codes(K_BITS, high, low, min(group, DIM_GROUPS - 1u), HEAD_DIM);
 }
 
 fn load_channel(page: u32, kv_head: u32, channel: u32, group: u32) -> PackedCodes {
@@ -236,8 +218,8 @@ fn load_channel(page: u32, kv_head: u32, channel: u32, group: u32) -> PackedCode
 }
 
 /// Products of a token's 32 channels with 4 heads' queries.
-fn key_dots(packed: PackedCodes, lane: u32, high: HeadBytes, low: HeadBytes) -> vec4<i32> {
-  let codes = unpack_codes(K_BITS, packed, min(lane, DIM_GROUPS - 1u), HEAD_DIM);
+fn key_dots(packed: PackedCodes, group: u32, high: HeadBytes, low: HeadBytes) -> vec4<i32> {
+  let codes = unpack_codes(K_BITS, packed, min(group, DIM_GROUPS - 1u), HEAD_DIM);
   let dots = dots_of(codes, high);
   if (!K_FINE) {
     return dots;
@@ -245,44 +227,11 @@ fn key_dots(packed: PackedCodes, lane: u32, high: HeadBytes, low: HeadBytes) -> 
   return dots * 128 + dots_of(codes, low);
 }
 
-/// The same in f16, of a token whose row starts at word `first`.
-fn half_dots(first: u32, lane: u32) -> vec4<f32> {
-  var sums = vec4<f32>(0.0);
-  let end = min(HEAD_DIM / 8u, 4u * (lane + 1u));
-  for (var octet = 4u * lane; octet < end; octet++) {
-    let halves = arena[(first >> 2u) + octet];
-    let k = vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
-    let l = vec4<f32>(unpack2x16float(halves.z), unpack2x16float(halves.w));
-    const STRIDE = LANES * 8u;
-    let at = 2u * octet;
-    sums += vec4<f32>(
-      dot(float_queries[at], k) + dot(float_queries[at + 1u], l),
-      dot(float_queries[at + STRIDE], k) + dot(float_queries[at + STRIDE + 1u], l),
-      dot(float_queries[at + 2u * STRIDE], k) + dot(float_queries[at + 2u * STRIDE + 1u], l),
-      dot(float_queries[at + 3u * STRIDE], k) + dot(float_queries[at + 3u * STRIDE + 1u], l),
-    );
-  }
-  return sums;
-}
-
-/// The first of the heads, of 4, whose products a thread has.
-fn first_head_of(thread: u32) -> u32 {
-  let lane = thread % LANES;
-  return select(select(lane, lane >> 1u, LANES == 8u), 2u * lane, LANES == 2u);
-}
-
-/// 4 weights as integers. @returns their high bytes, and their low ones
-fn weight_words(codes: vec4<u32>) -> vec2<u32> {
-  if (!V_FINE) {
-    return vec2<u32>(pack4xU8(codes), 0u);
-  }
-  return vec2<u32>(pack4xU8(codes >> vec4<u32>(7u)), pack4xU8(codes & vec4<u32>(127u)));
-}
-
 // Long, since what a thread keeps from one phase to the next stays in registers.
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let unit = UNITS + (first_of(select(FORMAT_SEALED_UNITS, FORMAT_OWN_UNITS, OWN_PAGE)) + workgroup.x) * UNIT_WORDS;
+  let unit_index = first_of(FORMAT_UNITS) + workgroup.x;
+  let unit = UNITS + unit_index * UNIT_WORDS;
   let row = step[unit + UNIT_ROW];
   let first_block = step[unit + UNIT_FIRST_BLOCK];
   let num_blocks = step[unit + UNIT_NUM_BLOCKS];
@@ -290,108 +239,85 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.y / HEAD_TILES;
   let first_head = (workgroup.y % HEAD_TILES) * 4u;
   let base_head = kv_head * HEADS_PER_KV;
-  let lane = thread % LANES;
-  let slot = thread / LANES;
-  let own_first = first_head_of(thread);
-  let first_token = select(slot * TOKENS_EACH, slot, IS_SPREAD);
-  let token_stride = select(1u, SLOTS, IS_SPREAD);
-
-  // A head's channels, of which a thread has quads j, j + 8 and so on.
+  if (unit_index < first_of(FORMAT_SEALED_UNITS)) {
+    attend_open(thread, row, first_block, part, kv_head, first_head);
+    return;
+  }
+  let lane = thread & 1u;
+  let slot = thread >> 1u;
+  // A head's channels, of which a thread has octets j, j + 8 and so on.
   let j = thread % 8u;
   let head = thread / 8u;
-  var own_queries: array<vec4<f32>, DIM_GROUPS>;
-  var query_sum = 0.0;
-  for (var g = 0u; g < DIM_GROUPS; g++) {
-    let quad = 8u * g + j;
-    if (HEAD_DIM % 32u == 0u || quad < HEAD_DIM / 4u) {
-      own_queries[g] = q[(row * NUM_HEADS + base_head + min(first_head + head, HEADS_PER_KV - 1u)) * (HEAD_DIM / 4u) + quad];
-    }
-    query_sum += total(own_queries[g]);
-    if (HALF_KEYS) {
-      float_queries[head * LANES * 8u + quad] = own_queries[g];
-    }
-  }
-  workgroupBarrier();
+  let own_row = row * NUM_HEADS + base_head + min(first_head + head, HEADS_PER_KV - 1u);
 
   var sums: array<vec4<f32>, SUMS>;
-  var most: array<f32, HEADS_EACH>;
+  var most = vec2<f32>(LEAST);
   // Of this thread's tokens: weights, and weights times zero points.
-  var weight_sums: array<vec2<f32>, HEADS_EACH>;
-  for (var e = 0u; e < HEADS_EACH; e++) {
-    most[e] = LEAST;
-  }
+  var weight_sums = vec2<f32>(0.0);
+  var zero_sums = vec2<f32>(0.0);
 
   for (var block = 0u; block < num_blocks; block++) {
-    let block_word = BLOCKS + (first_block + block) * BLOCK_WORDS;
-    let page = step[block_word + BLOCK_PAGE];
-    let tokens = step[block_word + BLOCK_TOKENS];
-    let visible = tokens & 0xffu;
-    let first_in_page = (tokens >> 8u) & 0xffu;
-    let page_tokens = tokens >> 16u;
-    // By quads: the products of this thread's tokens and heads.
-    var scores: array<vec4<f32>, HEADS_EACH * QUADS>;
+    let page = step[BLOCKS + (first_block + block) * BLOCK_WORDS + BLOCK_PAGE];
+    // This thread's tokens, of either head.
+    var scores_a: vec4<f32>;
+    var scores_b: vec4<f32>;
     if (HALF_KEYS) {
       // Others may still be reading what is written below.
       workgroupBarrier();
-      let tile = half_tile(page, page_tokens, kv_head, 0u) + first_in_page * HALF_WORDS;
-      for (var quad = 0u; quad < QUADS; quad++) {
-        for (var e = 0u; e < HEADS_EACH; e++) {
-          scores[e * QUADS + quad] = vec4<f32>(LEAST);
-        }
-        let token = first_token + 4u * quad * token_stride;
-        var found: array<vec2<f32>, 4>;
-        for (var i = 0u; i < 4u; i++) {
-          if (!IS_SPREAD || (4u * quad + i) * SLOTS < visible) {
-            // Beyond a short page lies what is no number of this tile.
-            let at = min(token + i * token_stride, visible - 1u);
-            found[i] = share_floats(thread, half_dots(tile + at * HALF_WORDS, lane));
-          }
-        }
-        let is_visible = vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u) * token_stride < vec4<u32>(visible);
-        scores[quad] = select(vec4<f32>(LEAST), vec4<f32>(found[0].x, found[1].x, found[2].x, found[3].x), is_visible);
-        if (HEADS_EACH == 2u) {
-          scores[QUADS + quad] = select(vec4<f32>(LEAST), vec4<f32>(found[0].y, found[1].y, found[2].y, found[3].y), is_visible);
-        }
-      }
+      let tile = high_word(page, kv_head, 0u) + TOKENS_EACH * slot * HALF_WORDS;
+      let a = share_floats(thread, half_dots(tile, lane, row, base_head, first_head));
+      let b = share_floats(thread, half_dots(tile + HALF_WORDS, lane, row, base_head, first_head));
+      let c = share_floats(thread, half_dots(tile + 2u * HALF_WORDS, lane, row, base_head, first_head));
+      let d = share_floats(thread, half_dots(tile + 3u * HALF_WORDS, lane, row, base_head, first_head));
+      scores_a = vec4<f32>(a.x, b.x, c.x, d.x);
+      scores_b = vec4<f32>(a.y, b.y, c.y, d.y);
     } else {
-      // On their way while queries are quantized.
-      var keys: array<PackedCodes, TOKENS_EACH>;
-      for (var i = 0u; i < TOKENS_EACH; i++) {
-        keys[i] = load_key(page, kv_head, slot * TOKENS_EACH + i, lane);
-      }
       let tile = header_word(page, kv_head, 0u);
-      let fields = arena[tile >> 2u];
-      let last_fields = arena[(tile >> 2u) + 1u];
-      var scaled: array<vec4<f32>, DIM_GROUPS>;
+      let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
+      let last_fields = bitcast<vec4<f32>>(arena[(tile >> 2u) + 1u]);
+      // The next codes are on their way while queries are quantized and others are multiplied.
+      var next: array<PackedCodes, TOKENS_EACH>;
+      for (var i = 0u; i < TOKENS_EACH; i++) {
+        next[i] = load_key(page, kv_head, slot * TOKENS_EACH + i, lane);
+      }
+      var scaled: array<vec4<f32>, 2u * OCTETS_EACH>;
       var greatest = 0.0;
       var scaled_sum = 0.0;
-      var zero_sum = 0.0;
-      for (var g = 0u; g < DIM_GROUPS; g++) {
-        let word = tile + 8u + BLOCK / 4u + 8u * g + j;
-        scaled[g] = own_queries[g] * decoded(arena_words[word], bitcast<f32>(fields.z), bitcast<f32>(fields.w));
-        zero_sum += dot(own_queries[g], vec4<f32>(unpack4xU8(arena_words[word + HEAD_DIM / 4u])));
+      var byte_sum = 0.0;
+      var query_sum = 0.0;
+      for (var g = 0u; g < 2u * OCTETS_EACH; g++) {
+        let quad = 2u * (8u * (g / 2u) + j) + g % 2u;
+        if (HEAD_DIM % 64u == 0u || quad < HEAD_DIM / 4u) {
+          let word = tile + 8u + BLOCK / 4u + quad;
+          let query = q[own_row * (HEAD_DIM / 4u) + quad];
+          scaled[g] = query * decoded(arena_words[word], fields.z, fields.w);
+          byte_sum += dot(query, vec4<f32>(unpack4xU8(arena_words[word + HEAD_DIM / 4u])));
+          query_sum += total(query);
+        }
         greatest = max(greatest, largest(scaled[g]));
         scaled_sum += total(scaled[g]);
       }
       greatest = greatest_of(thread, greatest, 1u, 8u);
       let inverse = select(0.0, K_RANGE / greatest, greatest > 0.0);
       var code_sum = 0;
-      for (var g = 0u; g < DIM_GROUPS; g++) {
-        let codes = rounded(scaled[g] * inverse);
-        let word = head * K_PARTS * LANES * 8u + 8u * g + j;
+      for (var g = 0u; g < OCTETS_EACH; g++) {
+        let a = rounded(scaled[2u * g] * inverse);
+        let b = rounded(scaled[2u * g + 1u] * inverse);
+        let at = head * K_PARTS * GROUPS_EACH * 8u + 8u * g + j;
         if (K_FINE) {
-          queries[word] = pack4xI8(codes >> vec4<u32>(7u));
-          queries[word + LANES * 8u] = pack4xI8(codes & vec4<i32>(127));
-          code_sum += (codes.x + codes.y) + (codes.z + codes.w);
+          queries[at] = vec2<u32>(pack4xI8(a >> vec4<u32>(7u)), pack4xI8(b >> vec4<u32>(7u)));
+          queries[at + GROUPS_EACH * 8u] = vec2<u32>(pack4xI8(a & vec4<i32>(127)), pack4xI8(b & vec4<i32>(127)));
+          let both = a + b;
+          code_sum += (both.x + both.y) + (both.z + both.w);
         } else {
-          let packed = pack4xI8(codes);
-          queries[word] = packed;
-          code_sum += dot4I8Packed(packed, 0x01010101u);
+          let packed = vec2<u32>(pack4xI8(a), pack4xI8(b));
+          queries[at] = packed;
+          code_sum += dot4I8Packed(packed.x, 0x01010101u) + dot4I8Packed(packed.y, 0x01010101u);
         }
       }
       // What rounding loses in all is taken to meet the middle code.
       let lost = (scaled_sum - (greatest / K_RANGE) * f32(code_sum)) * MIDDLE_K;
-      var zero = fma(bitcast<f32>(last_fields.y), zero_sum, bitcast<f32>(last_fields.x) * query_sum) + lost;
+      var zero = fma(last_fields.y, byte_sum, last_fields.x * query_sum) + lost;
       if (K_FINE) {
         zero += 128.0 * scaled_sum;
       }
@@ -400,122 +326,104 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         query_scales[head] = vec2<f32>(greatest / K_RANGE, zero);
       }
       workgroupBarrier();
-      let high = queries_of(lane, 0u);
-      let low = queries_of(lane, K_PARTS - 1u);
-      for (var quad = 0u; quad < QUADS; quad++) {
-        let a = share_ints(thread, key_dots(keys[4u * quad], lane, high, low));
-        let b = share_ints(thread, key_dots(keys[4u * quad + 1u], lane, high, low));
-        let c = share_ints(thread, key_dots(keys[4u * quad + 2u], lane, high, low));
-        let d = share_ints(thread, key_dots(keys[4u * quad + 3u], lane, high, low));
-        let factor = decoded(arena_words[tile + 8u + slot * QUADS + quad], bitcast<f32>(fields.x), bitcast<f32>(fields.y));
-        let query = query_scales[own_first];
-        scores[quad] = factor * fma(vec4<f32>(vec4<i32>(a.x, b.x, c.x, d.x)), vec4<f32>(query.x), vec4<f32>(query.y));
-        if (HEADS_EACH == 2u) {
-          let other = query_scales[own_first + 1u];
-          scores[QUADS + quad] = factor * fma(vec4<f32>(vec4<i32>(a.y, b.y, c.y, d.y)), vec4<f32>(other.x), vec4<f32>(other.y));
+      var dots: array<vec4<i32>, TOKENS_EACH>;
+      for (var g = 0u; g < GROUPS_EACH; g++) {
+        let group = 2u * g + lane;
+        let high = queries_of(group, 0u);
+        let low = queries_of(group, K_PARTS - 1u);
+        for (var i = 0u; i < TOKENS_EACH; i++) {
+          let codes = next[i];
+          if (g + 1u < GROUPS_EACH) {
+            next[i] = load_key(page, kv_head, slot * TOKENS_EACH + i, group + 2u);
+          }
+          dots[i] += key_dots(codes, group, high, low);
         }
       }
+      let a = share_ints(thread, dots[0]);
+      let b = share_ints(thread, dots[1]);
+      let c = share_ints(thread, dots[2]);
+      let d = share_ints(thread, dots[3]);
+      let factor = decoded(arena_words[tile + 8u + slot], fields.x, fields.y);
+      let first = query_scales[2u * lane];
+      let second = query_scales[2u * lane + 1u];
+      scores_a = factor * fma(vec4<f32>(vec4<i32>(a.x, b.x, c.x, d.x)), vec4<f32>(first.x), vec4<f32>(first.y));
+      scores_b = factor * fma(vec4<f32>(vec4<i32>(a.y, b.y, c.y, d.y)), vec4<f32>(second.x), vec4<f32>(second.y));
     }
 
-    // On their way during softmax.
-    var channels: array<PackedCodes, 2u * CHANNELS>;
-    if (!HALF_VALUES) {
-      for (var i = 0u; i < CHANNELS; i++) {
-        let channel = min(i * THREADS + thread, HEAD_DIM - 1u);
-        channels[2u * i] = load_channel(page, kv_head, channel, 0u);
-        channels[2u * i + 1u] = load_channel(page, kv_head, channel, 1u);
-      }
-    }
-
-    let value_tile = header_word(page, kv_head, 1u);
-    let value_fields = bitcast<vec4<f32>>(arena[value_tile >> 2u]);
-    for (var e = 0u; e < HEADS_EACH; e++) {
-      var page_most = LEAST;
-      for (var quad = 0u; quad < QUADS; quad++) {
-        let score = scores[e * QUADS + quad];
-        page_most = max(page_most, max(max(score.x, score.y), max(score.z, score.w)));
-      }
-      page_most = max(most[e], greatest_of(thread, page_most, LANES, THREADS));
-      let factor = exp(most[e] - page_most);
-      most[e] = page_most;
-      var sum = 0.0;
-      var zero = 0.0;
-      var exact = 0.0;
-      var greatest = 0.0;
-      for (var quad = 0u; quad < QUADS; quad++) {
-        let weight = exp(scores[e * QUADS + quad] - vec4<f32>(page_most));
-        sum += total(weight);
-        if (HALF_VALUES) {
-          for (var i = 0u; i < 4u; i++) {
-            weights[(first_token + (4u * quad + i) * token_stride) * 4u + own_first + e] = bitcast<u32>(weight[i]);
-          }
-        } else {
-          let word = value_tile + 4u + slot * QUADS + quad;
-          let scaled = weight * decoded(arena_words[word], value_fields.x, value_fields.y);
-          scores[e * QUADS + quad] = scaled;
-          zero += dot(weight, decoded(arena_words[word + BLOCK / 4u], value_fields.z, value_fields.w));
-          exact += total(scaled);
-          greatest = max(greatest, largest(scaled));
-        }
-      }
-      if (!HALF_VALUES) {
-        greatest = greatest_of(thread, greatest, LANES, THREADS);
-        let inverse = select(0.0, V_RANGE / greatest, greatest > 0.0);
-        var code_sum = 0u;
-        for (var quad = 0u; quad < QUADS; quad++) {
-          let codes = vec4<u32>(rounded(scores[e * QUADS + quad] * inverse));
-          let words = weight_words(codes);
-          let word = (own_first + e) * V_PARTS * 16u + slot * QUADS + quad;
-          weights[word] = words.x;
-          if (V_FINE) {
-            weights[word + 16u] = words.y;
-          }
-          code_sum += (codes.x + codes.y) + (codes.z + codes.w);
-        }
-        // What rounding loses in all is taken to weigh the middle code.
-        zero += (exact - (greatest / V_RANGE) * f32(code_sum)) * MIDDLE_V;
-        if (V_FINE) {
-          zero += 128.0 * exact;
-        }
-      }
-      weight_sums[e] = weight_sums[e] * factor + vec2<f32>(sum, zero);
+    let page_most = max(most, vec2<f32>(greatest_of(thread, greatest_in(scores_a), 2u, THREADS), greatest_of(thread, greatest_in(scores_b), 2u, THREADS)));
+    let factor = exp(most - page_most);
+    most = page_most;
+    let weight_a = exp(scores_a - vec4<f32>(most.x));
+    let weight_b = exp(scores_b - vec4<f32>(most.y));
+    weight_sums = weight_sums * factor + vec2<f32>(total(weight_a), total(weight_b));
+    if (HALF_VALUES) {
+      let a = bitcast<vec4<u32>>(weight_a);
+      let b = bitcast<vec4<u32>>(weight_b);
+      let at = 2u * TOKENS_EACH * slot + lane;
+      weights[at] = vec2<u32>(a.x, b.x);
+      weights[at + 2u] = vec2<u32>(a.y, b.y);
+      weights[at + 4u] = vec2<u32>(a.z, b.z);
+      weights[at + 6u] = vec2<u32>(a.w, b.w);
       if (slot == 0u) {
-        factors[own_first + e] = vec2<f32>(factor, select(greatest / V_RANGE, 1.0, HALF_VALUES));
+        factors[2u * lane] = vec2<f32>(factor.x, 1.0);
+        factors[2u * lane + 1u] = vec2<f32>(factor.y, 1.0);
+      }
+    } else {
+      let tile = header_word(page, kv_head, 1u);
+      let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
+      let scales = decoded(arena_words[tile + 4u + slot], fields.x, fields.y);
+      let zeros = decoded(arena_words[tile + 4u + BLOCK / 4u + slot], fields.z, fields.w);
+      let a = weight_a * scales;
+      let b = weight_b * scales;
+      let greatest = vec2<f32>(greatest_of(thread, greatest_in(a), 2u, THREADS), greatest_of(thread, greatest_in(b), 2u, THREADS));
+      let inverse = select(vec2<f32>(0.0), vec2<f32>(V_RANGE) / greatest, greatest > vec2<f32>(0.0));
+      let codes_a = vec4<u32>(rounded(a * inverse.x));
+      let codes_b = vec4<u32>(rounded(b * inverse.y));
+      let at = 2u * slot + lane;
+      if (V_FINE) {
+        weights[at] = vec2<u32>(pack4xU8(codes_a >> vec4<u32>(7u)), pack4xU8(codes_b >> vec4<u32>(7u)));
+        weights[at + 32u] = vec2<u32>(pack4xU8(codes_a & vec4<u32>(127u)), pack4xU8(codes_b & vec4<u32>(127u)));
+      } else {
+        weights[at] = vec2<u32>(pack4xU8(codes_a), pack4xU8(codes_b));
+      }
+      let exact = vec2<f32>(total(a), total(b));
+      let code_sums = vec2<f32>(f32((codes_a.x + codes_a.y) + (codes_a.z + codes_a.w)), f32((codes_b.x + codes_b.y) + (codes_b.z + codes_b.w)));
+      let unit = greatest / V_RANGE;
+      // What rounding loses in all is taken to weigh the middle code.
+      var zero = vec2<f32>(dot(weight_a, zeros), dot(weight_b, zeros)) + (exact - unit * code_sums) * MIDDLE_V;
+      if (V_FINE) {
+        zero += 128.0 * exact;
+      }
+      zero_sums = zero_sums * factor + zero;
+      if (slot == 0u) {
+        factors[2u * lane] = vec2<f32>(factor.x, unit.x);
+        factors[2u * lane + 1u] = vec2<f32>(factor.y, unit.y);
       }
     }
     workgroupBarrier();
 
     let old = vec4<f32>(factors[0].x, factors[1].x, factors[2].x, factors[3].x);
-    let new_factor = vec4<f32>(factors[0].y, factors[1].y, factors[2].y, factors[3].y);
     for (var i = 0u; i < SUMS; i++) {
       sums[i] *= old;
     }
     if (HALF_VALUES) {
-      let tile = half_tile(page, page_tokens, kv_head, 1u) + first_in_page * HALF_WORDS;
-      for (var first = 0u; first < visible; first += AT_ONCE) {
-        var loaded: array<u32, AT_ONCE * PAIRS>;
-        for (var i = 0u; i < AT_ONCE; i++) {
-          for (var p = 0u; p < PAIRS; p++) {
-            loaded[i * PAIRS + p] = arena_words[tile + min(first + i, visible - 1u) * HALF_WORDS + min(p * THREADS + thread, HALF_WORDS - 1u)];
-          }
-        }
-        for (var i = 0u; i < AT_ONCE; i++) {
-          let at = (first + i) * 4u;
-          let weight = bitcast<vec4<f32>>(weight_vector(at));
-          for (var p = 0u; p < PAIRS; p++) {
-            let pair = unpack2x16float(loaded[i * PAIRS + p]);
-            sums[2u * p] = fma(weight, vec4<f32>(pair.x), sums[2u * p]);
-            sums[2u * p + 1u] = fma(weight, vec4<f32>(pair.y), sums[2u * p + 1u]);
-          }
+      let tile = high_word(page, kv_head, 1u);
+      for (var token = 0u; token < BLOCK; token++) {
+        let weight = bitcast<vec4<f32>>(vec4<u32>(weights[2u * token], weights[2u * token + 1u]));
+        for (var p = 0u; p < PAIRS; p++) {
+          let pair = unpack2x16float(arena_words[tile + token * HALF_WORDS + min(p * THREADS + thread, HALF_WORDS - 1u)]);
+          sums[2u * p] = fma(weight, vec4<f32>(pair.x), sums[2u * p]);
+          sums[2u * p + 1u] = fma(weight, vec4<f32>(pair.y), sums[2u * p + 1u]);
         }
       }
     } else {
+      let unit = vec4<f32>(factors[0].y, factors[1].y, factors[2].y, factors[3].y);
       var dots: array<vec4<i32>, CHANNELS>;
       for (var group = 0u; group < 2u; group++) {
         let high = weights_of(group, 0u);
         let low = weights_of(group, V_PARTS - 1u);
         for (var i = 0u; i < CHANNELS; i++) {
-          let codes = unpack_codes(V_BITS, channels[2u * i + group], group, BLOCK);
+          let codes = unpack_codes(V_BITS, load_channel(page, kv_head, min(i * THREADS + thread, HEAD_DIM - 1u), group), group, BLOCK);
           if (V_FINE) {
             dots[i] += dots_of(codes, high) * 128 + dots_of(codes, low);
           } else {
@@ -524,34 +432,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
       }
       for (var i = 0u; i < CHANNELS; i++) {
-        sums[i] = fma(vec4<f32>(dots[i]), new_factor, sums[i]);
+        sums[i] = fma(vec4<f32>(dots[i]), unit, sums[i]);
       }
     }
   }
 
+  let weight_a = sum_of(thread, weight_sums.x, 2u, THREADS);
+  let weight_b = sum_of(thread, weight_sums.y, 2u, THREADS);
+  let zero_a = sum_of(thread, zero_sums.x, 2u, THREADS);
+  let zero_b = sum_of(thread, zero_sums.y, 2u, THREADS);
   workgroupBarrier();
-  for (var e = 0u; e < HEADS_EACH; e++) {
-    let sum = sum_of(thread, weight_sums[e].x, LANES, THREADS);
-    let zero = sum_of(thread, weight_sums[e].y, LANES, THREADS);
-    let own = first_head + own_first + e;
-    if (slot == 0u) {
-      factors[own_first + e] = vec2<f32>(0.0, zero);
-      if (own < HEADS_PER_KV) {
-        let at = (part * NUM_HEADS + base_head + own) * PART_WORDS + HEAD_DIM;
-        parts[at] = most[e];
-        parts[at + 1u] = sum;
-      }
-    }
+  if (slot == 0u) {
+    factors[2u * lane] = vec2<f32>(0.0, zero_a);
+    factors[2u * lane + 1u] = vec2<f32>(0.0, zero_b);
+    store_state(part, base_head, first_head + 2u * lane, most.x, weight_a);
+    store_state(part, base_head, first_head + 2u * lane + 1u, most.y, weight_b);
   }
   workgroupBarrier();
   let zeros = vec4<f32>(factors[0].y, factors[1].y, factors[2].y, factors[3].y);
   for (var i = 0u; i < SUMS; i++) {
     let channel = select(i * THREADS + thread, 2u * ((i / 2u) * THREADS + thread) + i % 2u, HALF_VALUES);
-    let value = sums[i] + zeros;
-    for (var h = 0u; h < 4u; h++) {
-      if (first_head + h < HEADS_PER_KV && channel < HEAD_DIM) {
-        parts[(part * NUM_HEADS + base_head + first_head + h) * PART_WORDS + channel] = value[h];
-      }
-    }
+    store_values(part, base_head, first_head, channel, sums[i] + zeros);
   }
 }

@@ -4,11 +4,10 @@
 // const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS: u32; const TRANSFORM: u32 (0 none, 1 Hadamard, 2 matrices); const FACTOR: f32
 // with step.wgsl (binding 3), operand.wgsl
 
-// As attend.wgsl leaves them: over own pages, over sealed ones.
-@group(0) @binding(4) var<storage, read> own_parts: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> sealed_parts: array<vec4<f32>>;
+// As attend.wgsl leaves them.
+@group(0) @binding(4) var<storage, read> parts: array<vec4<f32>>;
 // Inverse transforms of V, of this layer: [NUM_KV_HEADS, HEAD_DIM, HEAD_DIM].
-@group(0) @binding(6) var<storage, read> matrices: array<f32>;
+@group(0) @binding(5) var<storage, read> matrices: array<f32>;
 
 const THREADS = 256u;
 const QUADS = HEAD_DIM / 4u;
@@ -24,12 +23,9 @@ var<workgroup> values: array<f32, HEAD_DIM>;
 var<workgroup> factors: array<f32, THREADS>;
 var<workgroup> halfway: array<f32, SIDE>;
 
-/// A vector of a row's part: its channels by fours, then its state.
-fn part_vector(own: vec2<u32>, sealed: vec2<u32>, part: u32, head: u32, index: u32) -> vec4<f32> {
-  if (part < own.y) {
-    return own_parts[((own.x + part) * NUM_HEADS + head) * PART_VECTORS + index];
-  }
-  return sealed_parts[((sealed.x + part - own.y) * NUM_HEADS + head) * PART_VECTORS + index];
+/// A vector of a part: its channels by fours, then its state.
+fn part_vector(part: u32, head: u32, index: u32) -> vec4<f32> {
+  return parts[(part * NUM_HEADS + head) * PART_VECTORS + index];
 }
 
 /// The greatest of a number of each thread, for all. To be called by all threads.
@@ -107,12 +103,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let row = step[ROW_LIST + first_of(FORMAT_ROWS) + workgroup.x];
   let head = workgroup.y;
   let at = ROWS + row * ROW_WORDS;
-  let own = vec2<u32>(step[at + ROW_FIRST_OWN], step[at + ROW_NUM_OWN]);
-  let sealed = vec2<u32>(step[at + ROW_FIRST_SEALED], step[at + ROW_NUM_SEALED]);
-  let num_parts = own.y + sealed.y;
+  let first_part = step[at + ROW_FIRST_PART];
+  let num_parts = step[at + ROW_NUM_PARTS];
   var most = LEAST;
   for (var part = thread; part < num_parts; part += THREADS) {
-    most = max(most, part_vector(own, sealed, part, head, QUADS).x);
+    most = max(most, part_vector(first_part + part, head, QUADS).x);
   }
   most = greatest_of(thread, most);
   let quad = thread % QUADS;
@@ -123,7 +118,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let count = min(THREADS, num_parts - first);
     factors[thread] = 0.0;
     if (thread < count) {
-      let state = part_vector(own, sealed, first + thread, head, QUADS);
+      let state = part_vector(first_part + first + thread, head, QUADS);
       let factor = exp(state.x - most);
       factors[thread] = factor;
       sum = fma(factor, state.y, sum);
@@ -133,7 +128,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var part = share; part < count && share < SHARES; part += SHARES * AT_ONCE) {
       var loaded: array<vec4<f32>, AT_ONCE>;
       for (var i = 0u; i < AT_ONCE; i++) {
-        loaded[i] = part_vector(own, sealed, first + min(part + i * SHARES, count - 1u), head, quad);
+        loaded[i] = part_vector(first_part + first + min(part + i * SHARES, count - 1u), head, quad);
       }
       for (var i = 0u; i < AT_ONCE; i++) {
         let factor = select(0.0, factors[min(part + i * SHARES, THREADS - 1u)], part + i * SHARES < count);

@@ -9,8 +9,8 @@
 const FORMATS = 4u;
 const FORMAT_WORDS = 4u;
 const FORMAT_ROWS = 0u;
-// Units over sink pages and open pages, and over sealed ones.
-const FORMAT_OWN_UNITS = 1u;
+// Units over sink pages and open pages, then those over sealed ones.
+const FORMAT_UNITS = 1u;
 const FORMAT_SEALED_UNITS = 2u;
 const FORMAT_SEALS = 3u;
 
@@ -25,11 +25,9 @@ const ROW_TOKEN = 0u;
 const ROW_PAGE = 1u;
 const ROW_PAGE_TOKENS = 2u;
 const ROW_INDEX_IN_PAGE = 3u;
-// Its parts of attention, which are merged in order: those over its own pages, then those over sealed ones.
-const ROW_FIRST_OWN = 4u;
-const ROW_NUM_OWN = 5u;
-const ROW_FIRST_SEALED = 6u;
-const ROW_NUM_SEALED = 7u;
+// Its parts of attention, which are merged in order.
+const ROW_FIRST_PART = 4u;
+const ROW_NUM_PARTS = 5u;
 
 // A unit of attention: blocks that a row attends to.
 const UNIT_WORDS = 4u;
