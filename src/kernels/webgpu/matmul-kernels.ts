@@ -43,18 +43,22 @@ const FEW_ROWS = 4;
 const DECODE_WORKGROUP = 128;
 const FLOAT_WORKGROUP = 64;
 const FLOAT_ROWS = 4;
-/** Of many rows: rows of a slice's threads, rows that a thread has at most, features of a thread, and threads that share a row. */
-const ROW_THREADS = 16;
-const MOST_ROWS_EACH = 4;
-const ROWS_EACH_OF_FEW = 2;
+/**
+ * Of many rows: features of a thread; threads of a slice that share a row, those that share a feature, and rows that a thread has at most. With few
+ * features a GPU has more to do where tiles are small: measured on an H200 with 64 rows.
+ */
 const FEATURES_EACH = 4;
-const FEATURE_THREADS = 4;
+const ROW_THREADS = 8;
+const TILES = {
+  few: { featureThreads: 8, mostRowsEach: 4 },
+  many: { featureThreads: 16, mostRowsEach: 8 },
+} as const;
+type Tile = (typeof TILES)[keyof typeof TILES];
 /** With so many features there are workgroups enough, so that each can be larger: it reads less. */
 const MANY_FEATURES = 8192;
-const MANY_FEATURE_THREADS = 8;
 const MOST_SLICES = 4;
-/** Of the tiles of a slice: five vectors, and two scales, of 12 bytes or 16. */
-const TILE_BYTES = { feature: 5 * 16 + 2 * 12, row: 5 * 16 + 2 * 16 } as const;
+/** Of the tiles of a slice at most: five vectors, and scales with what goes with them. */
+const TILE_BYTES = { feature: 5 * 16 + 2 * 8, row: 5 * 16 + 2 * 16 } as const;
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 32 * SEGMENT_GROUPS;
 const MAX_THREADS = 32;
@@ -133,19 +137,19 @@ export class MatmulKernels {
   /** In how many slices rows are summed up: one where there are features enough for a GPU, else as many as a workgroup has room for. */
   #slices({ numCols, numRows }: GpuMatrix): number {
     let slices = numRows >= MANY_FEATURES ? 1 : MOST_SLICES;
-    while (slices > 1 && (numCols % (SEGMENT_COLS * slices) > 0 || !this.#fits(slices, FEATURE_THREADS))) slices /= 2;
+    while (slices > 1 && (numCols % (SEGMENT_COLS * slices) > 0 || !this.#fits(slices, TILES.few))) slices /= 2;
     return slices;
   }
 
-  #featureThreads(matrix: GpuMatrix): number {
-    const isLarge = matrix.numRows >= MANY_FEATURES && this.#fits(this.#slices(matrix), MANY_FEATURE_THREADS);
-    return isLarge ? MANY_FEATURE_THREADS : FEATURE_THREADS;
+  #tile(matrix: GpuMatrix): Tile {
+    const isLarge = matrix.numRows >= MANY_FEATURES && this.#fits(this.#slices(matrix), TILES.many);
+    return isLarge ? TILES.many : TILES.few;
   }
 
-  /** Whether a workgroup of matmul-prefill.wgsl with so many slices and threads has room on this device. */
-  #fits(slices: number, featureThreads: number): boolean {
+  /** Whether a workgroup of matmul-prefill.wgsl with so many slices has room on this device. */
+  #fits(slices: number, { featureThreads, mostRowsEach }: Tile): boolean {
     const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = this.#gpu.limits;
-    const [rows, features] = [ROW_THREADS * MOST_ROWS_EACH, FEATURES_EACH * featureThreads];
+    const [rows, features] = [ROW_THREADS * mostRowsEach, FEATURES_EACH * featureThreads];
     const tileBytes = slices * (features * TILE_BYTES.feature + rows * TILE_BYTES.row);
     const handedBytes = slices > 1 ? 4 * rows * features : 4;
     const numThreads = slices * ROW_THREADS * featureThreads;
@@ -175,15 +179,14 @@ export class MatmulKernels {
 
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, bias, numRows } = product;
-    const most = matrix.numRows >= MANY_FEATURES ? MOST_ROWS_EACH : ROWS_EACH_OF_FEW;
-    const rowsEach = Math.min(most, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
-    const featureThreads = this.#featureThreads(matrix);
+    const { featureThreads, mostRowsEach } = this.#tile(matrix);
+    const rowsEach = Math.min(mostRowsEach, 2 ** Math.ceil(Math.log2(Math.ceil(numRows / ROW_THREADS))));
     const kernel = known(product, 'many', rowsEach, input, () =>
       this.#kernel('matmul-prefill', product, `${rowsEach}`, () => ({
         parts: ['products', 'input-operand'],
         constants: {
           ...{ SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach },
-          ...{ FEATURE_THREADS: featureThreads, SLICES: this.#slices(matrix) },
+          ...{ ROW_THREADS, FEATURE_THREADS: featureThreads, SLICES: this.#slices(matrix) },
         },
       })),
     );

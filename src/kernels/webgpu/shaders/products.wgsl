@@ -14,8 +14,10 @@ fn dot16(a: vec4<u32>, b: vec4<u32>) -> f32 {
 
 /// @param x_scales scale, and scale times the sum of codes, of either half
 fn add_group(sum: f32, w: Codes, scale: Scale, x_lo: vec4<u32>, x_hi: vec4<u32>, x_scales: vec4<f32>) -> f32 {
-  var next = fma(dot16(w.lo, x_lo), scale.lo * x_scales.x, sum);
-  next = fma(dot16(w.hi, x_hi), scale.hi * x_scales.z, next);
+  if (SCALES == 2u) {
+    return fma(dot16(w.hi, x_hi), scale.hi * x_scales.z, fma(dot16(w.lo, x_lo), scale.lo * x_scales.x, sum));
+  }
+  var next = fma(fma(dot16(w.hi, x_hi), x_scales.z, dot16(w.lo, x_lo) * x_scales.x), scale.lo, sum);
   if (SCALES == 1u) {
     next = fma(scale.minimum, x_scales.y + x_scales.w, next);
   }

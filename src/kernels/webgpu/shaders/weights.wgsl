@@ -21,13 +21,29 @@ struct Scale {
   minimum: f32,
 }
 
-fn codes_of(row: u32, group: u32) -> Codes {
+/// The same as it lies in memory: codes of 4 bits fill only the first vector.
+struct PackedWeights {
+  first: vec4<u32>,
+  second: vec4<u32>,
+}
+
+fn load_weights(row: u32, group: u32) -> PackedWeights {
   let at = row * GROUPS + slot_of(group, GROUPS);
   if (CODE_BITS == 4u) {
-    let w = w_codes[at];
-    return Codes((w << vec4<u32>(4u)) & vec4<u32>(0xf0f0f0f0u), w & vec4<u32>(0xf0f0f0f0u));
+    return PackedWeights(w_codes[at], vec4<u32>(0u));
   }
-  return Codes(w_codes[2u * at], w_codes[2u * at + 1u]);
+  return PackedWeights(w_codes[2u * at], w_codes[2u * at + 1u]);
+}
+
+fn unpack_weights(packed: PackedWeights) -> Codes {
+  if (CODE_BITS == 4u) {
+    return Codes((packed.first << vec4<u32>(4u)) & vec4<u32>(0xf0f0f0f0u), packed.first & vec4<u32>(0xf0f0f0f0u));
+  }
+  return Codes(packed.first, packed.second);
+}
+
+fn codes_of(row: u32, group: u32) -> Codes {
+  return unpack_weights(load_weights(row, group));
 }
 
 fn scale_of(row: u32, group: u32) -> Scale {
