@@ -275,10 +275,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let tile = header_word(page, kv_head, 0u);
       let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
       let last_fields = bitcast<vec4<f32>>(arena[(tile >> 2u) + 1u]);
-      // The next codes are on their way while queries are quantized and others are multiplied.
-      var next: array<PackedCodes, TOKENS_EACH>;
-      for (var i = 0u; i < TOKENS_EACH; i++) {
-        next[i] = load_key(page, kv_head, slot * TOKENS_EACH + i, lane);
+      // On their way while queries are quantized.
+      var keys: array<PackedCodes, TOKENS_EACH * GROUPS_EACH>;
+      for (var i = 0u; i < TOKENS_EACH * GROUPS_EACH; i++) {
+        keys[i] = load_key(page, kv_head, slot * TOKENS_EACH + i % TOKENS_EACH, 2u * (i / TOKENS_EACH) + lane);
       }
       var scaled: array<vec4<f32>, 2u * OCTETS_EACH>;
       var greatest = 0.0;
@@ -332,11 +332,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let high = queries_of(group, 0u);
         let low = queries_of(group, K_PARTS - 1u);
         for (var i = 0u; i < TOKENS_EACH; i++) {
-          let codes = next[i];
-          if (g + 1u < GROUPS_EACH) {
-            next[i] = load_key(page, kv_head, slot * TOKENS_EACH + i, group + 2u);
-          }
-          dots[i] += key_dots(codes, group, high, low);
+          dots[i] += key_dots(keys[g * TOKENS_EACH + i], group, high, low);
         }
       }
       let a = share_ints(thread, dots[0]);
@@ -350,6 +346,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       scores_b = factor * fma(vec4<f32>(vec4<i32>(a.y, b.y, c.y, d.y)), vec4<f32>(second.x), vec4<f32>(second.y));
     }
 
+    // On their way during softmax.
+    var channels: array<PackedCodes, 2u * CHANNELS>;
+    if (!HALF_VALUES) {
+      for (var i = 0u; i < 2u * CHANNELS; i++) {
+        channels[i] = load_channel(page, kv_head, min((i / 2u) * THREADS + thread, HEAD_DIM - 1u), i % 2u);
+      }
+    }
     let page_most = max(most, vec2<f32>(greatest_of(thread, greatest_in(scores_a), 2u, THREADS), greatest_of(thread, greatest_in(scores_b), 2u, THREADS)));
     let factor = exp(most - page_most);
     most = page_most;
@@ -423,7 +426,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let high = weights_of(group, 0u);
         let low = weights_of(group, V_PARTS - 1u);
         for (var i = 0u; i < CHANNELS; i++) {
-          let codes = unpack_codes(V_BITS, load_channel(page, kv_head, min(i * THREADS + thread, HEAD_DIM - 1u), group), group, BLOCK);
+          let codes = unpack_codes(V_BITS, channels[2u * i + group], group, BLOCK);
           if (V_FINE) {
             dots[i] += dots_of(codes, high) * 128 + dots_of(codes, low);
           } else {
