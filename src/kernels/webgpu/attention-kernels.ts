@@ -133,7 +133,7 @@ export class AttentionKernels {
     const { feedback } = formats.get(part.format);
     const kernel = program.kernel(`seal ${part.slot} ${kind}${bits} ${count}`, () => ({
       name: 'seal',
-      parts: ['step'],
+      parts: ['step', 'exact'],
       constants: {
         ...this.#shapeConstants(part, 0),
         NUM_LAYERS: count,

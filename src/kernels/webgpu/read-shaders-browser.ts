@@ -7,6 +7,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   'attend-open': new URL('./shaders/attend-open.wgsl', import.meta.url),
   'dot-speed': new URL('./shaders/dot-speed.wgsl', import.meta.url),
   embed: new URL('./shaders/embed.wgsl', import.meta.url),
+  exact: new URL('./shaders/exact.wgsl', import.meta.url),
   gate: new URL('./shaders/gate.wgsl', import.meta.url),
   'input-normed': new URL('./shaders/input-normed.wgsl', import.meta.url),
   'input-operand': new URL('./shaders/input-operand.wgsl', import.meta.url),

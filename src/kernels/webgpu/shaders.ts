@@ -4,6 +4,7 @@ export const SHADER_NAMES = [
   'attend-open',
   'dot-speed',
   'embed',
+  'exact',
   'gate',
   'input-normed',
   'input-operand',
