@@ -9,11 +9,11 @@ import { assertClose, attendAll, queryRuns, toleranceOf, toleranceTitle } from '
 import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
 import { TILE_DATA } from '../testing/tile-data.ts';
 
-function config(formatName: string, shape: KvShape, numHeads: number): KernelsConfig {
+function config(formatName: string, shape: KvShape, numHeads: number, maxPages = 41): KernelsConfig {
   const format = parseKvFormat(formatName, shape.headDim);
   return {
     ...{ shape, numHeads, format, ropeFrequencies: [1], maxRows: 160, numThreads: 1 },
-    maxContext: format.numSinkTokens + 41 * format.pageSize,
+    maxContext: format.numSinkTokens + maxPages * format.pageSize,
   };
 }
 
@@ -38,6 +38,20 @@ for (const [format, headDim, numHeads, numKvHeads] of [
     await kernels.close();
   });
 }
+
+test(
+  'units of one, two and four pages, and a last one of fewer: attention equals the reference',
+  { skip: SKIP_WEBGPU },
+  async () => {
+    const settings = config('q4', { numLayers: 1, numKvHeads: 1, headDim: 32 }, 2, 280);
+    const runs = [127, 128, 129, 256, 271].map((numSealed) => ({ numSealed, firstIndex: 20, numRows: 1 }));
+    const attention = createAttentionCase(settings, 'Gaussian', runs);
+    const expected = await attendAll(new ReferenceKernels(settings), attention);
+    const kernels = await createSoftwareGpu(settings);
+    assertClose(await attendAll(kernels, attention), expected, attention.largestValue, toleranceOf(settings), 'q4');
+    await kernels.close();
+  },
+);
 
 for (const format of ['q8', 'q4']) {
   const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim: 64 }, 3);

@@ -74,3 +74,20 @@ for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
     await kernels.close();
   });
 }
+
+test(
+  'of more segments than threads share a feature, a row alone has the bits of 9 rows',
+  { skip: SKIP_WEBGPU },
+  async () => {
+    const kernels = await createSoftwareGpu(CONFIG);
+    const rows = floatRows('Gaussian', 9, 14_336);
+    const bench = await ProductBench.load(kernels, productCase('Q4_0', rows));
+    const all = await bench.run(rows.map((_, row) => row));
+    const alone = await bench.run([8]);
+    assert.deepEqual(
+      alone,
+      all.map((output) => [output[8]]),
+    );
+    await kernels.close();
+  },
+);

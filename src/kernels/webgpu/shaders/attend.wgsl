@@ -250,7 +250,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let head = thread / 8u;
   let own_row = row * NUM_HEADS + base_head + min(first_head + head, HEADS_PER_KV - 1u);
 
-  var sums: array<vec4<f32>, SUMS>;
+  var sums = array<vec4<f32>, SUMS>();
   var most = vec2<f32>(LEAST);
   // Of this thread's tokens: weights, and weights times zero points.
   var weight_sums = vec2<f32>(0.0);
@@ -259,8 +259,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var block = 0u; block < num_blocks; block++) {
     let page = step[BLOCKS + (first_block + block) * BLOCK_WORDS + BLOCK_PAGE];
     // This thread's tokens, of either head.
-    var scores_a: vec4<f32>;
-    var scores_b: vec4<f32>;
+    var scores_a = vec4<f32>();
+    var scores_b = vec4<f32>();
     if (HALF_KEYS) {
       // Others may still be reading what is written below.
       workgroupBarrier();
@@ -276,11 +276,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
       let last_fields = bitcast<vec4<f32>>(arena[(tile >> 2u) + 1u]);
       // On their way while queries are quantized.
-      var keys: array<PackedCodes, TOKENS_EACH * GROUPS_EACH>;
+      var keys = array<PackedCodes, TOKENS_EACH * GROUPS_EACH>();
       for (var i = 0u; i < TOKENS_EACH * GROUPS_EACH; i++) {
         keys[i] = load_key(page, kv_head, slot * TOKENS_EACH + i % TOKENS_EACH, 2u * (i / TOKENS_EACH) + lane);
       }
-      var scaled: array<vec4<f32>, 2u * OCTETS_EACH>;
+      var scaled = array<vec4<f32>, 2u * OCTETS_EACH>();
       var greatest = 0.0;
       var scaled_sum = 0.0;
       var byte_sum = 0.0;
@@ -326,7 +326,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         query_scales[head] = vec2<f32>(greatest / K_RANGE, zero);
       }
       workgroupBarrier();
-      var dots: array<vec4<i32>, TOKENS_EACH>;
+      var dots = array<vec4<i32>, TOKENS_EACH>();
       for (var g = 0u; g < GROUPS_EACH; g++) {
         let group = 2u * g + lane;
         let high = queries_of(group, 0u);
@@ -347,7 +347,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 
     // On their way during softmax.
-    var channels: array<PackedCodes, 2u * CHANNELS>;
+    var channels = array<PackedCodes, 2u * CHANNELS>();
     if (!HALF_VALUES) {
       for (var i = 0u; i < 2u * CHANNELS; i++) {
         channels[i] = load_channel(page, kv_head, min((i / 2u) * THREADS + thread, HEAD_DIM - 1u), i % 2u);
@@ -421,7 +421,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       }
     } else {
       let unit = vec4<f32>(factors[0].y, factors[1].y, factors[2].y, factors[3].y);
-      var dots: array<vec4<i32>, CHANNELS>;
+      var dots = array<vec4<i32>, CHANNELS>();
       for (var group = 0u; group < 2u; group++) {
         let high = weights_of(group, 0u);
         let low = weights_of(group, V_PARTS - 1u);

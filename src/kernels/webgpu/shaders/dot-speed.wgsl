@@ -7,7 +7,7 @@
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var a = vec4<u32>(id.x, id.x * 3u, id.x * 5u, id.x * 7u);
-  var sums: array<vec4<i32>, 4>;
+  var sums = array<vec4<i32>, 4>();
   for (var i = 0u; i < TIMES; i++) {
     for (var j = 0u; j < 4u; j++) {
       sums[j] += vec4<i32>(dot4I8Packed(a.x, i), dot4I8Packed(a.y, i), dot4I8Packed(a.z, i), dot4I8Packed(a.w, i));

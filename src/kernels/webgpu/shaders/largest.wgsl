@@ -54,7 +54,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  var own: array<Ranked, EACH>;
+  var own = array<Ranked, EACH>();
   for (var i = 0u; i < EACH; i++) {
     own[i] = item_of(workgroup.y, (workgroup.x * EACH + i) * WORKGROUP + thread);
   }

@@ -73,12 +73,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let tx = thread % FEATURE_THREADS;
   let ty = thread / FEATURE_THREADS;
   let last_row = num_rows[SIZE_INDEX] - 1u;
-  var sums: array<array<f32, FEATURES_EACH>, ROWS_EACH>;
-  var totals: array<array<f32, FEATURES_EACH>, ROWS_EACH>;
-  var next_w: array<PackedWeights, W_ITEMS>;
-  var next_scale: array<Scale, W_ITEMS>;
-  var next_x: array<Codes, X_ITEMS>;
-  var next_x_scale: array<vec4<f32>, X_ITEMS>;
+  var sums = array<array<f32, FEATURES_EACH>, ROWS_EACH>();
+  var totals = array<array<f32, FEATURES_EACH>, ROWS_EACH>();
+  var next_w = array<PackedWeights, W_ITEMS>();
+  var next_scale = array<Scale, W_ITEMS>();
+  var next_x = array<Codes, X_ITEMS>();
+  var next_x_scale = array<vec4<f32>, X_ITEMS>();
   for (var i = 0u; i < W_ITEMS; i++) {
     let item = i * SLICE_THREADS + thread;
     let feature = min(first_out + item / STEP, NUM_OUT - 1u);
@@ -129,8 +129,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     for (var part = 0u; part < STEP; part++) {
       if (SLICE_GROUPS % STEP == 0u || group + part < SLICE_GROUPS) {
-        var codes: array<Codes, FEATURES_EACH>;
-        var scale: array<Scale, FEATURES_EACH>;
+        var codes = array<Codes, FEATURES_EACH>();
+        var scale = array<Scale, FEATURES_EACH>();
         for (var j = 0u; j < FEATURES_EACH; j++) {
           let o = w_first + tx + FEATURE_THREADS * j;
           codes[j] = weights_at(o * W_ROW + W_VECTORS * part);

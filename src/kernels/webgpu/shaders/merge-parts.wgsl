@@ -126,7 +126,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     workgroupBarrier();
     // Those that are not there have a factor of 0.
     for (var part = share; part < count && share < SHARES; part += SHARES * AT_ONCE) {
-      var loaded: array<vec4<f32>, AT_ONCE>;
+      var loaded = array<vec4<f32>, AT_ONCE>();
       for (var i = 0u; i < AT_ONCE; i++) {
         loaded[i] = part_vector(first_part + first + min(part + i * SHARES, count - 1u), head, quad);
       }

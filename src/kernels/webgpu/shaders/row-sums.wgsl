@@ -14,7 +14,7 @@ fn add_segments(thread: u32, side: u32, feature: u32) {
   for (var turn = 0u; turn < TURNS; turn++) {
     let segment = turn * THREADS + thread % THREADS;
     if (feature < NUM_FEATURES && segment < SEGMENTS) {
-      var of_rows: array<f32, ROWS>;
+      var of_rows = array<f32, ROWS>();
       // As many groups each time where they are whole segments, so that the loop is unrolled and all loads are on their way at once.
       let end = select(min(GROUPS - segment * SEGMENT, SEGMENT), SEGMENT, GROUPS % SEGMENT == 0u);
       for (var i = 0u; i < end; i++) {

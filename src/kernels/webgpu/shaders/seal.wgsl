@@ -197,7 +197,7 @@ fn choose_codes(tile: Tile, matrix: u32, thread: u32) {
   workgroupBarrier();
   if (FEEDBACK) {
     // A thread a token: channels from the last on, each moved by what those after it lost.
-    var moves: array<f32, HEAD_DIM>;
+    var moves = array<f32, HEAD_DIM>();
     for (var i = 0u; i < HEAD_DIM && thread < TOKENS; i++) {
       let row = HEAD_DIM - 1u - i;
       let y = value(tile, row, thread);
@@ -244,7 +244,7 @@ fn fit_row(tile: Tile, row: u32, thread: u32) -> vec2<f32> {
   if (!(sums.y > 0.0 && sums.z > 0.0)) {
     return vec2<f32>(chosen, mean_code);
   }
-  var fitted: f32;
+  var fitted = f32();
   if (UNBIASED) {
     fitted = quotient(sums.x, sums.y);
   } else {
