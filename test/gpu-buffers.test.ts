@@ -17,7 +17,7 @@ const SEEN = [70, 71];
 
 /** @param mostBytes that the GPU takes in one piece */
 async function loadOnGpu(mostBytes?: number) {
-  const gpu = await openGpu('any', mostBytes);
+  const gpu = await openGpu('any', { mostBytes });
   return loadTinyEngine(
     { backend: 'webgpu-software', kv: 'q4', ctx: 400, kvMemory: KV_MEMORY, maxSequences: 2 },
     { ...nodePlatform, createKernels: async (_, config) => new WebgpuKernels(config, gpu, await readShaders()) },

@@ -8,6 +8,9 @@ import { AttentionBench, createAttentionCase, type RunPart } from '../testing/at
 import { assertClose, attendAll, queryRuns, toleranceOf, toleranceTitle } from '../testing/attention-tolerance.ts';
 import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
 import { TILE_DATA } from '../testing/tile-data.ts';
+import { openGpu } from './create-webgpu-kernels-node.ts';
+import { kernelsOn } from './open-kernels.ts';
+import { readShaders } from './read-shaders-node.ts';
 
 function config(formatName: string, shape: KvShape, numHeads: number, maxPages = 41): KernelsConfig {
   const format = parseKvFormat(formatName, shape.headDim);
@@ -52,6 +55,20 @@ test(
     await kernels.close();
   },
 );
+
+for (const [format, headDim] of [
+  ['q4', 64],
+  ['f16', 32],
+] as const) {
+  test(`${format}, without subgroups: attention equals the reference`, { skip: SKIP_WEBGPU }, async () => {
+    const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim }, 4);
+    const attention = createAttentionCase(settings, 'Gaussian', queryRuns(settings, [0, 3]));
+    const expected = await attendAll(new ReferenceKernels(settings), attention);
+    const kernels = await kernelsOn(await openGpu('any', { withoutSubgroups: true }), settings, readShaders);
+    assertClose(await attendAll(kernels, attention), expected, attention.largestValue, toleranceOf(settings), format);
+    await kernels.close();
+  });
+}
 
 for (const format of ['q8', 'q4']) {
   const settings = config(format, { numLayers: 1, numKvHeads: 1, headDim: 64 }, 3);

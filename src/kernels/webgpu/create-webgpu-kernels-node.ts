@@ -1,6 +1,6 @@
 import type { KernelsConfig } from '../kernels.ts';
 import { gpuUnavailable, requestAdapter, type AdapterChoice } from './gpu-adapter.ts';
-import { GpuDevice } from './gpu-device.ts';
+import { GpuDevice, type LesserGpu } from './gpu-device.ts';
 import { canOpen, kernelsOn } from './open-kernels.ts';
 import { readShaders } from './read-shaders-node.ts';
 import type { WebgpuKernels } from './webgpu-kernels.ts';
@@ -31,12 +31,12 @@ export function hasHardwareGpu(): Promise<boolean> {
   return canOpen(() => openGpu('hardware'));
 }
 
-/** @param mostBytes see `GpuDevice.open` @throws KvantError BACKEND_UNAVAILABLE */
-export async function openGpu(choice: AdapterChoice, mostBytes?: number): Promise<GpuDevice> {
+/** @param lesser see `GpuDevice.open` @throws KvantError BACKEND_UNAVAILABLE */
+export async function openGpu(choice: AdapterChoice, lesser?: LesserGpu): Promise<GpuDevice> {
   const api = await openApi();
   const adapter = await requestAdapter(api, choice, 'install its Vulkan driver');
   KEPT.push(adapter);
-  const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures, mostBytes);
+  const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures, lesser);
   KEPT.push(gpu.device);
   return gpu;
 }

@@ -22,6 +22,13 @@ const WANTED_LIMITS = [
   'maxStorageBuffersPerShaderStage',
 ] as const;
 
+/** What an adapter has no use made of. */
+export interface LesserGpu {
+  /** Less than what it takes in one piece. */
+  readonly mostBytes?: number | undefined;
+  readonly withoutSubgroups?: boolean;
+}
+
 /**
  * A device, its memory, and what went wrong on it. Errors of WebGPU arrive later than the calls that cause them: `check` waits for them. A device on which
  * anything went wrong is not used again: `check` lets go what it held.
@@ -44,15 +51,18 @@ export class GpuDevice {
   #isOpen = true;
 
   /**
-   * @param mostBytes less than what the adapter takes in one piece, to try what a smaller one would do
+   * @param lesser to try what a lesser adapter would do
    * @throws KvantError BACKEND_UNAVAILABLE if the adapter lacks what the kernels need
    */
-  static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures, mostBytes?: number): Promise<GpuDevice> {
+  static async open(adapter: GPUAdapter, language: WGSLLanguageFeatures, lesser: LesserGpu = {}): Promise<GpuDevice> {
     if (!language.has(PACKED_DOTS)) {
       const message = `this WebGPU lacks ${PACKED_DOTS}: update the browser or the package webgpu, or use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message);
     }
-    const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+    const { mostBytes, withoutSubgroups = false } = lesser;
+    const requiredFeatures = OPTIONAL_FEATURES.filter(
+      (feature) => adapter.features.has(feature) && !(withoutSubgroups && feature === 'subgroups'),
+    );
     const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
     try {
       return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }), mostBytes);

@@ -1,9 +1,6 @@
 // Attention of up to 4 query heads of a row to up to 16 tokens of a sink page or an open one, and what both kinds of units leave. Part of attend.wgsl,
 // whose units take longer: this is short of registers rather than fast, since a workgroup has as many as the part that needs more.
 
-/// Tokens of a unit at most: two threads each.
-const OPEN_TOKENS = THREADS / 2u;
-
 /// Products of a token in f16, whose row starts at word `first`, with 4 heads' queries: every second octet of channels.
 fn half_dots(first: u32, lane: u32, row: u32, base_head: u32, first_head: u32) -> vec4<f32> {
   let heads = vec4<u32>(row * NUM_HEADS + base_head) + min(vec4<u32>(first_head) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(HEADS_PER_KV - 1u));
@@ -36,6 +33,7 @@ fn store_values(part: u32, base_head: u32, first_head: u32, channel: u32, value:
   }
 }
 
+/// Two threads a token.
 fn attend_open(thread: u32, row: u32, block: u32, part: u32, kv_head: u32, first_head: u32) {
   let word = BLOCKS + block * BLOCK_WORDS;
   let tokens = step[word + BLOCK_TOKENS];
