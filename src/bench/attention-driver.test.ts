@@ -24,8 +24,12 @@ function config(kv: string): KernelsConfig {
 }
 
 /** The outputs of the last layer, numHeads * headDim a row. */
-async function attended(kernels: Kernels, place: (driver: AttentionDriver) => QueryRows): Promise<number[]> {
-  const driver = await AttentionDriver.create(kernels, NUM_TOKENS);
+async function attended(
+  kernels: Kernels,
+  place: (driver: AttentionDriver) => QueryRows,
+  numSequences = 1,
+): Promise<number[]> {
+  const driver = await AttentionDriver.create(kernels, NUM_TOKENS, numSequences);
   const width = NUM_HEADS * HEAD_DIM;
   const identity = Array.from({ length: width ** 2 }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
   const reader: MatmulOutput = {
@@ -34,7 +38,9 @@ async function attended(kernels: Kernels, place: (driver: AttentionDriver) => Qu
   };
   const rows = place(driver);
   await driver.attend(rows, 4, () => kernels.matmul(driver.attended, [reader]));
-  return Array.from({ length: rows.numRows }, (_, row) => [...kernels.readRow(reader.out, row)]).flat();
+  return Array.from({ length: rows.numRows * rows.numSequences }, (_, row) => [
+    ...kernels.readRow(reader.out, row),
+  ]).flat();
 }
 
 for (const kv of ['f16', 'q4']) {
@@ -54,6 +60,27 @@ for (const kv of ['f16', 'q4']) {
   }
 }
 
+test('each of three sequences, with pages of its own, attends to what one alone attends to, which is three times the work', async () => {
+  const wasm = await createWasmKernels(config('q4'));
+  try {
+    const alone = await attended(wasm, (driver) => driver.decodeRow(NUM_TOKENS));
+    const batch = await attended(
+      wasm,
+      (driver) => {
+        const [one, three] = [driver.decodeRow(NUM_TOKENS), driver.batchRows(NUM_TOKENS)].map((rows) =>
+          driver.work(rows),
+        );
+        assert.deepEqual(three, { macs: 3 * one.macs, bytes: 3 * one.bytes });
+        return driver.batchRows(NUM_TOKENS);
+      },
+      3,
+    );
+    assert.deepEqual(batch, [...alone, ...alone, ...alone]);
+  } finally {
+    await wasm.close();
+  }
+});
+
 test('work counts both products and the bytes of pages as they are stored', async () => {
   const driver = await AttentionDriver.create(new ReferenceKernels(config('q4')), NUM_TOKENS);
   // Three sealed pages of 64 tokens, 4.x bits an element; 4 sink tokens and 4 of the open page in f16.
@@ -64,13 +91,13 @@ test('work counts both products and the bytes of pages as they are stored', asyn
   assert.ok(bits > 4 && bits < 5, `${bits} bits an element`);
   // Rows 132 to 195, each up to itself.
   const rows = driver.prefillRows(NUM_TOKENS);
-  assert.deepEqual(rows, { firstPosition: 132, numRows: 64 });
+  assert.deepEqual(rows, { firstPosition: 132, numRows: 64, numSequences: 1 });
   const numSeen = (64 * (133 + 196)) / 2;
   assert.equal(driver.work(rows).macs, 2 * NUM_HEADS * HEAD_DIM * numSeen);
 });
 
 test('fewer tokens than a page are one segment', async () => {
   const driver = await AttentionDriver.create(new ReferenceKernels(config('f16')), NUM_TOKENS);
-  assert.deepEqual(driver.prefillRows(40), { firstPosition: 0, numRows: 40 });
-  assert.deepEqual(driver.decodeRow(40), { firstPosition: 39, numRows: 1 });
+  assert.deepEqual(driver.prefillRows(40), { firstPosition: 0, numRows: 40, numSequences: 1 });
+  assert.deepEqual(driver.decodeRow(40), { firstPosition: 39, numRows: 1, numSequences: 1 });
 });

@@ -23,6 +23,8 @@ export interface KernelBenchOptions {
   /** Each is measured on its own. */
   readonly threads: readonly number[];
   readonly budgetMs: number;
+  /** Sequences that attention decodes together, too; 1: none do. */
+  readonly batch: number;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +32,7 @@ export interface KernelBenchOptions {
 export interface KernelRow {
   /** `attention` or `matmul`. */
   readonly kernel: 'attention' | 'matmul';
-  /** The format of the cache, or which matrices of what type. */
+  /** The format of the cache and how many sequences, or which matrices of what type. */
   readonly what: string;
   readonly threads: number;
   /** Build of the kernels. */
@@ -99,9 +101,11 @@ export class KernelBench {
       for (const kv of kvFormats) {
         await this.#withKernels(threads, kv, numTokens, async (measured) => {
           this.#events.onMeasure(`${kv} pages`);
-          const driver = await AttentionDriver.create(measured.kernels, numTokens);
+          const { batch } = this.#options;
+          const driver = await AttentionDriver.create(measured.kernels, numTokens, batch);
           for (const ctx of lengths) {
-            for (const rows of [driver.decodeRow(ctx), driver.prefillRows(ctx)]) {
+            const batches = batch > 1 ? [driver.batchRows(ctx)] : [];
+            for (const rows of [driver.decodeRow(ctx), ...batches, driver.prefillRows(ctx)]) {
               await this.#attention(measured, driver, rows);
             }
           }
@@ -151,7 +155,8 @@ export class KernelBench {
       return deviceMs();
     };
     const ms = await fastestMs(run, this.#timing);
-    const row = { kernel: 'attention', what: format.name, rows: rows.numRows, ctx } as const;
+    const what = rows.numSequences > 1 ? `${format.name}, ${rows.numSequences} sequences` : format.name;
+    const row = { kernel: 'attention', what, rows: rows.numRows * rows.numSequences, ctx } as const;
     await this.#report(kernels, row, driver.work(rows), ms / numTimes);
   }
 

@@ -49,12 +49,14 @@ test('only what was asked for has columns', async () => {
 });
 
 test('bench attention and matmul measure kernels beside what the machine can do', async () => {
-  const { rows, ceilings = [], kernels = [] } = await benchJson('attention', 'matmul', '--kv', 'q4', '--ctx', '150');
+  const args = ['attention', 'matmul', '--kv', 'q4', '--ctx', '150', '--batch', '2'];
+  const { rows, ceilings = [], kernels = [] } = await benchJson(...args);
   assert.equal(rows, undefined);
   assert.deepEqual(
     kernels.filter(({ kernel }) => kernel === 'attention').map(({ what, ctx, rows }) => [what, ctx, rows]),
     [
       ['q4', 150, 1],
+      ['q4, 2 sequences', 150, 2],
       ['q4', 132, 64],
     ],
   );
@@ -162,6 +164,8 @@ test('bench refuses what it cannot measure', async () => {
     [['--against', 'node-llama-cpp', '--peer-kv', 'F16,q4'], /^kvant: --peer-kv q4: must be one of F32, F16/],
     [['--against', 'node-llama-cpp', '--peer-threads', '0'], /^kvant: --peer-threads 0: must be a whole number/],
     [['--peer-kv', 'F16'], /^kvant: --peer-kv needs --against ENGINE/],
+    [['attention', '--batch', '65'], /^kvant: --batch 65: must be a whole number from 1 to 64/],
+    [['--batch', '2'], /^kvant: --batch needs attention: kvant bench users/],
     [['attention', '--against', 'node-llama-cpp'], /^kvant: --against needs decode or prefill/],
     [['attention', '--backend', 'reference'], /^kvant: --backend reference: only wasm and webgpu kernels/],
   ];

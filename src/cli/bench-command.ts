@@ -39,6 +39,9 @@ export async function benchCommand(
         '--against needs decode or prefill: other engines are compared by nothing else',
       );
     }
+    if (options.batch !== undefined && !wanted.includes('attention')) {
+      throw new KvantError('INVALID_OPTION', '--batch needs attention: kvant bench users measures many users at once');
+    }
     const peer = options.against && (await find(options.against));
     return measure(wanted, { options, peer, session }, context);
   });

@@ -14,6 +14,8 @@ export type PeerName = (typeof PEER_NAMES)[number];
 const PEER_KV_TYPES = ['F32', 'F16', 'BF16', 'Q8_0', 'Q5_1', 'Q5_0', 'Q4_1', 'Q4_0', 'IQ4_NL'] as const;
 
 const MAX_RUNS = 100;
+/** Rows of a step that measures attention. */
+const MAX_BATCH = 64;
 
 /** What is measured where flags do not tell. */
 export const BENCH_DEFAULTS = { kv: ['f16', 'q8', 'q4'], ctx: [128, 1024, 4096], newTokens: 32, runs: 2 } as const;
@@ -61,6 +63,15 @@ export const BENCH_FLAGS = {
       .min(1, `must be a whole number from 1 to ${MAX_RUNS}`)
       .max(MAX_RUNS, `must be a whole number from 1 to ${MAX_RUNS}`),
     description: 'times that each is run; the best one counts (default: 2)',
+  },
+  batch: {
+    usage: '--batch <number>',
+    kind: 'number',
+    schema: z
+      .int(`must be a whole number from 1 to ${MAX_BATCH}`)
+      .min(1, `must be a whole number from 1 to ${MAX_BATCH}`)
+      .max(MAX_BATCH, `must be a whole number from 1 to ${MAX_BATCH}`),
+    description: 'attention of so many sequences that decode together, too, each with pages of its own',
   },
   json: { ...GENERATE_FLAGS.json, description: 'print one JSON object instead of tables' },
   against: {

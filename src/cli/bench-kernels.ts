@@ -44,7 +44,7 @@ const COLUMNS: readonly Column<KernelRow>[] = [
  */
 export async function benchKernels(request: KernelRequest, session: BenchSession): Promise<KernelSection> {
   const { options } = request;
-  const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs } = options;
+  const { kv = BENCH_DEFAULTS.kv, ctx = BENCH_DEFAULTS.ctx, runs = BENCH_DEFAULTS.runs, batch = 1 } = options;
   const backend = await chooseBackend(options.backend);
   if (backend === 'reference') {
     throw new KvantError('INVALID_OPTION', '--backend reference: only wasm and webgpu kernels are measured alone');
@@ -56,7 +56,7 @@ export async function benchKernels(request: KernelRequest, session: BenchSession
   const threads = options.threads ? [options.threads] : allThreads;
   const modelPath = options.model ?? embeddedModelPath();
   const bench = await KernelBench.open(
-    { modelPath, threads, backend, budgetMs: runs * BUDGET_MS, signal: session.signal },
+    { modelPath, threads, backend, budgetMs: runs * BUDGET_MS, batch, signal: session.signal },
     {
       onMeasure: (what) => session.progress(() => `measuring ${what}`),
       onCeiling: async (row) => {
