@@ -9,6 +9,8 @@ import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { FormatPart, StepBuffer } from './step-buffer.ts';
 
+/** Of a workgroup that merges the parts of a head, where the device has so many. */
+const MERGE_THREADS = 512;
 /** Query heads that a workgroup takes. */
 const TILE_HEADS = 4;
 
@@ -180,7 +182,7 @@ export class AttentionKernels {
   }
 
   #mergeKernel(part: FormatPart): GpuKernel {
-    const { program, config } = this.#parts;
+    const { gpu, program, config } = this.#parts;
     const { headDim } = config.shape;
     return program.kernel(keyOf(part, 'merge'), () => ({
       name: 'merge-parts',
@@ -188,6 +190,7 @@ export class AttentionKernels {
       constants: {
         ...this.#shapeConstants(part, 3),
         OPERAND_BINDING: 0,
+        THREADS: Math.min(MERGE_THREADS, gpu.limits.maxComputeInvocationsPerWorkgroup),
         WIDTH: config.numHeads * headDim,
         TRANSFORM: transformKind(part.format.v),
         FACTOR: f32(hadamardFactor(headDim)),

@@ -15,9 +15,16 @@ export interface FormatPart {
   readonly numSeals: number;
 }
 
-/** A row has at least so many units where it has pages, so that a GPU is busy at short contexts too; but none of more pages than the most. */
-const MIN_UNITS = 64;
-const MOST_PAGES_A_UNIT = 4;
+/**
+ * Sealed pages that a unit of attention takes, from so many of a row on: the more a row has, the fewer parts of it are to be merged, as long as there are
+ * units enough to keep a GPU busy. Measured on an H200.
+ */
+const PAGES_A_UNIT = [
+  { fromPages: 1024, perUnit: 8 },
+  { fromPages: 128, perUnit: 4 },
+  { fromPages: 64, perUnit: 2 },
+  { fromPages: 0, perUnit: 1 },
+] as const;
 /** Tokens in f16 that a unit takes (shaders/attend-open.wgsl). */
 const OWN_UNIT_TOKENS = 16;
 /** Formats that have a place in a step, whether it uses them or not. */
@@ -30,6 +37,7 @@ const ROW_FIRST_PART = 4;
 const UNIT_WORDS = 4;
 const BLOCK_WORDS = 2;
 const SEAL_WORDS = 2;
+
 /** Blocks of a row beside its sealed pages, each a unit: of the sink page and its own, whose tokens are at most a page's. */
 function ownBlocks({ numSinkTokens, pageSize }: KvFormat): number {
   return Math.ceil(numSinkTokens / OWN_UNIT_TOKENS) + Math.ceil(pageSize / OWN_UNIT_TOKENS);
@@ -58,15 +66,15 @@ function listsOf({ maxRows, maxContext, format }: KernelsConfig, maxUnits: numbe
   return { OUTPUT_ROWS, ROWS, ROW_LIST, SEALS, UNITS, BLOCKS, end };
 }
 
-/** Sealed pages that a unit of attention takes, a power of two: by how many there are, hence by a row's position alone, whatever else a step has. */
+/** By how many there are, hence by a row's position alone, whatever else a step has. */
 function pagesPerUnit(numPages: number): number {
-  const most = numPages / MIN_UNITS;
-  return most < 2 ? 1 : Math.min(MOST_PAGES_A_UNIT, 2 ** Math.floor(Math.log2(most)));
+  return PAGES_A_UNIT.find(({ fromPages }) => numPages >= fromPages)?.perUnit ?? 1;
 }
 
 /** Units that a row can have over up to so many sealed pages. */
 function mostUnits(maxPages: number): number {
-  return Math.max(Math.min(maxPages, 2 * MIN_UNITS), Math.ceil(maxPages / MOST_PAGES_A_UNIT));
+  const ends = [maxPages, ...PAGES_A_UNIT.map(({ fromPages }) => Math.min(maxPages, fromPages - 1))];
+  return Math.max(...ends.map((numPages) => Math.ceil(numPages / pagesPerUnit(numPages))));
 }
 
 /** What the shaders read about a step (shaders/step.wgsl): rows, units of attention, blocks of tokens, tiles to seal. */

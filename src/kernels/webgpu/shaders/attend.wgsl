@@ -204,6 +204,10 @@ fn unsigned_dots_of(codes: Codes32, x: HeadBytes) -> vec4<i32> {
   );
 }
 
+fn page_of(block: u32) -> u32 {
+  return step[BLOCKS + block * BLOCK_WORDS + BLOCK_PAGE];
+}
+
 /// Those of a group that is not there meet zeros.
 fn load_key(page: u32, kv_head: u32, token: u32, group: u32) -> PackedCodes {
   let high = high_word(page, kv_head, 0u) + token * plane_row_words(high_width(K_BITS), HEAD_DIM);
@@ -256,8 +260,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var weight_sums = vec2<f32>(0.0);
   var zero_sums = vec2<f32>(0.0);
 
+  var page = page_of(first_block);
   for (var block = 0u; block < num_blocks; block++) {
-    let page = step[BLOCKS + (first_block + block) * BLOCK_WORDS + BLOCK_PAGE];
+    // Asked for early, as metadata is below: what waits for one load after another waits for long. The last page is asked for again.
+    let next_page = page_of(first_block + min(block + 1u, num_blocks - 1u));
     // This thread's tokens, of either head.
     var scores_a = vec4<f32>();
     var scores_b = vec4<f32>();
@@ -275,6 +281,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let tile = header_word(page, kv_head, 0u);
       let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
       let last_fields = bitcast<vec4<f32>>(arena[(tile >> 2u) + 1u]);
+      let factor_word = arena_words[tile + 8u + slot];
       // On their way while queries are quantized.
       var keys = array<PackedCodes, TOKENS_EACH * GROUPS_EACH>();
       for (var i = 0u; i < TOKENS_EACH * GROUPS_EACH; i++) {
@@ -339,7 +346,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let b = share_ints(thread, dots[1]);
       let c = share_ints(thread, dots[2]);
       let d = share_ints(thread, dots[3]);
-      let factor = decoded(arena_words[tile + 8u + slot], fields.x, fields.y);
+      let factor = decoded(factor_word, fields.x, fields.y);
       let first = query_scales[2u * lane];
       let second = query_scales[2u * lane + 1u];
       scores_a = factor * fma(vec4<f32>(vec4<i32>(a.x, b.x, c.x, d.x)), vec4<f32>(first.x), vec4<f32>(first.y));
@@ -348,7 +355,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     // On their way during softmax.
     var channels = array<PackedCodes, 2u * CHANNELS>();
+    var value_fields = vec4<f32>();
+    var value_words = vec2<u32>();
     if (!HALF_VALUES) {
+      let tile = header_word(page, kv_head, 1u);
+      value_fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
+      value_words = vec2<u32>(arena_words[tile + 4u + slot], arena_words[tile + 4u + BLOCK / 4u + slot]);
       for (var i = 0u; i < 2u * CHANNELS; i++) {
         channels[i] = load_channel(page, kv_head, min((i / 2u) * THREADS + thread, HEAD_DIM - 1u), i % 2u);
       }
@@ -372,10 +384,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         factors[2u * lane + 1u] = vec2<f32>(factor.y, 1.0);
       }
     } else {
-      let tile = header_word(page, kv_head, 1u);
-      let fields = bitcast<vec4<f32>>(arena[tile >> 2u]);
-      let scales = decoded(arena_words[tile + 4u + slot], fields.x, fields.y);
-      let zeros = decoded(arena_words[tile + 4u + BLOCK / 4u + slot], fields.z, fields.w);
+      let scales = decoded(value_words.x, value_fields.x, value_fields.y);
+      let zeros = decoded(value_words.y, value_fields.z, value_fields.w);
       let a = weight_a * scales;
       let b = weight_b * scales;
       let greatest = vec2<f32>(greatest_of(thread, greatest_in(a), 2u, THREADS), greatest_of(thread, greatest_in(b), 2u, THREADS));
@@ -438,6 +448,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sums[i] = fma(vec4<f32>(dots[i]), unit, sums[i]);
       }
     }
+    page = next_page;
   }
 
   let weight_a = sum_of(thread, weight_sums.x, 2u, THREADS);

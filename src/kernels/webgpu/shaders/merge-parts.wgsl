@@ -1,7 +1,7 @@
 // Puts the parts of attention of a row and head together, undoes the transform of V and writes the operand. A workgroup a head; a thread every SHARES-th
 // part of 4 channels, so that enough loads are on their way.
 //
-// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS: u32; const TRANSFORM: u32 (0 none, 1 Hadamard, 2 matrices); const FACTOR: f32
+// const HEAD_DIM, NUM_HEADS, NUM_KV_HEADS, THREADS: u32; const TRANSFORM: u32 (0 none, 1 Hadamard, 2 matrices); const FACTOR: f32
 // with step.wgsl (binding 3), operand.wgsl
 
 // As attend.wgsl leaves them.
@@ -9,13 +9,13 @@
 // Inverse transforms of V, of this layer: [NUM_KV_HEADS, HEAD_DIM, HEAD_DIM].
 @group(0) @binding(5) var<storage, read> matrices: array<f32>;
 
-const THREADS = 256u;
 const QUADS = HEAD_DIM / 4u;
 const PART_VECTORS = QUADS + 1u;
 const SHARES = THREADS / QUADS;
 const AT_ONCE = 8u;
-/// Threads' numbers are put together in two turns, of so many each.
+/// Threads' numbers are put together in two turns, the second one of so many.
 const SIDE = 16u;
+const EACH = THREADS / SIDE;
 /// Below every score; infinity would make differences of it.
 const LEAST = -1e30;
 var<workgroup> quads: array<vec4<f32>, THREADS>;
@@ -33,9 +33,9 @@ fn greatest_of(thread: u32, number: f32) -> f32 {
   factors[thread] = number;
   workgroupBarrier();
   if (thread < SIDE) {
-    var greatest = factors[thread * SIDE];
-    for (var i = 1u; i < SIDE; i++) {
-      greatest = max(greatest, factors[thread * SIDE + i]);
+    var greatest = factors[thread * EACH];
+    for (var i = 1u; i < EACH; i++) {
+      greatest = max(greatest, factors[thread * EACH + i]);
     }
     halfway[thread] = greatest;
   }
@@ -54,8 +54,8 @@ fn sum_over(thread: u32, number: f32) -> f32 {
   workgroupBarrier();
   if (thread < SIDE) {
     var sum = 0.0;
-    for (var i = 0u; i < SIDE; i++) {
-      sum += factors[thread * SIDE + i];
+    for (var i = 0u; i < EACH; i++) {
+      sum += factors[thread * EACH + i];
     }
     halfway[thread] = sum;
   }
