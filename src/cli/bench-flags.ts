@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { kvFormatName, loadOptionShape } from '../engine/options.ts';
+import { wholeNumber, wholeNumberFrom } from '../engine/whole-number.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
 /** What `bench` can measure. */
@@ -52,25 +53,19 @@ export const BENCH_FLAGS = {
   newTokens: {
     usage: '--new-tokens <number>',
     kind: 'number',
-    schema: z.int('must be a whole number of at least 2').min(2, 'must be a whole number of at least 2'),
+    schema: wholeNumberFrom(2),
     description: 'tokens generated after each prompt (default: 32)',
   },
   runs: {
     usage: '--runs <number>',
     kind: 'number',
-    schema: z
-      .int(`must be a whole number from 1 to ${MAX_RUNS}`)
-      .min(1, `must be a whole number from 1 to ${MAX_RUNS}`)
-      .max(MAX_RUNS, `must be a whole number from 1 to ${MAX_RUNS}`),
+    schema: wholeNumber(1, MAX_RUNS),
     description: 'times that each is run; the best one counts (default: 2)',
   },
   batch: {
     usage: '--batch <number>',
     kind: 'number',
-    schema: z
-      .int(`must be a whole number from 1 to ${MAX_BATCH}`)
-      .min(1, `must be a whole number from 1 to ${MAX_BATCH}`)
-      .max(MAX_BATCH, `must be a whole number from 1 to ${MAX_BATCH}`),
+    schema: wholeNumber(1, MAX_BATCH),
     description: 'attention of so many sequences that decode together, too, each with pages of its own',
   },
   json: { ...GENERATE_FLAGS.json, description: 'print one JSON object instead of tables' },

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { loadOptionShape } from '../engine/options.ts';
+import { wholeNumberFrom } from '../engine/whole-number.ts';
 import { BENCH_FLAGS, listOf } from './bench-flags.ts';
 import type { Flag, FlagGroups } from './flags.ts';
 
@@ -97,8 +98,3 @@ Examples:
   kvant bench users
   kvant bench users --users 1,16 --shared 2048 --kv q4,f16
   kvant bench users --against node-llama-cpp --peer-kv F16 --json`;
-
-function wholeNumberFrom(least: number): z.ZodNumber {
-  const rule = `must be a whole number of at least ${least}`;
-  return z.int(rule).min(least, rule);
-}

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { wholeNumber } from './eval-flags.ts';
+import { wholeNumber } from '../engine/whole-number.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag } from './flags.ts';
 
 export const CALIBRATE_DEFAULTS = { windows: 8, ctx: 2048 } as const;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { MAX_EXACT_TOKENS, MIN_EXACT_TOKENS } from '../eval/exactness/prompt-length.ts';
 import { NEEDLE_VARIANTS } from '../eval/needle-task.ts';
 import { chatSendOptionShape, kvFormatName, loadOptionShape } from '../engine/options.ts';
+import { wholeNumber } from '../engine/whole-number.ts';
 import { listOf } from './bench-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag } from './flags.ts';
 
@@ -21,12 +22,6 @@ export const EVAL_DEFAULTS = {
 
 /** Below this, nothing that is measured has much before it. */
 const MIN_CTX = 16;
-
-/** A whole number in a range, with the words that say so. */
-export function wholeNumber(least: number, most: number): z.ZodNumber {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
-}
 
 const filePath = z.string().min(1, 'must be the path of a file');
 const { model, calibration, threads, backend } = MODEL_FLAGS;

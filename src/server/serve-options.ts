@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { KvantError } from '../errors.ts';
 import { loadOptionShape } from '../engine/options.ts';
+import { wholeNumber } from '../engine/whole-number.ts';
 
 /** The one schema of what a server is started with: flags, environment and configuration file are checked against it. */
 
@@ -114,9 +115,4 @@ export function isLoopback(host: string): boolean {
 
 function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
-}
-
-function wholeNumber(least: number, most: number): z.ZodInt {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
 }

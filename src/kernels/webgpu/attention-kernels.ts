@@ -170,13 +170,13 @@ export class AttentionKernels {
     const { k, v } = formats.get(part.format).bits[layer];
     return program.kernel(keyOf(part, 'attend', k, v), () => ({
       name: 'attend',
-      parts: ['step', 'planes', gpu.hasSubgroups ? 'lanes-subgroup' : 'lanes-single', 'attend-open'],
+      parts: ['step', 'planes', 'lanes-memory', gpu.hasSubgroups ? 'lanes-subgroup' : 'lanes-single', 'attend-open'],
       constants: {
         ...this.#shapeConstants(part, 0),
         HEAD_TILES: this.#headTiles,
         K_BITS: k,
         V_BITS: v,
-        ...(gpu.hasSubgroups ? { SUBGROUP: gpu.minSubgroupSize } : {}),
+        SUBGROUP: gpu.minSubgroupSize,
       },
     }));
   }

@@ -11,6 +11,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   gate: new URL('./shaders/gate.wgsl', import.meta.url),
   'input-normed': new URL('./shaders/input-normed.wgsl', import.meta.url),
   'input-operand': new URL('./shaders/input-operand.wgsl', import.meta.url),
+  'lanes-memory': new URL('./shaders/lanes-memory.wgsl', import.meta.url),
   'lanes-single': new URL('./shaders/lanes-single.wgsl', import.meta.url),
   'lanes-subgroup': new URL('./shaders/lanes-subgroup.wgsl', import.meta.url),
   largest: new URL('./shaders/largest.wgsl', import.meta.url),

@@ -8,6 +8,7 @@ export const SHADER_NAMES = [
   'gate',
   'input-normed',
   'input-operand',
+  'lanes-memory',
   'lanes-single',
   'lanes-subgroup',
   'largest',

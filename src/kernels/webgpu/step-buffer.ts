@@ -71,10 +71,14 @@ function pagesPerUnit(numPages: number): number {
   return PAGES_A_UNIT.find(({ fromPages }) => numPages >= fromPages)?.perUnit ?? 1;
 }
 
+function numSealedUnits(numPages: number): number {
+  return Math.ceil(numPages / pagesPerUnit(numPages));
+}
+
 /** Units that a row can have over up to so many sealed pages. */
 function mostUnits(maxPages: number): number {
   const ends = [maxPages, ...PAGES_A_UNIT.map(({ fromPages }) => Math.min(maxPages, fromPages - 1))];
-  return Math.max(...ends.map((numPages) => Math.ceil(numPages / pagesPerUnit(numPages))));
+  return Math.max(...ends.map(numSealedUnits));
 }
 
 /** What the shaders read about a step (shaders/step.wgsl): rows, units of attention, blocks of tokens, tiles to seal. */
@@ -192,7 +196,7 @@ export class StepBuffer {
     const { numRows, firstRow, firstPosition, sealedPages, pages } = segment;
     const { numSinkTokens, pageSize } = pages.format;
     const pageStart = numSinkTokens + sealedPages.length * pageSize;
-    const numSealedUnits = Math.ceil(sealedPages.length / pagesPerUnit(sealedPages.length));
+    const numUnits = numSealedUnits(sealedPages.length);
     for (let i = 0; i < numRows; i++) {
       const row = firstRow + i;
       const end = firstPosition + i + 1;
@@ -202,7 +206,7 @@ export class StepBuffer {
       if (end > pageStart) {
         this.#addOwnUnitsOf(row, this.#pages.wordOf(pages.open, segment.openPage), end - pageStart, pageSize);
       }
-      this.#numParts += numSealedUnits;
+      this.#numParts += numUnits;
       this.#words.set([firstPart, this.#numParts - firstPart], this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_PART);
     }
   }
@@ -221,7 +225,7 @@ export class StepBuffer {
     const { pageSize } = pages.format;
     for (const page of sealedPages) this.#addBlock(this.#pages.wordOf(pages.sealed, page), 0, pageSize, pageSize);
     const perUnit = pagesPerUnit(numPages);
-    const numUnits = Math.ceil(numPages / perUnit);
+    const numUnits = numSealedUnits(numPages);
     for (let row = firstRow; row < firstRow + numRows; row++) {
       const at = this.#lists.ROWS + row * ROW_WORDS + ROW_FIRST_PART;
       const firstPart = this.#words[at] + this.#words[at + 1] - numUnits;
