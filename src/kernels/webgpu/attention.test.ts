@@ -43,11 +43,11 @@ for (const [format, headDim, numHeads, numKvHeads] of [
 }
 
 test(
-  'units of one, two, four and eight pages, and a last one of fewer: attention equals the reference',
+  'units of one, two and four pages, and a last one of fewer: attention equals the reference',
   { skip: SKIP_WEBGPU },
   async () => {
-    const settings = config('q4', { numLayers: 1, numKvHeads: 1, headDim: 32 }, 2, 1040);
-    const runs = [63, 64, 127, 128, 139, 1031].map((numSealed) => ({ numSealed, firstIndex: 20, numRows: 1 }));
+    const settings = config('q4', { numLayers: 1, numKvHeads: 1, headDim: 32 }, 2, 140);
+    const runs = [63, 64, 127, 128, 139].map((numSealed) => ({ numSealed, firstIndex: 20, numRows: 1 }));
     const attention = createAttentionCase(settings, 'Gaussian', runs);
     const expected = await attendAll(new ReferenceKernels(settings), attention);
     const kernels = await createSoftwareGpu(settings);
