@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { wholeNumber } from '../engine/whole-number.ts';
 import { CONVERSATION_TRACE_DEFAULTS } from '../bench/conversation-trace.ts';
 import { samplingOptionShape } from '../engine/options.ts';
 import { BENCH_FLAGS } from './bench-flags.ts';
@@ -13,7 +14,6 @@ export const RESIDENCY_DEFAULTS = {
 } as const;
 
 const MAX_CONVERSATIONS = 1_000_000;
-const CONVERSATIONS_RULE = `must be a whole number from 1 to ${MAX_CONVERSATIONS}`;
 const { model, calibration, kv, json } = BENCH_FLAGS;
 
 /** Of `bench residency`. */
@@ -37,7 +37,7 @@ export const RESIDENCY_FLAGS = {
   conversations: {
     usage: '--conversations <number>',
     kind: 'number',
-    schema: z.int(CONVERSATIONS_RULE).min(1, CONVERSATIONS_RULE).max(MAX_CONVERSATIONS, CONVERSATIONS_RULE),
+    schema: wholeNumber(1, MAX_CONVERSATIONS),
     description: `how many chats are made (default: ${CONVERSATION_TRACE_DEFAULTS.numConversations})`,
   },
   json,

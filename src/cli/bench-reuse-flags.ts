@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import { wholeNumberFrom } from '../engine/whole-number.ts';
 import { loadOptionShape } from '../engine/options.ts';
 import { BENCH_FLAGS, listOf } from './bench-flags.ts';
 import type { Flag } from './flags.ts';
@@ -23,8 +23,6 @@ const COMMON = {
   json,
 } satisfies Record<string, Flag>;
 
-const DOCUMENT_RULE = 'must be a whole number of at least 128';
-
 /** Of `bench first-token`. */
 export const FIRST_TOKEN_FLAGS = {
   ...COMMON,
@@ -32,7 +30,7 @@ export const FIRST_TOKEN_FLAGS = {
     usage: '--document <tokens>',
     kind: 'number',
     // Less is no full page in some format.
-    schema: z.int(DOCUMENT_RULE).min(128, DOCUMENT_RULE),
+    schema: wholeNumberFrom(128),
     description: 'tokens of the document that the questions are about (default: 6000)',
   },
 } satisfies Record<string, Flag>;

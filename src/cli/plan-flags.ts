@@ -1,9 +1,8 @@
-import * as z from 'zod';
+import { wholeNumber } from '../engine/whole-number.ts';
 import { kvFormatName, MAX_SEQUENCES } from '../engine/options.ts';
 import { listOf } from './bench-flags.ts';
 import { GENERATE_FLAGS, MODEL_FLAGS, type Flag, type FlagGroups } from './flags.ts';
 
-const USERS_RULE = `must be a whole number from 1 to ${MAX_SEQUENCES}`;
 const { model, draftModel, calibration, ctx, memory, threads, backend } = MODEL_FLAGS;
 
 /** Of `plan`. */
@@ -16,7 +15,7 @@ export const PLAN_FLAGS = {
   users: {
     usage: '--users <number>',
     kind: 'number',
-    schema: z.int(USERS_RULE).min(1, USERS_RULE).max(MAX_SEQUENCES, USERS_RULE),
+    schema: wholeNumber(1, MAX_SEQUENCES),
     description: 'sequences at the same time, each with a whole context (default: 1)',
   },
   kv: {
