@@ -23,7 +23,7 @@ export interface KernelBenchOptions {
   /** Each is measured on its own. */
   readonly threads: readonly number[];
   readonly budgetMs: number;
-  /** Sequences that attention decodes together, too; 1: none do. */
+  /** Sequences that are decoded together, too; 1: none are. */
   readonly batch: number;
   readonly signal: AbortSignal;
 }
@@ -114,7 +114,7 @@ export class KernelBench {
     }
   }
 
-  /** The model's matmuls, of one row and of a page. @throws as `attention` does */
+  /** The model's matmuls, of one row, of those of a batch, and of a page. @throws as `attention` does */
   async matmuls(): Promise<void> {
     for (const threads of this.#options.threads) {
       await this.#withKernels(threads, 'q4', MAX_ROWS, async ({ kernels, deviceMs }) => {
@@ -123,8 +123,9 @@ export class KernelBench {
         // Whatever is measured first on a GPU is measured while its clock rises.
         const [largest] = driver.groups.toSorted((a, b) => b.weightBytes - a.weightBytes);
         await fastestMs(async () => driver.run(largest, PREFILL_ROWS, 1).then(deviceMs), this.#timing);
+        const numsRows = new Set([1, this.#options.batch, PREFILL_ROWS]);
         for (const group of driver.groups) {
-          for (const rows of [1, PREFILL_ROWS]) {
+          for (const rows of numsRows) {
             this.#events.onMeasure(`${group.name}, ${rows} rows`);
             // A GPU tells the time in steps of 65 us.
             const numTimes = kernels.description.name === 'webgpu' ? Math.ceil(MIN_PRODUCTS / group.calls.length) : 1;

@@ -60,7 +60,7 @@ test('bench attention and matmul measure kernels beside what the machine can do'
       ['q4', 132, 64],
     ],
   );
-  assert.equal(kernels.filter(({ kernel }) => kernel === 'matmul').length, 10);
+  assert.equal(kernels.filter(({ kernel }) => kernel === 'matmul').length, 15);
   const [{ threads, ...most }]: readonly CeilingRow[] = ceilings;
   assert.deepEqual([ceilings.length, threads], [1, 1]);
   for (const row of kernels satisfies readonly KernelRow[]) {
@@ -165,7 +165,7 @@ test('bench refuses what it cannot measure', async () => {
     [['--against', 'node-llama-cpp', '--peer-threads', '0'], /^kvant: --peer-threads 0: must be a whole number/],
     [['--peer-kv', 'F16'], /^kvant: --peer-kv needs --against ENGINE/],
     [['attention', '--batch', '65'], /^kvant: --batch 65: must be a whole number from 1 to 64/],
-    [['--batch', '2'], /^kvant: --batch needs attention: kvant bench users/],
+    [['--batch', '2'], /^kvant: --batch needs attention or matmul: kvant bench users/],
     [['attention', '--against', 'node-llama-cpp'], /^kvant: --against needs decode or prefill/],
     [['attention', '--backend', 'reference'], /^kvant: --backend reference: only wasm and webgpu kernels/],
   ];

@@ -39,8 +39,9 @@ export async function benchCommand(
         '--against needs decode or prefill: other engines are compared by nothing else',
       );
     }
-    if (options.batch !== undefined && !wanted.includes('attention')) {
-      throw new KvantError('INVALID_OPTION', '--batch needs attention: kvant bench users measures many users at once');
+    if (options.batch !== undefined && !wanted.includes('attention') && !wanted.includes('matmul')) {
+      const message = '--batch needs attention or matmul: kvant bench users measures many users at once';
+      throw new KvantError('INVALID_OPTION', message);
     }
     const peer = options.against && (await find(options.against));
     return measure(wanted, { options, peer, session }, context);

@@ -66,7 +66,7 @@ export const BENCH_FLAGS = {
     usage: '--batch <number>',
     kind: 'number',
     schema: wholeNumber(1, MAX_BATCH),
-    description: 'attention of so many sequences that decode together, too, each with pages of its own',
+    description: 'attention and matmuls of so many sequences that decode together, too, each with pages of its own',
   },
   json: { ...GENERATE_FLAGS.json, description: 'print one JSON object instead of tables' },
   against: {
