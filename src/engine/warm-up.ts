@@ -9,7 +9,7 @@ export interface WarmUpParts {
 }
 
 /** Rows of the steps after the first one, which fills a page: as many as there are kernels for different numbers of rows. */
-const ROWS_OF_STEPS = [32, 16, 4, 3, 2, 1];
+const ROWS_OF_STEPS = [16, 4, 3, 2, 1];
 
 /**
  * Runs some tokens through the model, for kernels that compile an operation when it is first used: no request waits for that then. Leaves nothing
@@ -27,7 +27,12 @@ export async function warmUp({ kernels, model, memory }: WarmUpParts): Promise<v
       pages.reserve(numRows);
       const segment = { firstRow: 0, numRows, pages: memory.defaultCache.pages, ...pages.segment(numRows) };
       const tokenIds = new Array<number>(numRows).fill(0);
-      await model.forward({ tokenIds, segments: [segment], outputRows: [numRows - 1], numLargest: 1 });
+      await model.forward({
+        tokenIds,
+        segments: [segment],
+        outputRows: tokenIds.slice(0, 16).map((_, row) => row),
+        numLargest: 1,
+      });
       pages.commit(numRows);
     }
   } finally {

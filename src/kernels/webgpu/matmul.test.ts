@@ -8,6 +8,7 @@ import { FLOAT_DATA, floatRows, int8Rows } from '../testing/float-data.ts';
 import { ProductBench } from '../testing/product-bench.ts';
 import { floatTolerance, productCase, roundingBound, type Tolerance } from '../testing/product-tolerance.ts';
 import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
+import { randomWeights } from '../testing/weight-data.ts';
 import { WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
 
 const NUM_ROWS = 67;
@@ -39,7 +40,8 @@ async function compareProducts(
     }),
   );
   // Few rows take another kernel, or none that shares weights.
-  for (const rowIds of [[66], [5, 2, 11], [0, 64, 12, 9, 16]]) {
+  const batch = ALL_ROWS.slice(40, 57);
+  for (const rowIds of [[66], [5, 2, 11], [0, 64, 12, 9, 16], batch]) {
     const expectedRows = all.map((output) => rowIds.map((row) => output[row]));
     assert.deepEqual(await bench.run(rowIds), expectedRows, `${type}: bits of rows ${rowIds.join(', ')}`);
   }
@@ -74,6 +76,18 @@ for (const type of Object.keys(WEIGHT_TYPES) as WeightType[]) {
     await kernels.close();
   });
 }
+
+test('of many features, rows alone have the bits of 40 rows', { skip: SKIP_WEBGPU }, async () => {
+  const kernels = await createSoftwareGpu(CONFIG);
+  const rows = floatRows('Gaussian', 40, 288);
+  const bench = await ProductBench.load(kernels, { rows, outputs: [{ weights: randomWeights('Q4_0', 8200, 288) }] });
+  const all = await bench.run(rows.map((_, row) => row));
+  for (const rowIds of [[39], [3, 1, 38, 2, 0, 21]]) {
+    const expected = all.map((output) => rowIds.map((row) => output[row]));
+    assert.deepEqual(await bench.run(rowIds), expected, `bits of rows ${rowIds.join(', ')}`);
+  }
+  await kernels.close();
+});
 
 test(
   'of more segments than threads share a feature, a row alone has the bits of 9 rows',

@@ -15,6 +15,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   'lanes-single': new URL('./shaders/lanes-single.wgsl', import.meta.url),
   'lanes-subgroup': new URL('./shaders/lanes-subgroup.wgsl', import.meta.url),
   largest: new URL('./shaders/largest.wgsl', import.meta.url),
+  'matmul-batch': new URL('./shaders/matmul-batch.wgsl', import.meta.url),
   'matmul-decode': new URL('./shaders/matmul-decode.wgsl', import.meta.url),
   'matmul-float': new URL('./shaders/matmul-float.wgsl', import.meta.url),
   'matmul-gated': new URL('./shaders/matmul-gated.wgsl', import.meta.url),

@@ -19,7 +19,9 @@ export interface ReadableRange {
 
 /** Columns of a group of an operand, with a scale of two float32 numbers. */
 export const GROUP = 16;
-const SCALE_BYTES = 8;
+export const SCALE_BYTES = 8;
+/** Operands have room for whole batches of rows, as matmul-batch.wgsl reads them. */
+export const BATCH_ROWS = 4;
 
 /** Buffers of rows. Those of output rows, which are few and wide, get room when a step wants it. */
 export class RowRanges {
@@ -89,9 +91,9 @@ export class RowRanges {
   }
 
   #allocateOperand(width: number, numRows: number): OperandRanges {
-    const length = numRows * width;
+    const length = Math.ceil(numRows / BATCH_ROWS) * BATCH_ROWS * width;
     return {
-      floats: this.#gpu.allocate(length * 4, 'activations'),
+      floats: this.#gpu.allocate(numRows * width * 4, 'activations'),
       codes: this.#gpu.allocate(length, 'activations'),
       scales: this.#gpu.allocate((length / GROUP) * SCALE_BYTES, 'activations'),
     };

@@ -12,6 +12,7 @@ export const SHADER_NAMES = [
   'lanes-single',
   'lanes-subgroup',
   'largest',
+  'matmul-batch',
   'matmul-decode',
   'matmul-float',
   'matmul-gated',

@@ -11,17 +11,17 @@ fn bring_input(thread: u32) {
     let factor = norm_factor(thread, row);
     for (var group = thread; group < NORM_GROUPS; group += WORKGROUP) {
       let quantized = quantize_group(normed_group(row, group, factor));
-      let slot = row * NORM_GROUPS + 2u * slot_of(group / 2u, GROUPS) + group % 2u;
-      normed_codes[slot] = quantized.codes;
-      normed_scales[slot] = quantized.scale;
+      let slot = slot_of(group / 2u, GROUPS);
+      normed_codes[row * NORM_GROUPS + (group % 2u) * GROUPS + slot] = quantized.codes;
+      normed_scales[row * NORM_GROUPS + 2u * slot + group % 2u] = quantized.scale;
     }
   }
   workgroupBarrier();
 }
 
 fn input_codes(row: u32, group: u32) -> Codes {
-  let at = row * GROUPS + slot_of(group, GROUPS);
-  return Codes(normed_codes[2u * at], normed_codes[2u * at + 1u]);
+  let at = row * NORM_GROUPS + slot_of(group, GROUPS);
+  return Codes(normed_codes[at], normed_codes[at + GROUPS]);
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {

@@ -1,4 +1,4 @@
-// What products take in: an operand, a vector a half of 32 columns.
+// What products take in: an operand, as operand.wgsl writes it.
 
 @group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
 // Of each half: its scale, and the scale times the sum of its codes.
@@ -7,8 +7,8 @@
 fn bring_input(thread: u32) {}
 
 fn input_codes(row: u32, group: u32) -> Codes {
-  let at = row * GROUPS + slot_of(group, GROUPS);
-  return Codes(x_codes[2u * at], x_codes[2u * at + 1u]);
+  let at = row * 2u * GROUPS + slot_of(group, GROUPS);
+  return Codes(x_codes[at], x_codes[at + GROUPS]);
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {

@@ -3,11 +3,10 @@
 // multiplied. What limits it is reading workgroup memory, 128 bytes a clock on an H200: hence codes of 4 bits are unpacked after it, and a thread has as
 // many rows and features as there are registers for.
 //
-// const NUM_OUT, SIZE_INDEX, ROWS_EACH, ROW_THREADS, FEATURE_THREADS: u32; with weights.wgsl, products.wgsl, input-operand.wgsl, output-*.wgsl
+// const NUM_OUT, SIZE_INDEX, ROWS_EACH, FEATURES_EACH, ROW_THREADS, FEATURE_THREADS: u32; with weights.wgsl, products.wgsl, input-operand.wgsl, output-*.wgsl
 
 @group(0) @binding(8) var<storage, read> num_rows: array<u32>;
 
-const FEATURES_EACH = 4u;
 const SLICE_THREADS = ROW_THREADS * FEATURE_THREADS;
 const WORKGROUP = SLICES * SLICE_THREADS;
 const TILE_OUT = FEATURES_EACH * FEATURE_THREADS;

@@ -6,7 +6,9 @@
 @group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
 
 const NORM_THREADS = 128u;
+const EIGHTHS = 8u;
 var<workgroup> squares: array<f32, NORM_THREADS>;
+var<workgroup> eighths: array<f32, EIGHTHS>;
 
 /// What a row is multiplied by. To be called by all threads, at least NORM_THREADS.
 fn norm_factor(thread: u32, row: u32) -> f32 {
@@ -19,15 +21,22 @@ fn norm_factor(thread: u32, row: u32) -> f32 {
     squares[thread] = sum;
   }
   workgroupBarrier();
-  for (var half = NORM_THREADS / 2u; half > 0u; half >>= 1u) {
-    if (thread < half) {
-      squares[thread] += squares[thread + half];
+  if (thread < EIGHTHS) {
+    var sums = array<f32, NORM_THREADS / EIGHTHS>();
+    for (var i = 0u; i < NORM_THREADS / EIGHTHS; i++) {
+      sums[i] = squares[thread + EIGHTHS * i];
     }
-    workgroupBarrier();
+    for (var half = NORM_THREADS / EIGHTHS / 2u; half > 0u; half >>= 1u) {
+      for (var i = 0u; i < half; i++) {
+        sums[i] += sums[i + half];
+      }
+    }
+    eighths[thread] = sums[0];
   }
-  let factor = 1.0 / sqrt(squares[0] / f32(NORM_WIDTH) + EPSILON);
   workgroupBarrier();
-  return factor;
+  let even = (eighths[0] + eighths[4]) + (eighths[2] + eighths[6]);
+  let odd = (eighths[1] + eighths[5]) + (eighths[3] + eighths[7]);
+  return 1.0 / sqrt((even + odd) / f32(NORM_WIDTH) + EPSILON);
 }
 
 /// 16 columns of a row, from column 16 * index on.

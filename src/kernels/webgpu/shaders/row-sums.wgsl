@@ -9,18 +9,38 @@ const TURNS = (SEGMENTS + THREADS - 1u) / THREADS;
 const FEATURES = WORKGROUP / THREADS;
 var<workgroup> sums: array<f32, WORKGROUP * TURNS * ROWS * SIDES>;
 
-/// A thread's segments of a feature, into `sums`.
-fn add_segments(thread: u32, side: u32, feature: u32) {
+/// Weights of a segment, as they lie in memory.
+struct LoadedSegment {
+  codes: array<PackedWeights, SEGMENT>,
+  scales: array<vec2<u32>, SEGMENT>,
+}
+
+/// Asks for a thread's segment of a turn; of those that are not there for some that is.
+fn load_segment(thread: u32, turn: u32, feature: u32, loaded: ptr<function, LoadedSegment>) {
+  let row = min(feature, NUM_FEATURES - 1u);
+  let first = min(turn * THREADS + thread % THREADS, SEGMENTS - 1u) * SEGMENT;
+  for (var i = 0u; i < SEGMENT; i++) {
+    let group = min(first + i, GROUPS - 1u);
+    (*loaded).codes[i] = load_weights(row, group);
+    (*loaded).scales[i] = load_scale(row, group);
+  }
+}
+
+/// A thread's segments of a feature, into `sums`. @param loaded the first of them
+fn add_segments(thread: u32, side: u32, feature: u32, loaded: ptr<function, LoadedSegment>) {
   for (var turn = 0u; turn < TURNS; turn++) {
     let segment = turn * THREADS + thread % THREADS;
+    if (turn > 0u) {
+      load_segment(thread, turn, feature, loaded);
+    }
     if (feature < NUM_FEATURES && segment < SEGMENTS) {
       var of_rows = array<f32, ROWS>();
       // As many groups each time where they are whole segments, so that the loop is unrolled and all loads are on their way at once.
       let end = select(min(GROUPS - segment * SEGMENT, SEGMENT), SEGMENT, GROUPS % SEGMENT == 0u);
       for (var i = 0u; i < end; i++) {
         let group = segment * SEGMENT + i;
-        let codes = codes_of(feature, group);
-        let scale = scale_of(feature, group);
+        let codes = unpack_weights((*loaded).codes[i]);
+        let scale = unpack_scale((*loaded).scales[i]);
         for (var row = 0u; row < ROWS; row++) {
           let input = input_codes(row, group);
           of_rows[row] = add_group(of_rows[row], codes, scale, input.lo, input.hi, input_scales(row, group));

@@ -46,20 +46,32 @@ fn codes_of(row: u32, group: u32) -> Codes {
   return unpack_weights(load_weights(row, group));
 }
 
-fn scale_of(row: u32, group: u32) -> Scale {
-  let unit = select(1.0, 0.0625, CODE_BITS == 4u);
+/// Of a group, as it lies in memory.
+fn load_scale(row: u32, group: u32) -> vec2<u32> {
   let at = row * GROUPS + slot_of(group, GROUPS);
   if (SCALES == 0u) {
-    let pair = unpack2x16float(w_scales[at >> 1u]);
-    let scale = unit * select(pair.x, pair.y, (at & 1u) == 1u);
+    return vec2<u32>(w_scales[at >> 1u], at & 1u);
+  }
+  return vec2<u32>(w_scales[2u * at], w_scales[2u * at + 1u]);
+}
+
+fn unpack_scale(packed: vec2<u32>) -> Scale {
+  let unit = select(1.0, 0.0625, CODE_BITS == 4u);
+  if (SCALES == 0u) {
+    let pair = unpack2x16float(packed.x);
+    let scale = unit * select(pair.x, pair.y, packed.y == 1u);
     return Scale(scale, scale, 0.0);
   }
-  let first = bitcast<f32>(w_scales[2u * at]);
-  let second = bitcast<f32>(w_scales[2u * at + 1u]);
+  let first = bitcast<f32>(packed.x);
+  let second = bitcast<f32>(packed.y);
   if (SCALES == 1u) {
     return Scale(unit * first, unit * first, second);
   }
   return Scale(unit * first, unit * second, 0.0);
+}
+
+fn scale_of(row: u32, group: u32) -> Scale {
+  return unpack_scale(load_scale(row, group));
 }
 
 /// Columns 4 * quad to 4 * quad + 3 of a row, as float32.
