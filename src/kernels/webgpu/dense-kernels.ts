@@ -21,11 +21,11 @@ export interface DenseParts {
   readonly program: GpuProgram;
   readonly matmuls: MatmulKernels;
   readonly rows: RowRanges;
-  readonly matrices: HandleTable<Matrix, GpuMatrix>;
+  readonly matrices: HandleTable<Matrix, readonly GpuMatrix[]>;
   readonly vectors: HandleTable<Vector, GpuRange>;
 }
 
-/** A product of a call: all of its outputs, where they could be joined, or one. */
+/** A product of a call: all of its outputs, where they could be joined, or one, or a piece of one. */
 interface Prepared {
   readonly matrix: GpuMatrix;
   readonly bias: GpuRange | undefined;
@@ -152,24 +152,26 @@ export class DenseKernels {
   #prepare(outputs: readonly MatmulOutput[]): readonly Prepared[] {
     const known = this.#prepared.get(outputs);
     if (known) return known;
-    const prepared = this.#join(outputs) ?? outputs.map((output) => this.#single(output));
+    const prepared = this.#join(outputs) ?? outputs.flatMap((output) => this.#pieces(output));
     this.#prepared.set(outputs, prepared);
     return prepared;
   }
 
-  #single(output: MatmulOutput): Prepared {
+  #pieces(output: MatmulOutput): Prepared[] {
     const { matrices, vectors } = this.#parts;
     const bias = output.bias && vectors.get(output.bias);
-    return { matrix: matrices.get(output.weights), bias, outputs: [output], kernels: new Map() };
+    return matrices.get(output.weights).map((matrix) => ({ matrix, bias, outputs: [output], kernels: new Map() }));
   }
 
   #join(outputs: readonly MatmulOutput[]): readonly Prepared[] | undefined {
     const { gpu, program, vectors } = this.#parts;
-    const matrices = outputs.map(({ weights }) => this.#parts.matrices.get(weights));
+    const pieces = outputs.map(({ weights }) => this.#parts.matrices.get(weights));
+    const matrices = pieces.flat();
     const biases = outputs.flatMap(({ bias }) => (bias ? [vectors.get(bias)] : []));
     const haveBiases = biases.length === 0 || biases.length === outputs.length;
     const accumulates = outputs.some(({ accumulate }) => accumulate);
-    if (!haveBiases || accumulates || !canJoin(gpu, matrices)) return undefined;
+    const areWhole = pieces.every(({ length }) => length === 1);
+    if (!haveBiases || accumulates || !areWhole || !canJoin(gpu, matrices)) return undefined;
     // Nothing that is under way may need the places that they leave.
     program.submit();
     const lengths = matrices.map(({ numRows }) => numRows);

@@ -7,8 +7,10 @@ import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { orderGroups } from './column-order.ts';
 import { packBlock, packingOf, type Packing } from './weight-packing.ts';
 
-/** A matrix as shaders/weights.wgsl reads it. It moves when it is joined with others (joined-matrices.ts). */
+/** A matrix, or some of its rows, as shaders/weights.wgsl reads it. It moves when it is joined with others (joined-matrices.ts). */
 export interface GpuMatrix {
+  /** Of the whole matrix: where these begin. */
+  readonly firstRow: number;
   readonly numRows: number;
   readonly numCols: number;
   readonly packing: Packing;
@@ -19,32 +21,64 @@ export interface GpuMatrix {
 /** Bytes of a file that are read and packed at a time. */
 const CHUNK_BYTES = 4_000_000;
 
-/** Reads a matrix and packs it. @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED, or what the source throws */
-export async function loadGpuMatrix(gpu: GpuDevice, source: TensorSource, order: RowOrder): Promise<GpuMatrix> {
-  const { name, type, numRows, numCols } = source;
+/**
+ * Reads a matrix and packs it, in pieces of about as many rows each where the device does not bind it whole.
+ *
+ * @throws KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED, or what the source throws
+ */
+export async function loadGpuMatrix(gpu: GpuDevice, source: TensorSource, order: RowOrder): Promise<GpuMatrix[]> {
+  const { name, numRows, numCols } = source;
   checkRowOrder(order, numRows);
-  const packing = packingOf(type);
   if (numCols % 16 !== 0) {
     const message = `tensor "${name}" has ${numCols} columns: the webgpu backend needs a multiple of 16; use --backend wasm`;
     throw new KvantError('MODEL_UNSUPPORTED', message);
   }
-  const codeRowBytes = (numCols * packing.codeBits) / 8;
-  const scaleRowBytes = (numCols / 32) * packing.scaleBytes;
+  const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
+  const mostRows = Math.floor((gpu.maxRangeBytes - 16) / Math.max(codeRowBytes, scaleRowBytes));
+  const numPieces = Math.ceil(numRows / Math.max(1, mostRows));
+  const unit = unitOf(order);
+  const pieceRows = Math.ceil(numRows / numPieces / unit) * unit;
+  const pieces: GpuMatrix[] = [];
+  for (let first = 0; first < numRows; first += pieceRows) {
+    pieces.push(await loadRows(gpu, source, order, first, Math.min(pieceRows, numRows - first)));
+  }
+  return pieces;
+}
+
+async function loadRows(
+  gpu: GpuDevice,
+  source: TensorSource,
+  order: RowOrder,
+  firstRow: number,
+  numRows: number,
+): Promise<GpuMatrix> {
+  const { name, type, numCols } = source;
+  const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
   const codes = gpu.allocate(numRows * codeRowBytes, `tensor "${name}"`);
   const scales = gpu.allocate(numRows * scaleRowBytes, `the scales of tensor "${name}"`);
   const bytesPerRow = rowBytes(type, numCols);
-  const unit = order.kind === 'file' ? 2 : 2 * order.headDim;
+  const unit = unitOf(order);
   const chunkRows = Math.max(unit, Math.floor(CHUNK_BYTES / bytesPerRow / unit) * unit);
   for (let first = 0; first < numRows; first += chunkRows) {
     const count = Math.min(chunkRows, numRows - first);
     const bytes = new Uint8Array(count * bytesPerRow);
-    await source.read(bytes, first * bytesPerRow);
+    await source.read(bytes, (firstRow + first) * bytesPerRow);
     const packed = packRows(source, order, bytes, count);
     gpu.write(codes, packed.codes, first * codeRowBytes);
     if (packed.scales.length > 0) gpu.write(scales, packed.scales, first * scaleRowBytes);
   }
   await gpu.check();
-  return { numRows, numCols, packing, codes, scales };
+  return { firstRow, numRows, numCols, packing: packingOf(type), codes, scales };
+}
+
+/** Rows that are read together: whole words of scales, and whole heads. */
+function unitOf(order: RowOrder): number {
+  return order.kind === 'file' ? 2 : 2 * order.headDim;
+}
+
+function packedRowBytes({ type, numCols }: TensorSource): { codeRowBytes: number; scaleRowBytes: number } {
+  const { codeBits, scaleBytes } = packingOf(type);
+  return { codeRowBytes: (numCols * codeBits) / 8, scaleRowBytes: (numCols / 32) * scaleBytes };
 }
 
 interface PackedRows {
@@ -53,10 +87,10 @@ interface PackedRows {
 }
 
 /** Packs rows, which start at a whole head. Lengths are whole words. */
-function packRows({ type, numCols }: TensorSource, order: RowOrder, bytes: Uint8Array, count: number): PackedRows {
+function packRows(source: TensorSource, order: RowOrder, bytes: Uint8Array, count: number): PackedRows {
+  const { type, numCols } = source;
   const packing = packingOf(type);
-  const codeRowBytes = (numCols * packing.codeBits) / 8;
-  const scaleRowBytes = (numCols / 32) * packing.scaleBytes;
+  const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
   const codes = new Uint8Array(wholeWords(count * codeRowBytes));
   const scales = new Uint8Array(wholeWords(count * scaleRowBytes));
   const scaleView = new DataView(scales.buffer);

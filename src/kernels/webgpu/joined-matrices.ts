@@ -43,7 +43,7 @@ export function joinMatrices(gpu: GpuDevice, matrices: readonly GpuMatrix[]): Gp
     matrix.scales = scales.parts[index];
   });
   const numRows = matrices.reduce((sum, matrix) => sum + matrix.numRows, 0);
-  return { numRows, numCols, packing, codes: codes.whole, scales: scales.whole };
+  return { firstRow: 0, numRows, numCols, packing, codes: codes.whole, scales: scales.whole };
 }
 
 /** Copies vectors of float32 one after another. @param lengths of each */

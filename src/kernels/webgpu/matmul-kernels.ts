@@ -9,7 +9,7 @@ import type { ShaderName } from './shaders.ts';
 
 /** A product, its handles looked up. */
 export interface GpuProduct {
-  /** Of all outputs, one after another. */
+  /** Of all outputs, one after another, or a piece of the only one's. */
   readonly matrix: GpuMatrix;
   readonly bias: GpuRange | undefined;
   /** One, or up to three, each with its number of features. */
@@ -209,13 +209,14 @@ export class MatmulKernels {
     return this.#program.kernel(`${name} ${shapeKey(matrix)} ${ends.join()} ${rows} ${flags} ${key}`, () => {
       const { parts, constants } = describe();
       const output = { NUM_OUT: matrix.numRows, BIAS: bias !== undefined };
+      const oneOutput = { OUT_WIDTH: ends[0], FIRST_OUT: matrix.firstRow, ACCUMULATE: accumulate };
       return {
         name,
         parts: ['slots', 'weights', ...parts, outs.length > 1 ? 'output-three' : 'output-one'],
         constants: {
           ...weightConstants(matrix),
           ...output,
-          ...(outs.length > 1 ? { END_0: ends[0], END_1: ends[1] } : { ACCUMULATE: accumulate }),
+          ...(outs.length > 1 ? { END_0: ends[0], END_1: ends[1] } : oneOutput),
           ...constants,
         },
       };
@@ -264,8 +265,9 @@ function inputKey(input: ProductInput): string {
   return 'x' in input ? `n${input.epsilon}` : '';
 }
 
-function shapeKey({ numRows, numCols, packing }: GpuMatrix): string {
-  return `${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind}`;
+/** Tells kernels apart, of pieces of matrices too. */
+export function shapeKey({ firstRow, numRows, numCols, packing }: GpuMatrix): string {
+  return `${firstRow}+${numRows}x${numCols} ${packing.codeKind}.${packing.scaleKind}`;
 }
 
 /** The first feature after each output. */

@@ -14,7 +14,7 @@ function sizesOf(limits: typeof LEAST): MatmulSizes {
 }
 
 function matrix(numRows: number, numCols: number): GpuMatrix {
-  return { numRows, numCols, packing: packingOf('Q4_0') } as unknown as GpuMatrix;
+  return { firstRow: 0, numRows, numCols, packing: packingOf('Q4_0') } as unknown as GpuMatrix;
 }
 
 test('a batch has as many threads as there is room for, of whole features', () => {

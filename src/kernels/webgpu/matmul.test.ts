@@ -10,6 +10,9 @@ import { floatTolerance, productCase, roundingBound, type Tolerance } from '../t
 import { createSoftwareGpu, SKIP_WEBGPU } from '../testing/software-gpu.ts';
 import { randomWeights } from '../testing/weight-data.ts';
 import { WEIGHT_TYPES, type WeightType } from '../weight-types.ts';
+import { openGpu } from './create-webgpu-kernels-node.ts';
+import { readShaders } from './read-shaders-node.ts';
+import { WebgpuKernels } from './webgpu-kernels.ts';
 
 const NUM_ROWS = 67;
 const ALL_ROWS = Array.from({ length: NUM_ROWS }, (_, row) => row);
@@ -88,6 +91,30 @@ test('of many features, rows alone have the bits of 40 rows', { skip: SKIP_WEBGP
   }
   await kernels.close();
 });
+
+test(
+  'matrices that the device does not bind whole give the bits of those that it does',
+  { skip: SKIP_WEBGPU },
+  async () => {
+    // Of several pieces each: the table of rows, too, from which inputs are embedded.
+    const rows = floatRows('Gaussian', 200, 288);
+    const bias = floatRows('Gaussian', 1, 701, 5)[0];
+    for (const type of ['Q4_0', 'F16'] as const) {
+      const product = { rows, outputs: [{ weights: randomWeights(type, 701, 288), bias }] };
+      const results: Float32Array[][][] = [];
+      for (const mostBytes of [undefined, 70_000]) {
+        const gpu = await openGpu('any', { mostBytes });
+        const kernels = new WebgpuKernels({ ...CONFIG, maxRows: 8 }, gpu, await readShaders());
+        const bench = await ProductBench.load(kernels, product);
+        for (const rowIds of [[150], [0, 61, 120, 199, 7]]) results.push(await bench.run(rowIds));
+        await kernels.close();
+      }
+      const [alone, together, ...ofPieces] = results;
+      assert.ok(alone[0][0].some((value) => value !== 0));
+      assert.deepEqual(ofPieces, [alone, together], type);
+    }
+  },
+);
 
 test(
   'of more segments than threads share a feature, a row alone has the bits of 9 rows',

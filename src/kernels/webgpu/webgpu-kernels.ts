@@ -43,7 +43,7 @@ import { GpuPages } from './gpu-pages.ts';
 import { GpuProgram } from './gpu-program.ts';
 import { GpuTimer } from './gpu-timer.ts';
 import { loadGpuMatrix, loadGpuVector, type GpuMatrix } from './gpu-weights.ts';
-import { MatmulKernels, weightConstants } from './matmul-kernels.ts';
+import { MatmulKernels, shapeKey, weightConstants } from './matmul-kernels.ts';
 import { RowRanges } from './row-ranges.ts';
 import { f32 } from './shader-constants.ts';
 import type { ShaderSources } from './shaders.ts';
@@ -71,7 +71,7 @@ export class WebgpuKernels implements Kernels {
   readonly #stepBuffer: StepBuffer;
   readonly #attention: AttentionKernels;
   readonly #dense: DenseKernels;
-  readonly #matrices = new HandleTable<Matrix, GpuMatrix>('matrix');
+  readonly #matrices = new HandleTable<Matrix, readonly GpuMatrix[]>('matrix');
   readonly #vectors = new HandleTable<Vector, GpuRange>('vector');
   readonly #rows: RowRanges;
   readonly #results: StepResults;
@@ -109,9 +109,9 @@ export class WebgpuKernels implements Kernels {
   }
 
   async loadMatrix(source: TensorSource, rowOrder: RowOrder): Promise<Matrix> {
-    const matrix = await loadGpuMatrix(this.#gpu, source, rowOrder);
-    this.#weightBytes += matrix.codes.numBytes + matrix.scales.numBytes;
-    return this.#matrices.add({ numRows: matrix.numRows, numCols: matrix.numCols } as Matrix, matrix);
+    const pieces = await loadGpuMatrix(this.#gpu, source, rowOrder);
+    for (const { codes, scales } of pieces) this.#weightBytes += codes.numBytes + scales.numBytes;
+    return this.#matrices.add({ numRows: source.numRows, numCols: source.numCols } as Matrix, pieces);
   }
 
   async loadVector(source: TensorSource, rowOrder: RowOrder): Promise<Vector> {
@@ -167,15 +167,19 @@ export class WebgpuKernels implements Kernels {
     const { step } = this.#settled();
     checkEmbed(table, out);
     checkTokenIds(step.tokenIds, table.numRows);
-    const matrix = this.#matrices.get(table);
-    const { packing, numCols } = matrix;
-    const kernel = this.#program.kernel(`embed ${numCols} ${packing.codeKind}.${packing.scaleKind}`, () => ({
-      name: 'embed',
-      parts: ['step', 'slots', 'weights'],
-      constants: { ...this.#stepBuffer.constants(), STEP_BINDING: 0, ...weightConstants(matrix) },
-    }));
-    const bindings = [this.#stepBuffer.range, matrix.codes, matrix.scales, this.#rows.activation(out)];
-    this.#program.dispatch(kernel, bindings, [Math.ceil(numCols / 4 / THREADS), step.tokenIds.length]);
+    for (const piece of this.#matrices.get(table)) {
+      const { firstRow, numRows, numCols } = piece;
+      const kernel = this.#program.kernel(`embed ${shapeKey(piece)}`, () => ({
+        name: 'embed',
+        parts: ['step', 'slots', 'weights'],
+        constants: {
+          ...{ ...this.#stepBuffer.constants(), STEP_BINDING: 0, ...weightConstants(piece) },
+          ...{ FIRST_ROW: firstRow, NUM_ROWS: numRows },
+        },
+      }));
+      const bindings = [this.#stepBuffer.range, piece.codes, piece.scales, this.#rows.activation(out)];
+      this.#program.dispatch(kernel, bindings, [Math.ceil(numCols / 4 / THREADS), step.tokenIds.length]);
+    }
   }
 
   rmsNorm(x: Activation, weight: Vector, epsilon: number, out: Operand): void {
