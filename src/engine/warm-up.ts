@@ -11,6 +11,9 @@ export interface WarmUpParts {
 /** Rows of the steps after the first one, which fills a page: as many as there are kernels for different numbers of rows. */
 const ROWS_OF_STEPS = [16, 4, 3, 2, 1];
 
+/** As of so many requests that decode together. */
+const MOST_OUTPUT_ROWS = 16;
+
 /**
  * Runs some tokens through the model, for kernels that compile an operation when it is first used: no request waits for that then. Leaves nothing
  * behind. Before the first request.
@@ -30,7 +33,7 @@ export async function warmUp({ kernels, model, memory }: WarmUpParts): Promise<v
       await model.forward({
         tokenIds,
         segments: [segment],
-        outputRows: tokenIds.slice(0, 16).map((_, row) => row),
+        outputRows: tokenIds.slice(0, MOST_OUTPUT_ROWS).map((_, row) => row),
         numLargest: 1,
       });
       pages.commit(numRows);

@@ -44,7 +44,7 @@ const FLOAT_WORKGROUP = 64;
 const FLOAT_ROWS = 4;
 /** Up to so many rows are multiplied a batch at a time. */
 const SOME_ROWS = 32;
-/** Beyond these, norming rows in each workgroup costs more than a dispatch: columns, of all rows too, and features, hence workgroups. */
+/** Beyond these, norming rows in each workgroup costs more than a dispatch: columns, of all rows too, and features. */
 const MOST_NORMED_COLS = 4096;
 const MOST_NORMED_IN_ALL = 8192;
 const MOST_NORMED_FEATURES = 32_768;

@@ -6,9 +6,13 @@
 
 fn bring_input(thread: u32) {}
 
+/// Codes of the first half of a group, or of the second.
+fn input_half(row: u32, group: u32, half: u32) -> vec4<u32> {
+  return x_codes[(2u * row + half) * GROUPS + slot_of(group, GROUPS)];
+}
+
 fn input_codes(row: u32, group: u32) -> Codes {
-  let at = row * 2u * GROUPS + slot_of(group, GROUPS);
-  return Codes(x_codes[at], x_codes[at + GROUPS]);
+  return Codes(input_half(row, group, 0u), input_half(row, group, 1u));
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {

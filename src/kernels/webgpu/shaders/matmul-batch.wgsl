@@ -36,11 +36,11 @@ fn input_part(index: u32, first_row: u32, turn: u32, i: u32) -> vec4<u32> {
   let row = first_row + index / THREADS % ROWS;
   let segment = min(turn * THREADS + index % THREADS, SEGMENTS - 1u);
   let group = min(segment * SEGMENT + i, GROUPS - 1u);
-  if (index >= 2u * ROWS * THREADS) {
+  let part = index / (ROWS * THREADS);
+  if (part == 2u) {
     return bitcast<vec4<u32>>(input_scales(row, group));
   }
-  let codes = input_codes(row, group);
-  return select(codes.lo, codes.hi, index >= ROWS * THREADS);
+  return input_half(row, group, part);
 }
 
 // Long, since what a thread keeps in registers cannot be handed around.

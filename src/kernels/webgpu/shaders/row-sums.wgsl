@@ -35,15 +35,16 @@ fn add_segments(thread: u32, side: u32, feature: u32, loaded: ptr<function, Load
     }
     if (feature < NUM_FEATURES && segment < SEGMENTS) {
       var of_rows = array<f32, ROWS>();
-      // As many groups each time where they are whole segments, so that the loop is unrolled and all loads are on their way at once.
-      let end = select(min(GROUPS - segment * SEGMENT, SEGMENT), SEGMENT, GROUPS % SEGMENT == 0u);
-      for (var i = 0u; i < end; i++) {
+      // As many turns each time, so that the loop is unrolled and what has been loaded stays in registers.
+      for (var i = 0u; i < SEGMENT; i++) {
         let group = segment * SEGMENT + i;
-        let codes = unpack_weights((*loaded).codes[i]);
-        let scale = unpack_scale((*loaded).scales[i]);
-        for (var row = 0u; row < ROWS; row++) {
-          let input = input_codes(row, group);
-          of_rows[row] = add_group(of_rows[row], codes, scale, input.lo, input.hi, input_scales(row, group));
+        if (GROUPS % SEGMENT == 0u || group < GROUPS) {
+          let codes = unpack_weights((*loaded).codes[i]);
+          let scale = unpack_scale((*loaded).scales[i]);
+          for (var row = 0u; row < ROWS; row++) {
+            let input = input_codes(row, group);
+            of_rows[row] = add_group(of_rows[row], codes, scale, input.lo, input.hi, input_scales(row, group));
+          }
         }
       }
       for (var row = 0u; row < ROWS; row++) {
