@@ -25,10 +25,10 @@ test('kernels that compile what is used do a step of each kind before the first 
   const steps: Step[] = [];
   const { engine, kernels } = await loadTinyEngine({}, compilingPlatform(steps));
   const rows = steps.map(({ tokenIds }) => tokenIds.length);
-  assert.deepEqual(rows.slice(1), [32, 16, 4, 3, 2, 1]);
+  assert.deepEqual(rows.slice(1), [16, 4, 3, 2, 1]);
   assert.deepEqual(
     steps.map(({ segments }) => segments[0].sealInto !== undefined),
-    [true, false, false, false, false, false, false],
+    [true, false, false, false, false, false],
   );
   engine.checkPages();
   const { pages, memory } = await engine.stats();
