@@ -27,6 +27,8 @@ export interface LesserGpu {
   /** Less than what it takes in one piece. */
   readonly mostBytes?: number | undefined;
   readonly withoutSubgroups?: boolean;
+  /** More than what WebGPU promises of every device. */
+  readonly withLeastLimits?: boolean;
 }
 
 /**
@@ -59,11 +61,12 @@ export class GpuDevice {
       const message = `this WebGPU lacks ${PACKED_DOTS}: update the browser or the package webgpu, or use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message);
     }
-    const { mostBytes, withoutSubgroups = false } = lesser;
+    const { mostBytes, withoutSubgroups = false, withLeastLimits = false } = lesser;
     const requiredFeatures = OPTIONAL_FEATURES.filter(
       (feature) => adapter.features.has(feature) && !(withoutSubgroups && feature === 'subgroups'),
     );
-    const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
+    const wanted = withLeastLimits ? [] : WANTED_LIMITS;
+    const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]));
     try {
       return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }), mostBytes);
     } catch (cause) {

@@ -36,6 +36,7 @@ import type {
   Vector,
 } from '../kernels.ts';
 import { AttentionKernels } from './attention-kernels.ts';
+import { checkHeads } from './check-heads.ts';
 import { DenseKernels } from './dense-kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { GpuFormats } from './gpu-formats.ts';
@@ -89,7 +90,7 @@ export class WebgpuKernels implements Kernels {
   /** @throws RangeError if the configuration contradicts itself; KvantError OUT_OF_MEMORY, MODEL_UNSUPPORTED */
   constructor(config: KernelsConfig, gpu: GpuDevice, sources: ShaderSources) {
     checkConfig(config);
-    checkShape(config);
+    checkHeads(config.shape.headDim, gpu.limits.maxComputeWorkgroupStorageSize);
     this.config = config;
     this.description = { name: 'webgpu', threads: 1, isa: gpu.name };
     this.compilesOnUse = !gpu.isSoftware;
@@ -329,12 +330,6 @@ export class WebgpuKernels implements Kernels {
     if (!this.#running) throw new Error('no step has begun');
     return this.#running;
   }
-}
-
-function checkShape({ shape: { headDim } }: KernelsConfig): void {
-  if (headDim % 16 === 0 && headDim <= 256) return;
-  const message = `heads of ${headDim} channels: the webgpu backend needs a multiple of 16, at most 256; use --backend wasm`;
-  throw new KvantError('MODEL_UNSUPPORTED', message);
 }
 
 /** Of each row. */
