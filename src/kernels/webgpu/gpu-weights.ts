@@ -33,16 +33,23 @@ export async function loadGpuMatrix(gpu: GpuDevice, source: TensorSource, order:
     const message = `tensor "${name}" has ${numCols} columns: the webgpu backend needs a multiple of 16; use --backend wasm`;
     throw new KvantError('MODEL_UNSUPPORTED', message);
   }
-  const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
-  const mostRows = Math.floor((gpu.maxRangeBytes - 16) / Math.max(codeRowBytes, scaleRowBytes));
-  const numPieces = Math.ceil(numRows / Math.max(1, mostRows));
-  const unit = unitOf(order);
-  const pieceRows = Math.ceil(numRows / numPieces / unit) * unit;
+  const pieceRows = pieceRowsOf(gpu, source, unitOf(order));
   const pieces: GpuMatrix[] = [];
   for (let first = 0; first < numRows; first += pieceRows) {
     pieces.push(await loadRows(gpu, source, order, first, Math.min(pieceRows, numRows - first)));
   }
   return pieces;
+}
+
+/** Rows of a piece: all, if the device binds them, or about as many in each, whole units. */
+function pieceRowsOf(gpu: GpuDevice, source: TensorSource, unit: number): number {
+  const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
+  // Memory comes in multiples of 16 bytes.
+  const mostRows = Math.floor((gpu.maxRangeBytes - (gpu.maxRangeBytes % 16)) / Math.max(codeRowBytes, scaleRowBytes));
+  if (source.numRows <= mostRows) return source.numRows;
+  const mostUnits = Math.max(1, Math.floor(mostRows / unit));
+  const numPieces = Math.ceil(source.numRows / (mostUnits * unit));
+  return Math.ceil(source.numRows / numPieces / unit) * unit;
 }
 
 async function loadRows(
