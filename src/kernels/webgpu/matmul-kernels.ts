@@ -2,7 +2,7 @@ import type { RowSet } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
-import { MatmulSizes, threadsPerFeature, workgroupOfFew, workgroupsOfFew } from './matmul-sizes.ts';
+import { MatmulSizes, sizesOfFew, threadsPerFeature } from './matmul-sizes.ts';
 import { GROUP, type OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName } from './shaders.ts';
@@ -98,7 +98,8 @@ export class MatmulKernels {
     const { matrix, bias, numRows } = product;
     const threads = threadsPerFeature(matrix.numCols);
     const width = matrix.numRows / 2;
-    const workgroup = Math.max(workgroupOfFew(width, threads, 'x' in input), GROUP * threads);
+    // Whole groups of features.
+    const { workgroup, numWorkgroups } = sizesOfFew(width, threads, 'x' in input, GROUP * threads);
     const kernel = known(product, 'gated', numRows, input, () => {
       const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
       return this.#program.kernel(key, () => ({
@@ -114,7 +115,7 @@ export class MatmulKernels {
       }));
     });
     const bindings = [...this.#inputBindings(matrix, bias, input), out.floats, out.codes, out.scales];
-    this.#program.dispatch(kernel, bindings, [workgroupsOfFew(width, workgroup / threads, 'x' in input)]);
+    this.#program.dispatch(kernel, bindings, [numWorkgroups]);
   }
 
   #isOfFew({ packing }: GpuMatrix, numRows: number): boolean {
@@ -124,7 +125,7 @@ export class MatmulKernels {
   #recordDecode(product: GpuProduct, input: ProductInput): void {
     const { matrix, bias, numRows } = product;
     const threads = threadsPerFeature(matrix.numCols);
-    const workgroup = workgroupOfFew(matrix.numRows, threads, 'x' in input);
+    const { workgroup, numWorkgroups } = sizesOfFew(matrix.numRows, threads, 'x' in input);
     const kernel = known(product, 'few', numRows, input, () =>
       this.#kernel('matmul-decode', product, `${numRows} ${inputKey(input)}`, () => ({
         parts: ['products', ...inputParts(input), 'row-sums'],
@@ -136,41 +137,46 @@ export class MatmulKernels {
       })),
     );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product)];
-    this.#program.dispatch(kernel, bindings, [workgroupsOfFew(matrix.numRows, workgroup / threads, 'x' in input)]);
+    this.#program.dispatch(kernel, bindings, [numWorkgroups]);
   }
 
   #recordBatch(product: GpuProduct, input: OperandRanges): void {
-    const { matrix, bias, numRows } = product;
+    const { matrix, numRows } = product;
     const { rowsEach, featuresEach, workgroup } = this.#workgroups.batch(matrix);
     const threads = threadsPerFeature(matrix.numCols);
-    const kernel = known(product, 'batch', rowsEach, input, () =>
-      this.#kernel('matmul-batch', product, '', () => ({
-        parts: ['products', 'input-operand'],
-        constants: {
-          ...{ SIZE_INDEX: sizeIndex(product.rows), THREADS: threads, WORKGROUP: workgroup },
-          ...{ ROWS: rowsEach, FEATURES_EACH: featuresEach, SLICES: this.#workgroups.slices(matrix) },
-        },
-      })),
-    );
-    const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];
+    const constants = { THREADS: threads, WORKGROUP: workgroup, ROWS: rowsEach, FEATURES_EACH: featuresEach };
     const features = (workgroup / threads) * featuresEach;
-    this.#program.dispatch(kernel, bindings, [Math.ceil(numRows / rowsEach), Math.ceil(matrix.numRows / features)]);
+    const grid = [Math.ceil(numRows / rowsEach), Math.ceil(matrix.numRows / features)] as const;
+    this.#recordMany('batch', product, input, constants, grid);
   }
 
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
-    const { matrix, bias, numRows } = product;
+    const { matrix, numRows } = product;
     const { rowThreads, featureThreads, rowsEach, featuresEach } = this.#workgroups.tile(matrix);
-    const kernel = known(product, 'many', rowsEach, input, () =>
-      this.#kernel('matmul-prefill', product, '', () => ({
+    const constants = {
+      ...{ ROWS_EACH: rowsEach, FEATURES_EACH: featuresEach },
+      ...{ ROW_THREADS: rowThreads, FEATURE_THREADS: featureThreads },
+    };
+    const grid = gridOf(matrix.numRows, featuresEach * featureThreads, Math.ceil(numRows / (rowThreads * rowsEach)));
+    this.#recordMany('prefill', product, input, constants, grid);
+  }
+
+  /** A product whose kernel takes any number of rows. */
+  #recordMany(
+    job: 'batch' | 'prefill',
+    product: GpuProduct,
+    input: OperandRanges,
+    constants: ShaderConstants,
+    grid: Grid,
+  ): void {
+    const { matrix, bias, rows } = product;
+    const kernel = known(product, job, 0, input, () =>
+      this.#kernel(`matmul-${job}`, product, '', () => ({
         parts: ['products', 'input-operand'],
-        constants: {
-          ...{ SIZE_INDEX: sizeIndex(product.rows), ROWS_EACH: rowsEach, FEATURES_EACH: featuresEach },
-          ...{ ROW_THREADS: rowThreads, FEATURE_THREADS: featureThreads, SLICES: this.#workgroups.slices(matrix) },
-        },
+        constants: { SIZE_INDEX: sizeIndex(rows), SLICES: this.#workgroups.slices(matrix), ...constants },
       })),
     );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];
-    const grid = gridOf(matrix.numRows, featuresEach * featureThreads, Math.ceil(numRows / (rowThreads * rowsEach)));
     this.#program.dispatch(kernel, bindings, grid);
   }
 
@@ -224,9 +230,13 @@ export class MatmulKernels {
   }
 }
 
-const JOBS = { few: 0, many: 1, gated: 2, batch: 3 } as const;
+const JOBS = { few: 0, gated: 1, batch: 2, prefill: 3 } as const;
 
-/** The kernel that a product had before for as many rows and the same kind of input, or a new one. */
+/**
+ * The kernel that a product had before for the same kind of input, or a new one.
+ *
+ * @param numRows that it is compiled for; 0: any number
+ */
 function known(
   { kernels }: GpuProduct,
   job: keyof typeof JOBS,

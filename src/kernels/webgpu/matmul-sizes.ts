@@ -55,6 +55,12 @@ export interface Batch {
   readonly workgroup: number;
 }
 
+/** Workgroups of matmul-decode.wgsl or matmul-gated.wgsl. */
+export interface FewSizes {
+  readonly workgroup: number;
+  readonly numWorkgroups: number;
+}
+
 /** How products are cut into workgroups and threads, by shape and device. */
 export class MatmulSizes {
   readonly #limits: { readonly numThreads: number; readonly numBytes: number };
@@ -115,14 +121,15 @@ export function threadsPerFeature(numCols: number): number {
   return Math.min(MAX_THREADS, 2 ** Math.ceil(Math.log2(Math.ceil(numCols / SEGMENT_COLS))));
 }
 
-/** Threads of a workgroup of few rows, a whole number of times those that share a feature. */
-export function workgroupOfFew(numFeatures: number, threads: number, isNormed: boolean): number {
+/**
+ * How a product of few rows is cut.
+ *
+ * @param numFeatures that workgroups go over: of a gated product those of one side
+ * @param leastThreads of a workgroup
+ */
+export function sizesOfFew(numFeatures: number, threads: number, isNormed: boolean, leastThreads = 0): FewSizes {
   const isMany = numFeatures >= MOST_NORMING_WORKGROUPS * (NORMING_WORKGROUP / threads);
-  return isNormed && isMany ? NORMING_WORKGROUP : DECODE_WORKGROUP;
-}
-
-/** How many workgroups of few rows there are, each with so many features at a time. */
-export function workgroupsOfFew(numFeatures: number, perWorkgroup: number, isNormed: boolean): number {
-  const numWorkgroups = Math.ceil(numFeatures / perWorkgroup);
-  return isNormed ? Math.min(numWorkgroups, MOST_NORMING_WORKGROUPS) : numWorkgroups;
+  const workgroup = Math.max(isNormed && isMany ? NORMING_WORKGROUP : DECODE_WORKGROUP, leastThreads);
+  const numWorkgroups = Math.ceil(numFeatures / (workgroup / threads));
+  return { workgroup, numWorkgroups: isNormed ? Math.min(numWorkgroups, MOST_NORMING_WORKGROUPS) : numWorkgroups };
 }

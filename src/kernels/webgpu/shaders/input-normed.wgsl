@@ -11,20 +11,19 @@ fn bring_input(thread: u32) {
     let factor = norm_factor(thread, row);
     for (var group = thread; group < NORM_GROUPS; group += WORKGROUP) {
       let quantized = quantize_group(normed_group(row, group, factor));
-      let slot = slot_of(group / 2u, GROUPS);
-      normed_codes[row * NORM_GROUPS + (group % 2u) * GROUPS + slot] = quantized.codes;
-      normed_scales[row * NORM_GROUPS + 2u * slot + group % 2u] = quantized.scale;
+      normed_codes[row * NORM_GROUPS + codes_slot(group, GROUPS)] = quantized.codes;
+      normed_scales[row * NORM_GROUPS + scale_slot(group, GROUPS)] = quantized.scale;
     }
   }
   workgroupBarrier();
 }
 
 fn input_codes(row: u32, group: u32) -> Codes {
-  let at = row * NORM_GROUPS + slot_of(group, GROUPS);
-  return Codes(normed_codes[at], normed_codes[at + GROUPS]);
+  let first = row * NORM_GROUPS;
+  return Codes(normed_codes[first + codes_slot(2u * group, GROUPS)], normed_codes[first + codes_slot(2u * group + 1u, GROUPS)]);
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {
-  let at = row * GROUPS + slot_of(group, GROUPS);
-  return vec4<f32>(normed_scales[2u * at], normed_scales[2u * at + 1u]);
+  let first = row * NORM_GROUPS;
+  return vec4<f32>(normed_scales[first + scale_slot(2u * group, GROUPS)], normed_scales[first + scale_slot(2u * group + 1u, GROUPS)]);
 }

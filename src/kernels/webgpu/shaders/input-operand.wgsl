@@ -6,13 +6,13 @@
 
 fn bring_input(thread: u32) {}
 
-/// Codes of the first half of a group, or of the second.
-fn input_half(row: u32, group: u32, half: u32) -> vec4<u32> {
-  return x_codes[(2u * row + half) * GROUPS + slot_of(group, GROUPS)];
+/// Codes of 16 columns, the index-th.
+fn input_half(row: u32, index: u32) -> vec4<u32> {
+  return x_codes[2u * row * GROUPS + codes_slot(index, GROUPS)];
 }
 
 fn input_codes(row: u32, group: u32) -> Codes {
-  return Codes(input_half(row, group, 0u), input_half(row, group, 1u));
+  return Codes(input_half(row, 2u * group), input_half(row, 2u * group + 1u));
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {

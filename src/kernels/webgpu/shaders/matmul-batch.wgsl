@@ -40,7 +40,7 @@ fn input_part(index: u32, first_row: u32, turn: u32, i: u32) -> vec4<u32> {
   if (part == 2u) {
     return bitcast<vec4<u32>>(input_scales(row, group));
   }
-  return input_half(row, group, part);
+  return input_half(row, 2u * group + part);
 }
 
 // Long, since what a thread keeps in registers cannot be handed around.

@@ -1,6 +1,5 @@
-// Writes operands: [rows, WIDTH] as float32 and, for integer dot products, as int8 with a scale for every 16 columns. Of groups of 32 columns a row has the
-// first halves' codes, then the second halves', so that neighbouring threads read what lies side by side. WIDTH is a multiple of 16; where it is none of 32
-// no integer product takes the operand.
+// Writes operands: [rows, WIDTH] as float32 and, for integer dot products, as int8 with a scale for every 16 columns. WIDTH is a multiple of 16; where it
+// is none of 32 no integer product takes the operand.
 //
 // const WIDTH, OPERAND_BINDING: u32; with quantize.wgsl, slots.wgsl
 
@@ -16,7 +15,6 @@ fn store_group(row: u32, index: u32, group: Group) {
   operand_floats[4u * at + 2u] = group.c;
   operand_floats[4u * at + 3u] = group.d;
   let quantized = quantize_group(group);
-  let slot = slot_of(index / 2u, WIDTH / 32u);
-  operand_codes[row * (WIDTH / 16u) + (index % 2u) * (WIDTH / 32u) + slot] = quantized.codes;
-  operand_scales[row * (WIDTH / 16u) + 2u * slot + index % 2u] = quantized.scale;
+  operand_codes[row * (WIDTH / 16u) + codes_slot(index, WIDTH / 32u)] = quantized.codes;
+  operand_scales[row * (WIDTH / 16u) + scale_slot(index, WIDTH / 32u)] = quantized.scale;
 }
