@@ -34,9 +34,11 @@ async function answer(request: PeerRequest): Promise<PeerReply> {
 
 /** Each sequence has a context of its own size, and the default batching: whatever waits is computed together. */
 async function open({ setting, modelPath, contextTokens, maxUsers }: PeerOpenRequest): Promise<PeerReply> {
+  const gpu = setting.gpu ? 'auto' : false;
   // No limit of threads but the context's own.
-  const llama = await getLlama({ gpu: false, build: 'never', logLevel: LlamaLogLevel.error, maxThreads: 0 });
-  const model = await llama.loadModel({ modelPath });
+  const llama = await getLlama({ gpu, build: 'never', logLevel: LlamaLogLevel.error, maxThreads: 0 });
+  if (setting.gpu && (await llama.getGpuDeviceNames()).length === 0) throw new Error('finds no GPU');
+  const model = await llama.loadModel({ modelPath, gpuLayers: setting.gpu ? 'max' : 0 });
   const kvType = setting.kv as 'F16';
   const context = await model.createContext({
     sequences: maxUsers,

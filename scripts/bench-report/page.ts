@@ -1,5 +1,6 @@
 import type { CeilingRow, KernelRow } from '../../src/bench/kernel-bench-node.ts';
-import type { AgainstRow, KvantRow, RatioRow } from '../../src/bench/speed-report.ts';
+import { describePeerSetting } from '../../src/bench/peer-protocol.ts';
+import { settingOfRatio, type AgainstRow, type KvantRow, type RatioRow } from '../../src/bench/speed-report.ts';
 import type { BenchReport } from '../../src/cli/bench-command.ts';
 import type { LoadRow } from '../../src/cli/bench-load.ts';
 import type { Phase } from './speed-plot.ts';
@@ -13,7 +14,7 @@ Made by \`npm run bench:report\` from what \`kvant bench --json\` measured. Your
     npm run bench:report -- mine.md mine.json
 
 With \`--against node-llama-cpp\` (after \`npm run bench:peers\`, which installs it in \`bench/peers/\`) the same prompts go in turn to llama.cpp in a process of its
-own: flash attention on, each type of its KV cache with each number of threads. \`kvant bench attention matmul load\` measures kernels, cold starts and
+own, on a GPU where ours runs on one: flash attention on, each type of its KV cache with each number of threads. \`kvant bench attention matmul load\` measures kernels, cold starts and
 memory. \`npx node scripts/random-gguf.ts OUT.gguf smol135 q4_0\` writes a model of random weights, of that and of larger shapes.
 
 Prefill is the tokens of the prompt by the time to the first token; decode is the tokens after it by the time that they took. Figures are best runs; the JSON files
@@ -70,7 +71,7 @@ function decodeTable(against: readonly AgainstRow[], rows: readonly KvantRow[], 
       count(row.prompt_tokens),
       fixed(ourRow(rows, row)?.decode_tps),
       fixed(row.decode?.peer_tps),
-      row.decode ? `${row.decode.peer_kv}, ${threads(row.decode.peer_threads)}` : '-',
+      row.decode ? describePeerSetting(settingOfRatio(row.decode)) : '-',
       ratio(row.decode),
     ]),
   );

@@ -10,6 +10,8 @@ export interface PeerSetting {
   /** Type of K and V in the cache, as the peer calls it. */
   readonly kv: string;
   readonly threads: number;
+  /** Whether it computes on a GPU, all layers of it; absent: on the CPU. */
+  readonly gpu?: true;
   /** Most tokens that it computes at a time; absent: its default. */
   readonly batchTokens?: number;
   /** Absent: on. */
@@ -17,8 +19,9 @@ export interface PeerSetting {
 }
 
 /** As in `F16, 2 threads`, with what is not as the peer has it by default. */
-export function describePeerSetting({ kv, threads, batchTokens, flashAttention }: PeerSetting): string {
+export function describePeerSetting({ kv, threads, gpu, batchTokens, flashAttention }: PeerSetting): string {
   const parts = [kv, `${threads} thread${threads === 1 ? '' : 's'}`];
+  if (gpu) parts.push('GPU');
   if (batchTokens !== undefined) parts.push(`batch ${batchTokens}`);
   if (flashAttention === false) parts.push('no flash');
   return parts.join(', ');

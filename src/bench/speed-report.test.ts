@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { againstRow, speedRow, type SpeedRow } from './speed-report.ts';
+import { againstRow, settingOfRatio, speedRow, type SpeedRow } from './speed-report.ts';
 
 function row(kv: string, threads: number, prefillTps: number, decodeTps?: number): SpeedRow {
   return speedRow({ kv, threads }, 512, [{ prefillTps, decodeTps, numNewTokens: 8 }]);
@@ -37,6 +37,14 @@ test('decode is compared with the best of all settings, prefill with the best of
       { peer_kv: 'Q4_0', peer_threads: 2, peer_tps: 20, ratio: 10 },
     ],
   });
+});
+
+test('what a peer did on a GPU is told apart', () => {
+  const speeds = [{ prefillTps: 50, decodeTps: 40, numNewTokens: 8 }];
+  const peer = speedRow({ kv: 'F16', threads: 1, gpu: true }, 512, speeds);
+  const { decode } = againstRow(row('q4', 2, 200, 160), [peer]);
+  assert.deepEqual(decode, { peer_kv: 'F16', peer_threads: 1, peer_gpu: true, peer_tps: 40, ratio: 4 });
+  assert.deepEqual(decode && settingOfRatio(decode), { kv: 'F16', threads: 1, gpu: true });
 });
 
 test('decode that was never measured has no ratio', () => {

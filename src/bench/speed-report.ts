@@ -13,6 +13,8 @@ import type { PeerSetting } from './peer-protocol.ts';
 export interface SpeedRow {
   readonly kv: string;
   readonly threads: number;
+  /** Of a peer that computes on a GPU. */
+  readonly gpu?: true;
   readonly prompt_tokens: number;
   readonly prefill_tps: number;
   /** Null where the model ended before its second token. */
@@ -35,6 +37,7 @@ export interface KvantRow extends SpeedRow {
 export interface RatioRow {
   readonly peer_kv: string;
   readonly peer_threads: number;
+  readonly peer_gpu?: true;
   readonly peer_tps: number;
   readonly ratio: number;
 }
@@ -68,7 +71,7 @@ export function speedRow(setting: PeerSetting, numPromptTokens: number, speeds: 
 
 /** @param peers all of the length of `ours`; types are listed in the order in which they come first */
 export function againstRow(ours: SpeedRow, peers: readonly SpeedRow[]): AgainstRow {
-  const rates = peers.map((row): PeerRates => ({ setting: { kv: row.kv, threads: row.threads }, ...ratesOf(row) }));
+  const rates = peers.map((row): PeerRates => ({ setting: settingOf(row), ...ratesOf(row) }));
   const types = [...new Set(peers.map(({ kv }) => kv))];
   const prefill = types.map((type) => {
     const ofType = rates.filter(({ setting }) => setting.kv === type);
@@ -82,10 +85,20 @@ export function againstRow(ours: SpeedRow, peers: readonly SpeedRow[]): AgainstR
   };
 }
 
+function settingOf({ kv, threads, gpu }: SpeedRow): PeerSetting {
+  return { kv, threads, ...(gpu && { gpu }) };
+}
+
+/** With what the peer had its rate. */
+export function settingOfRatio({ peer_kv: kv, peer_threads: threads, peer_gpu: gpu }: RatioRow): PeerSetting {
+  return { kv, threads, ...(gpu && { gpu }) };
+}
+
 function ratioRow(against: RateAgainst | undefined): RatioRow | null {
   if (against === undefined) return null;
   const { setting, peerTps, ratio } = against;
-  return { peer_kv: setting.kv, peer_threads: setting.threads, peer_tps: peerTps, ratio };
+  const { kv, threads, gpu } = setting;
+  return { peer_kv: kv, peer_threads: threads, ...(gpu && { peer_gpu: gpu }), peer_tps: peerTps, ratio };
 }
 
 function ratesOf(row: SpeedRow): RunRates {

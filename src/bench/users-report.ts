@@ -69,10 +69,11 @@ export function usersRow(
 export function usersAgainstRow(ours: UsersRow, peers: readonly UsersRow[]): UsersAgainstRow | undefined {
   const fastest = [...peers].sort((a, b) => b.generated_tps - a.generated_tps).at(0);
   if (fastest === undefined) return undefined;
-  const { kv, threads, batchTokens, flashAttention, generated_tps: peerTps } = fastest;
+  const { kv, threads, gpu, batchTokens, flashAttention, generated_tps: peerTps } = fastest;
   const peer = {
     kv,
     threads,
+    ...(gpu && { gpu }),
     ...(batchTokens !== undefined && { batchTokens }),
     ...(flashAttention !== undefined && { flashAttention }),
   };

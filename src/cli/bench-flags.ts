@@ -73,7 +73,7 @@ export const BENCH_FLAGS = {
     usage: '--against <engine>',
     kind: 'text',
     schema: z.enum(PEER_NAMES, `must be ${PEER_NAMES.join(', ')}`),
-    description: `measure another engine in turn with ours: ${PEER_NAMES.join(', ')}`,
+    description: `measure another engine in turn with ours, on a GPU where ours is: ${PEER_NAMES.join(', ')}`,
   },
   peerKv: {
     usage: '--peer-kv <types>',

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findPeer } from './bench-peers.ts';
+import { findPeer, peerDevice } from './bench-peers.ts';
 
 test('a peer that is missing is an error with the command that installs it', async () => {
   await assert.rejects(findPeer('node-llama-cpp', '/nowhere/'), {
@@ -22,4 +22,12 @@ test('a peer that is installed has its version and its script', async (t) => {
     version: '3.22.1',
     driverPath: `${folder}node-llama-cpp.ts`,
   });
+});
+
+test('a peer computes where ours does', () => {
+  const gpu = { name: 'webgpu', threads: 1, isa: 'NVIDIA H200' } as const;
+  assert.deepEqual(peerDevice('webgpu', gpu), { gpu: true });
+  assert.deepEqual(peerDevice('auto', gpu), { gpu: true });
+  assert.deepEqual(peerDevice('webgpu-software', { ...gpu, isa: 'SwiftShader' }), {});
+  assert.deepEqual(peerDevice(undefined, { name: 'wasm', threads: 2, isa: 'SIMD' }), {});
 });

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { PeerSetting } from '../bench/peer-protocol.ts';
 import { errorCode, KvantError } from '../errors.ts';
+import type { BackendDescription } from '../index.ts';
 import type { PeerName } from './bench-flags.ts';
 
 /** Another engine, ready to be started. */
@@ -9,6 +11,11 @@ export interface Peer {
   readonly version: string;
   /** Script that speaks the protocol of src/bench/peer-protocol.ts. */
   readonly driverPath: string;
+}
+
+/** Where it computes: as ours does, on a GPU or on the CPU. `webgpu-software` is an adapter on the CPU. */
+export function peerDevice(backend: string | undefined, { name }: BackendDescription): Pick<PeerSetting, 'gpu'> {
+  return name === 'webgpu' && backend !== 'webgpu-software' ? { gpu: true } : {};
 }
 
 /** Not part of the published package; from src/cli/ and from dist/cli/ it is the same way. */

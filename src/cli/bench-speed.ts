@@ -11,7 +11,7 @@ import type { BenchOptions } from './cli-options.ts';
 import type { CliContext } from './cli-context.ts';
 import { BENCH_DEFAULTS } from './bench-flags.ts';
 import type { BenchSession } from './bench-session.ts';
-import type { Peer } from './bench-peers.ts';
+import { peerDevice, type Peer } from './bench-peers.ts';
 import { headingLine, rowLine, speedColumns, type Column, type SpeedTableRow } from './bench-table.ts';
 import { formatCount, formatQuantity } from './format.ts';
 import { loadModel } from './load-model.ts';
@@ -82,7 +82,8 @@ class SpeedBench {
       const model = await loadModel({ ...options, kv, ctx: contextTokens }, context, this.#session.signal);
       this.#ours.push(new ModelContender(model));
     }
-    const settings = peer ? peerSettings(options) : [];
+    const device = peerDevice(options.backend, this.#ours[0].model.info.backend);
+    const settings = peer ? peerSettings(options, device) : [];
     for (const setting of settings) await this.#startPeer(setting, contextTokens);
     const numTokens = Math.min(WARM_UP.numTokens, ...lengths);
     for (const contender of this.#contenders) {
@@ -171,9 +172,9 @@ class SpeedBench {
 }
 
 /** Every number of threads with every type: which is best depends on the length of the prompt. */
-function peerSettings({ peerKv, peerThreads }: BenchOptions): PeerSetting[] {
+function peerSettings({ peerKv, peerThreads }: BenchOptions, device: Pick<PeerSetting, 'gpu'>): PeerSetting[] {
   const numThreads = peerThreads ?? [...new Set([1, availableParallelism()])];
-  return (peerKv ?? PEER_KV).flatMap((kv) => numThreads.map((threads) => ({ kv, threads })));
+  return (peerKv ?? PEER_KV).flatMap((kv) => numThreads.map((threads) => ({ kv, threads, ...device })));
 }
 
 function endedEarly(kv: string, length: number, numNewTokens: number): string {

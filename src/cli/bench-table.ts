@@ -1,5 +1,6 @@
-import type { AgainstRow, KvantRow, RatioRow } from '../bench/speed-report.ts';
-import { formatCount, formatFixed, formatQuantity } from './format.ts';
+import { describePeerSetting } from '../bench/peer-protocol.ts';
+import { settingOfRatio, type AgainstRow, type KvantRow, type RatioRow } from '../bench/speed-report.ts';
+import { formatCount, formatFixed } from './format.ts';
 
 /** A column: its heading and what stands below it. */
 export interface Column<Row> {
@@ -10,6 +11,7 @@ export interface Column<Row> {
 
 const WIDTH = 14;
 const WIDE = 18;
+const WIDEST = 24;
 
 /** A line of headings. */
 export function headingLine<Row>(columns: readonly Column<Row>[]): string {
@@ -62,7 +64,7 @@ const CACHE_COLUMNS: readonly Column<SpeedTableRow>[] = [
 
 const PEER_DECODE: readonly Column<SpeedTableRow>[] = [
   { heading: "peer's best", width: WIDE, cell: ({ against }) => ratioCell(against?.decode) },
-  { heading: 'peer with', width: WIDE, cell: ({ against }) => settingCell(against?.decode) },
+  { heading: 'peer with', width: WIDEST, cell: ({ against }) => settingCell(against?.decode) },
 ];
 
 function peerPrefill(type: string): Column<SpeedTableRow> {
@@ -79,7 +81,7 @@ function ratioCell(row: RatioRow | null | undefined): string {
 }
 
 function settingCell(row: RatioRow | null | undefined): string {
-  return row ? `${row.peer_kv}, ${formatQuantity(row.peer_threads, 'thread')}` : '-';
+  return row ? describePeerSetting(settingOfRatio(row)) : '-';
 }
 
 function rateOrDash(rate: number | null): string {

@@ -9,7 +9,7 @@ import { randomUsersTask, type UsersRun, type UsersTask, type UsersTaskSize } fr
 import { KvantError } from '../errors.ts';
 import type { BackendDescription } from '../index.ts';
 import type { PeerName } from './bench-flags.ts';
-import { findPeer, type Peer } from './bench-peers.ts';
+import { findPeer, peerDevice, type Peer } from './bench-peers.ts';
 import type { BenchSession } from './bench-session.ts';
 import { headingLine, rowLine } from './bench-table.ts';
 import { UNQUANTIZED_PEER_KV, USERS_DEFAULTS, type USERS_FLAGS } from './bench-users-flags.ts';
@@ -134,11 +134,12 @@ class UsersBench {
       ours.push(new UsersContender(await loadModel(options, context, session.signal)));
     }
     const { info } = ours[0].model;
+    const device = peerDevice(this.#options.backend, info.backend);
     for (const setting of this.#peer ? peerSettings(this.#options) : []) {
       const { name, driverPath } = this.#peer as Peer;
       session.progress(() => `starting ${name} with ${setting.kv} for ${formatQuantity(numUsers, 'user')}`);
       const options = { name, driverPath, modelPath: info.path, contextTokens: ctx, maxUsers: numUsers };
-      peers.push(await PeerProcess.start(setting, options, session.signal));
+      peers.push(await PeerProcess.start({ ...setting, ...device }, options, session.signal));
     }
     if (this.#info) return;
     this.#info = { model: info.name, backend: info.backend };
