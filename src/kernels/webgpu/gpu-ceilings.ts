@@ -20,6 +20,8 @@ export interface GpuCeilingSizes {
 
 /** For a device with many cores. */
 const LARGE: GpuCeilingSizes = { readBytes: 2 ** 30, workgroups: 4224, dotTimes: 4096 };
+/** For one that is computed. */
+const SMALL: GpuCeilingSizes = { readBytes: 2 ** 26, workgroups: 64, dotTimes: 64 };
 const NUM_RUNS = 6;
 const THREADS = 256;
 const DOTS = 16;
@@ -33,7 +35,7 @@ const DOT_MACS = 4;
 export async function measureGpuCeilings(
   gpu: GpuDevice,
   sources: ShaderSources,
-  { readBytes, workgroups, dotTimes }: GpuCeilingSizes = LARGE,
+  { readBytes, workgroups, dotTimes }: GpuCeilingSizes = gpu.isSoftware ? SMALL : LARGE,
 ): Promise<GpuCeilings> {
   const timer = GpuTimer.create(gpu);
   if (!timer) {
@@ -44,8 +46,10 @@ export async function measureGpuCeilings(
   }
   const program = new GpuProgram(gpu, sources);
   program.timer = timer;
-  const size = Math.min(readBytes, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
-  const [bytes, result] = [gpu.allocate(size - (size % 256), 'reading'), gpu.allocate(16, 'results')];
+  const size = Math.min(readBytes, gpu.maxRangeBytes);
+  const [bytes, result] = [gpu.allocate(size - (size % 256), 'the measurement of reading'), gpu.allocate(16, 'results')];
+  // Used before that is known, memory that is not there would be an error of its own.
+  await gpu.check();
   const read = program.kernel('read', () => ({ name: 'read-speed', parts: [], constants: {} }));
   const dots = program.kernel('dots', () => ({ name: 'dot-speed', parts: [], constants: { TIMES: dotTimes } }));
   const fastest = async (kernel: GpuKernel, bindings: readonly GpuRange[]): Promise<number> => {

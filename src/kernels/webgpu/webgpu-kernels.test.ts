@@ -112,9 +112,7 @@ test('a step is timed on the device where it can tell the time', { skip: SKIP_WE
 
 test('ceilings of a device are positive, and read and multiply what they say', { skip: SKIP_WEBGPU }, async () => {
   const gpu = await openGpu('any');
-  // A real GPU has done so little before its clock moves on.
-  const sizes = gpu.isSoftware ? { readBytes: 2 ** 20, workgroups: 4, dotTimes: 64 } : undefined;
-  const { macsPerSecond, bytesPerSecond } = await measureGpuCeilings(gpu, await readShaders(), sizes);
+  const { macsPerSecond, bytesPerSecond } = await measureGpuCeilings(gpu, await readShaders());
   assert.ok(macsPerSecond > 1e6 && macsPerSecond < 1e16, `${macsPerSecond}`);
   assert.ok(bytesPerSecond > 1e6 && bytesPerSecond < 1e14, `${bytesPerSecond}`);
   gpu.close();
