@@ -47,7 +47,10 @@ export async function measureGpuCeilings(
   const program = new GpuProgram(gpu, sources);
   program.timer = timer;
   const size = Math.min(readBytes, gpu.maxRangeBytes);
-  const [bytes, result] = [gpu.allocate(size - (size % 256), 'the measurement of reading'), gpu.allocate(16, 'results')];
+  const [bytes, result] = [
+    gpu.allocate(size - (size % 256), 'the measurement of reading'),
+    gpu.allocate(16, 'results'),
+  ];
   // Used before that is known, memory that is not there would be an error of its own.
   await gpu.check();
   const read = program.kernel('read', () => ({ name: 'read-speed', parts: [], constants: {} }));
