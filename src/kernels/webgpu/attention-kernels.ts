@@ -87,7 +87,8 @@ export class AttentionKernels {
     program.dispatch(kernel, bindings, [part.numRows, numHeads + 2 * shape.numKvHeads]);
   }
 
-  attend(part: FormatPart, layer: number, q: GpuRange, out: OperandRanges): void {
+  /** @param isTiled how `out` lies */
+  attend(part: FormatPart, layer: number, q: GpuRange, out: OperandRanges, isTiled: boolean): void {
     const { program, config, formats, step } = this.#parts;
     const { outputMatrices } = formats.get(part.format);
     const tiles = formats.layer(part.format, part.arena.groups, layer);
@@ -97,7 +98,7 @@ export class AttentionKernels {
     program.dispatch(this.#attendKernel(part, layer), bindings, [part.numUnits, numGroups]);
     const operand = [out.floats, out.codes, out.scales];
     const merge = [...operand, step.range, this.#states, outputMatrices?.[layer] ?? this.#nothing];
-    program.dispatch(this.#mergeKernel(part), merge, [part.numRows, config.numHeads]);
+    program.dispatch(this.#mergeKernel(part, isTiled), merge, [part.numRows, config.numHeads]);
   }
 
   /** Notes down a layer whose tiles are full: its pages are read as they are until the step ends. */
@@ -181,15 +182,15 @@ export class AttentionKernels {
     }));
   }
 
-  #mergeKernel(part: FormatPart): GpuKernel {
+  #mergeKernel(part: FormatPart, isTiled: boolean): GpuKernel {
     const { gpu, program, config } = this.#parts;
     const { headDim } = config.shape;
-    return program.kernel(keyOf(part, 'merge'), () => ({
+    return program.kernel(keyOf(part, isTiled ? 'mergeTiled' : 'merge'), () => ({
       name: 'merge-parts',
-      parts: ['step', 'slots', 'quantize', 'operand'],
+      parts: ['step', 'slots', 'operand-slots', 'quantize', 'operand'],
       constants: {
         ...this.#shapeConstants(part, 3),
-        OPERAND_BINDING: 0,
+        ...{ OPERAND_BINDING: 0, TILED: isTiled },
         THREADS: Math.min(MERGE_THREADS, gpu.limits.maxComputeInvocationsPerWorkgroup),
         WIDTH: config.numHeads * headDim,
         TRANSFORM: transformKind(part.format.v),
@@ -234,7 +235,7 @@ function runsOf(
   return runs;
 }
 
-const JOBS = { store: 0, attend: 1, merge: 2 } as const;
+const JOBS = { store: 0, attend: 1, merge: 2, mergeTiled: 3 } as const;
 
 /** Of a kernel of this format, for `GpuProgram.kernel`. */
 function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 0): number {

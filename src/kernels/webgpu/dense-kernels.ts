@@ -11,7 +11,7 @@ import {
   type ProductInput,
   type ProductKernels,
 } from './matmul-kernels.ts';
-import { GROUP, type RowRanges } from './row-ranges.ts';
+import { GROUP, liesInTiles, type RowRanges } from './row-ranges.ts';
 
 /** Threads of SwiGLU, one for 16 columns. */
 const THREADS = 64;
@@ -94,10 +94,11 @@ export class DenseKernels {
     this.settle();
     if (numRows === 0) return;
     const { width } = gate;
-    const kernel = program.kernel(`swiglu ${width}`, () => ({
+    const isTiled = liesInTiles(numRows);
+    const kernel = program.kernel(`swiglu ${width} ${isTiled}`, () => ({
       name: 'swiglu',
-      parts: ['gate', 'slots', 'quantize', 'operand'],
-      constants: { WIDTH: width, OPERAND_BINDING: 0 },
+      parts: ['gate', 'slots', 'operand-slots', 'quantize', 'operand'],
+      constants: { WIDTH: width, OPERAND_BINDING: 0, TILED: isTiled },
     }));
     const bindings = [...this.#operandBindings(out), rows.activation(gate), rows.activation(up)];
     program.dispatch(kernel, bindings, [Math.ceil(width / GROUP / THREADS), numRows]);
@@ -135,10 +136,11 @@ export class DenseKernels {
   #recordNorm({ x, weight, epsilon, out, numRows }: HeldNorm): void {
     if (numRows === 0) return;
     const { program, rows, vectors } = this.#parts;
-    const kernel = program.kernel(`rms ${x.width} ${epsilon}`, () => ({
+    const isTiled = liesInTiles(numRows);
+    const kernel = program.kernel(`rms ${x.width} ${epsilon} ${isTiled}`, () => ({
       name: 'rms-norm',
-      parts: ['slots', 'quantize', 'norm', 'operand'],
-      constants: { ...normConstants(x.width, epsilon), WIDTH: x.width, OPERAND_BINDING: 0 },
+      parts: ['slots', 'operand-slots', 'quantize', 'norm', 'operand'],
+      constants: { ...normConstants(x.width, epsilon), WIDTH: x.width, OPERAND_BINDING: 0, TILED: isTiled },
     }));
     program.dispatch(kernel, [...this.#operandBindings(out), rows.activation(x), vectors.get(weight)], [numRows]);
   }

@@ -3,7 +3,7 @@ import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
 import { MatmulSizes, sizesOfFew, threadsPerFeature } from './matmul-sizes.ts';
-import { GROUP, type OperandRanges } from './row-ranges.ts';
+import { GROUP, liesInTiles, type OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName } from './shaders.ts';
 
@@ -42,8 +42,6 @@ export interface NormedRows {
 const FEW_ROWS = 4;
 const FLOAT_WORKGROUP = 64;
 const FLOAT_ROWS = 4;
-/** Up to so many rows are multiplied a batch at a time. */
-const SOME_ROWS = 32;
 /** Beyond these, norming rows in each workgroup costs more than a dispatch: columns, of all rows too, and features. */
 const MOST_NORMED_COLS = 4096;
 const MOST_NORMED_IN_ALL = 8192;
@@ -89,8 +87,8 @@ export class MatmulKernels {
     if (this.#isOfFew(matrix, numRows)) this.#recordDecode(product, input);
     else if ('x' in input) throw new Error('rows are normed on the way to few products only');
     else if (this.#isFloat || matrix.packing.codeBits >= 16) this.#recordFloat(product, input);
-    else if (numRows <= SOME_ROWS) this.#recordBatch(product, input);
-    else this.#recordPrefill(product, input);
+    else if (liesInTiles(numRows)) this.#recordPrefill(product, input);
+    else this.#recordBatch(product, input);
   }
 
   /** out = silu(gate) * up, of few rows. */
@@ -104,13 +102,13 @@ export class MatmulKernels {
       const key = `gated ${shapeKey(matrix)} ${bias ? 'b' : ''} ${numRows} ${inputKey(input)}`;
       return this.#program.kernel(key, () => ({
         name: 'matmul-gated',
-        parts: ['slots', 'weights', 'products', ...inputParts(input), 'row-sums', 'gate', 'operand'],
+        parts: ['slots', 'weights', 'products', 'operand-slots', ...inputParts(input), 'row-sums', 'gate', 'operand'],
         constants: {
           ...weightConstants(matrix),
           ...inputConstants(input, matrix),
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
           SLICES: this.#workgroups.slices(matrix),
-          ...{ WIDTH: width, OPERAND_BINDING: 5, BIAS: bias !== undefined },
+          ...{ WIDTH: width, OPERAND_BINDING: 5, TILED: false, BIAS: bias !== undefined },
         },
       }));
     });
@@ -128,9 +126,10 @@ export class MatmulKernels {
     const { workgroup, numWorkgroups } = sizesOfFew(matrix.numRows, threads, 'x' in input);
     const kernel = known(product, 'few', numRows, input, () =>
       this.#kernel('matmul-decode', product, `${numRows} ${inputKey(input)}`, () => ({
-        parts: ['products', ...inputParts(input), 'row-sums'],
+        parts: ['products', 'operand-slots', ...inputParts(input), 'row-sums'],
         constants: {
           ...inputConstants(input, matrix),
+          TILED: false,
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: workgroup },
           SLICES: this.#workgroups.slices(matrix),
         },
@@ -172,8 +171,13 @@ export class MatmulKernels {
     const { matrix, bias, rows } = product;
     const kernel = known(product, job, 0, input, () =>
       this.#kernel(`matmul-${job}`, product, '', () => ({
-        parts: ['products', 'input-operand'],
-        constants: { SIZE_INDEX: sizeIndex(rows), SLICES: this.#workgroups.slices(matrix), ...constants },
+        parts: ['products', 'operand-slots', 'input-operand'],
+        constants: {
+          TILED: job === 'prefill',
+          SIZE_INDEX: sizeIndex(rows),
+          SLICES: this.#workgroups.slices(matrix),
+          ...constants,
+        },
       })),
     );
     const bindings = [...this.#inputBindings(matrix, bias, input), ...this.#outBindings(product, this.#sizes)];

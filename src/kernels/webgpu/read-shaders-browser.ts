@@ -24,6 +24,7 @@ const URLS: Readonly<Record<ShaderName, URL>> = {
   norm: new URL('./shaders/norm.wgsl', import.meta.url),
   'norm-heads': new URL('./shaders/norm-heads.wgsl', import.meta.url),
   operand: new URL('./shaders/operand.wgsl', import.meta.url),
+  'operand-slots': new URL('./shaders/operand-slots.wgsl', import.meta.url),
   'output-one': new URL('./shaders/output-one.wgsl', import.meta.url),
   'output-three': new URL('./shaders/output-three.wgsl', import.meta.url),
   planes: new URL('./shaders/planes.wgsl', import.meta.url),

@@ -20,8 +20,22 @@ export interface ReadableRange {
 /** Columns of a group of an operand, with a scale of two float32 numbers. */
 export const GROUP = 16;
 export const SCALE_BYTES = 8;
-/** Operands have room for whole batches of rows, as matmul-batch.wgsl reads them. */
+/** Operands have room for whole batches of rows, as matmul-batch.wgsl reads them, or for whole tiles. */
 export const BATCH_ROWS = 4;
+/** Up to so many rows are multiplied a batch at a time; of more, an operand lies in tiles (shaders/operand-slots.wgsl). */
+const MOST_BATCHED_ROWS = 32;
+const TILE_ROWS = 64;
+
+/** Whether an operand of so many rows lies in tiles, for products that take it so. */
+export function liesInTiles(numRows: number): boolean {
+  return numRows > MOST_BATCHED_ROWS;
+}
+
+/** Rows that an operand has room for. */
+export function operandRows(numRows: number): number {
+  const whole = liesInTiles(numRows) ? TILE_ROWS : BATCH_ROWS;
+  return Math.ceil(numRows / whole) * whole;
+}
 
 /** Buffers of rows. Those of output rows, which are few and wide, get room when a step wants it. */
 export class RowRanges {
@@ -91,7 +105,7 @@ export class RowRanges {
   }
 
   #allocateOperand(width: number, numRows: number): OperandRanges {
-    const length = Math.ceil(numRows / BATCH_ROWS) * BATCH_ROWS * width;
+    const length = operandRows(numRows) * width;
     return {
       floats: this.#gpu.allocate(numRows * width * 4, 'activations'),
       codes: this.#gpu.allocate(length, 'activations'),

@@ -21,6 +21,7 @@ export const SHADER_NAMES = [
   'norm',
   'norm-heads',
   'operand',
+  'operand-slots',
   'output-one',
   'output-three',
   'planes',

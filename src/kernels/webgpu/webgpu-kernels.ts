@@ -45,7 +45,7 @@ import { GpuProgram } from './gpu-program.ts';
 import { GpuTimer } from './gpu-timer.ts';
 import { loadGpuMatrix, loadGpuVector, type GpuMatrix } from './gpu-weights.ts';
 import { MatmulKernels, shapeKey, weightConstants } from './matmul-kernels.ts';
-import { RowRanges } from './row-ranges.ts';
+import { liesInTiles, RowRanges } from './row-ranges.ts';
 import { f32 } from './shader-constants.ts';
 import type { ShaderSources } from './shaders.ts';
 import { StepBuffer, type FormatPart } from './step-buffer.ts';
@@ -217,11 +217,12 @@ export class WebgpuKernels implements Kernels {
   }
 
   attend(layer: number, q: Activation, out: Operand): void {
-    const { parts } = this.#settled();
+    const { parts, step } = this.#settled();
     checkLayer(layer, this.config);
     checkAttend(q, out, this.config);
     const [queries, target] = [this.#rows.activation(q), this.#rows.operand(out)];
-    for (const part of parts) this.#attention.attend(part, layer, queries, target);
+    const isTiled = liesInTiles(numRowsOf(step, out.rows));
+    for (const part of parts) this.#attention.attend(part, layer, queries, target, isTiled);
   }
 
   sealTiles(layer: number): void {

@@ -1,6 +1,6 @@
 // What products take in: RMSNorm of few rows. Each workgroup makes it for itself, which takes less time than another dispatch.
 //
-// const ROWS, WORKGROUP: u32; with norm.wgsl, weights.wgsl
+// const ROWS, WORKGROUP: u32; with norm.wgsl, weights.wgsl, operand-slots.wgsl
 
 const NORM_GROUPS = NORM_WIDTH / 16u;
 var<workgroup> normed_codes: array<vec4<u32>, ROWS * NORM_GROUPS>;
@@ -11,19 +11,17 @@ fn bring_input(thread: u32) {
     let factor = norm_factor(thread, row);
     for (var group = thread; group < NORM_GROUPS; group += WORKGROUP) {
       let quantized = quantize_group(normed_group(row, group, factor));
-      normed_codes[row * NORM_GROUPS + codes_slot(group, GROUPS)] = quantized.codes;
-      normed_scales[row * NORM_GROUPS + scale_slot(group, GROUPS)] = quantized.scale;
+      normed_codes[codes_slot(row, group, GROUPS)] = quantized.codes;
+      normed_scales[scale_slot(row, group, GROUPS)] = quantized.scale;
     }
   }
   workgroupBarrier();
 }
 
 fn input_codes(row: u32, group: u32) -> Codes {
-  let first = row * NORM_GROUPS;
-  return Codes(normed_codes[first + codes_slot(2u * group, GROUPS)], normed_codes[first + codes_slot(2u * group + 1u, GROUPS)]);
+  return Codes(normed_codes[codes_slot(row, 2u * group, GROUPS)], normed_codes[codes_slot(row, 2u * group + 1u, GROUPS)]);
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {
-  let first = row * NORM_GROUPS;
-  return vec4<f32>(normed_scales[first + scale_slot(2u * group, GROUPS)], normed_scales[first + scale_slot(2u * group + 1u, GROUPS)]);
+  return vec4<f32>(normed_scales[scale_slot(row, 2u * group, GROUPS)], normed_scales[scale_slot(row, 2u * group + 1u, GROUPS)]);
 }

@@ -1,4 +1,4 @@
-// What products take in: an operand, as operand.wgsl writes it.
+// What products take in: an operand, as operand.wgsl writes it; with operand-slots.wgsl.
 
 @group(0) @binding(3) var<storage, read> x_codes: array<vec4<u32>>;
 // Of each half: its scale, and the scale times the sum of its codes.
@@ -8,7 +8,7 @@ fn bring_input(thread: u32) {}
 
 /// Codes of 16 columns, the index-th.
 fn input_half(row: u32, index: u32) -> vec4<u32> {
-  return x_codes[2u * row * GROUPS + codes_slot(index, GROUPS)];
+  return x_codes[codes_slot(row, index, GROUPS)];
 }
 
 fn input_codes(row: u32, group: u32) -> Codes {
@@ -16,5 +16,5 @@ fn input_codes(row: u32, group: u32) -> Codes {
 }
 
 fn input_scales(row: u32, group: u32) -> vec4<f32> {
-  return x_scales[row * GROUPS + slot_of(group, GROUPS)];
+  return x_scales[scale_slot(row, 2u * group, GROUPS) / 2u];
 }

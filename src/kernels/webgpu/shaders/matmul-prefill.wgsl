@@ -19,7 +19,7 @@ const W_ROW = W_VECTORS * STEP + 1u;
 const X_ROW = 2u * STEP + 1u;
 /// Numbers of a scale beside the first: the minimum, or that of the upper half.
 const W_SECONDS = select(1u, 0u, SCALES == 0u);
-/// Rows and groups that a thread brings.
+/// Rows and groups that a thread brings: of weights the same feature's groups one after another, of rows the same group's rows, as they lie.
 const W_ITEMS = (TILE_OUT * STEP + SLICE_THREADS - 1u) / SLICE_THREADS;
 const X_ITEMS = (TILE_ROWS * STEP + SLICE_THREADS - 1u) / SLICE_THREADS;
 var<workgroup> w_tile: array<vec4<u32>, SLICES * TILE_OUT * W_ROW>;
@@ -87,8 +87,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   for (var i = 0u; i < X_ITEMS; i++) {
     let item = i * SLICE_THREADS + thread;
-    let row = min(first_row + item / STEP, last_row);
-    let group = min(first_group + item % STEP, last_group);
+    let row = min(first_row + item % TILE_ROWS, last_row);
+    let group = min(first_group + item / TILE_ROWS, last_group);
     next_x[i] = input_codes(row, group);
     next_x_scale[i] = input_scales(row, group);
   }
@@ -102,12 +102,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < X_ITEMS; i++) {
       let item = i * SLICE_THREADS + thread;
       if (item < TILE_ROWS * STEP) {
-        let at = (x_first + item / STEP) * X_ROW + 2u * (item % STEP);
-        x_tile[at] = next_x[i].lo;
-        x_tile[at + 1u] = next_x[i].hi;
-        x_scale[x_first * STEP + item] = next_x_scale[i].xz;
+        let row = x_first + item % TILE_ROWS;
+        let part = item / TILE_ROWS;
+        x_tile[row * X_ROW + 2u * part] = next_x[i].lo;
+        x_tile[row * X_ROW + 2u * part + 1u] = next_x[i].hi;
+        x_scale[row * STEP + part] = next_x_scale[i].xz;
         if (SCALES == 1u) {
-          x_sum[x_first * STEP + item] = next_x_scale[i].yw;
+          x_sum[row * STEP + part] = next_x_scale[i].yw;
         }
       }
     }
@@ -121,8 +122,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     for (var i = 0u; i < X_ITEMS; i++) {
       let item = i * SLICE_THREADS + thread;
-      let row = min(first_row + item / STEP, last_row);
-      let next_group = min(first_group + group + STEP + item % STEP, last_group);
+      let row = min(first_row + item % TILE_ROWS, last_row);
+      let next_group = min(first_group + group + STEP + item / TILE_ROWS, last_group);
       next_x[i] = input_codes(row, next_group);
       next_x_scale[i] = input_scales(row, next_group);
     }

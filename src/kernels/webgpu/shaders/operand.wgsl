@@ -1,7 +1,7 @@
 // Writes operands: [rows, WIDTH] as float32 and, for integer dot products, as int8 with a scale for every 16 columns. WIDTH is a multiple of 16; where it
 // is none of 32 no integer product takes the operand.
 //
-// const WIDTH, OPERAND_BINDING: u32; with quantize.wgsl, slots.wgsl
+// const WIDTH, OPERAND_BINDING: u32; with quantize.wgsl, operand-slots.wgsl
 
 @group(0) @binding(OPERAND_BINDING) var<storage, read_write> operand_floats: array<vec4<f32>>;
 @group(0) @binding(OPERAND_BINDING + 1u) var<storage, read_write> operand_codes: array<vec4<u32>>;
@@ -15,6 +15,6 @@ fn store_group(row: u32, index: u32, group: Group) {
   operand_floats[4u * at + 2u] = group.c;
   operand_floats[4u * at + 3u] = group.d;
   let quantized = quantize_group(group);
-  operand_codes[row * (WIDTH / 16u) + codes_slot(index, WIDTH / 32u)] = quantized.codes;
-  operand_scales[row * (WIDTH / 16u) + scale_slot(index, WIDTH / 32u)] = quantized.scale;
+  operand_codes[codes_slot(row, index, WIDTH / 32u)] = quantized.codes;
+  operand_scales[scale_slot(row, index, WIDTH / 32u)] = quantized.scale;
 }

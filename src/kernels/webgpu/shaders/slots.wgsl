@@ -10,13 +10,3 @@ fn slot_of(group: u32, num_groups: u32) -> u32 {
   }
   return (group % SEGMENT) * (num_groups / SEGMENT) + group / SEGMENT;
 }
-
-/// Where a row of an operand has the codes of 16 columns, the index-th: those of all groups' first halves, then of all second ones.
-fn codes_slot(index: u32, num_groups: u32) -> u32 {
-  return (index % 2u) * num_groups + slot_of(index / 2u, num_groups);
-}
-
-/// Where it has their scale, beside that of the other half.
-fn scale_slot(index: u32, num_groups: u32) -> u32 {
-  return 2u * slot_of(index / 2u, num_groups) + index % 2u;
-}
