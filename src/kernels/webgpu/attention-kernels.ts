@@ -5,6 +5,7 @@ import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import { LAYER_BYTES, type GpuFormats } from './gpu-formats.ts';
 import { rangeOfLayer } from './gpu-pages.ts';
 import type { GpuKernel, GpuProgram } from './gpu-program.ts';
+import { powerOfTwo } from './power-of-two.ts';
 import type { OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { FormatPart, StepBuffer } from './step-buffer.ts';
@@ -240,11 +241,6 @@ const JOBS = { store: 0, attend: 1, merge: 2, mergeTiled: 3 } as const;
 /** Of a kernel of this format, for `GpuProgram.kernel`. */
 function keyOf({ slot }: FormatPart, job: keyof typeof JOBS, kBits = 0, vBits = 0): number {
   return ((slot * 4 + JOBS[job]) * 32 + kBits) * 32 + vBits;
-}
-
-/** The least one that is not less. */
-function powerOfTwo(number: number): number {
-  return 2 ** Math.ceil(Math.log2(number));
 }
 
 function transformKind({ rotate, transforms }: TileFormat): number {

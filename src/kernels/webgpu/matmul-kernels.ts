@@ -2,7 +2,7 @@ import type { RowSet } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
 import type { GpuKernel, GpuProgram, Grid } from './gpu-program.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
-import { MatmulSizes, sizesOfFew, threadsPerFeature } from './matmul-sizes.ts';
+import { MatmulSizes, sizeOfTile, sizesOfFew, threadsPerFeature } from './matmul-sizes.ts';
 import { GROUP, liesInTiles, type OperandRanges } from './row-ranges.ts';
 import { f32, type ShaderConstants } from './shader-constants.ts';
 import type { ShaderName } from './shaders.ts';
@@ -107,7 +107,6 @@ export class MatmulKernels {
           ...weightConstants(matrix),
           ...inputConstants(input, matrix),
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 2, WORKGROUP: workgroup },
-          SLICES: this.#workgroups.slices(matrix),
           ...{ WIDTH: width, OPERAND_BINDING: 5, TILED: false, BIAS: bias !== undefined },
         },
       }));
@@ -131,7 +130,6 @@ export class MatmulKernels {
           ...inputConstants(input, matrix),
           TILED: false,
           ...{ NUM_FEATURES: matrix.numRows, THREADS: threads, ROWS: numRows, SIDES: 1, WORKGROUP: workgroup },
-          SLICES: this.#workgroups.slices(matrix),
         },
       })),
     );
@@ -151,12 +149,13 @@ export class MatmulKernels {
 
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, numRows } = product;
-    const { rowThreads, featureThreads, rowsEach, featuresEach } = this.#workgroups.tile(matrix);
+    const { teams, buffers, rowThreads, featureThreads, rowsEach } = this.#workgroups.tile(matrix);
     const constants = {
-      ...{ ROWS_EACH: rowsEach, FEATURES_EACH: featuresEach },
+      ...{ TEAMS: teams, BUFFERS: buffers, ROWS_EACH: rowsEach },
       ...{ ROW_THREADS: rowThreads, FEATURE_THREADS: featureThreads },
     };
-    const grid = gridOf(matrix.numRows, featuresEach * featureThreads, Math.ceil(numRows / (rowThreads * rowsEach)));
+    const { rows, features } = sizeOfTile({ rowThreads, featureThreads, rowsEach });
+    const grid = gridOf(matrix.numRows, features, Math.ceil(numRows / rows));
     this.#recordMany('prefill', product, input, constants, grid);
   }
 
@@ -175,7 +174,6 @@ export class MatmulKernels {
         constants: {
           TILED: job === 'prefill',
           SIZE_INDEX: sizeIndex(rows),
-          SLICES: this.#workgroups.slices(matrix),
           ...constants,
         },
       })),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { WeightType } from '../weight-types.ts';
 import type { GpuDevice } from './gpu-device.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
-import { MatmulSizes, threadsPerFeature } from './matmul-sizes.ts';
+import { MatmulSizes, threadsPerFeature, tileBytes } from './matmul-sizes.ts';
 import { packingOf } from './weight-packing.ts';
 
 /** What WebGPU promises of every device, and what an H200 has. */
@@ -13,8 +14,8 @@ function sizesOf(limits: typeof LEAST): MatmulSizes {
   return new MatmulSizes({ limits, isSoftware: false } as unknown as GpuDevice);
 }
 
-function matrix(numRows: number, numCols: number): GpuMatrix {
-  return { firstRow: 0, numRows, numCols, packing: packingOf('Q4_0') } as unknown as GpuMatrix;
+function matrix(numRows: number, numCols: number, type: WeightType = 'Q4_0'): GpuMatrix {
+  return { firstRow: 0, numRows, numCols, packing: packingOf(type) } as unknown as GpuMatrix;
 }
 
 test('a batch has as many threads as there is room for, of whole features', () => {
@@ -43,11 +44,38 @@ test('few rows are normed on the way only where a workgroup has room for them', 
   assert.ok(!sizesOf(LEAST).hasRoomForFew(matrix(8192, 8192), 1, false), 'a gated product needs 512 threads');
 });
 
-test('rows of few features are summed in slices as far as a workgroup has room', () => {
+test('a tile has as many teams, or buffers, as there is room for', () => {
+  for (const limits of [LEAST, LARGE]) {
+    for (const type of ['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K'] as const) {
+      for (const [numRows, numCols] of [
+        [2048, 8192],
+        [2048, 256],
+        [8192, 2048],
+        [128, 32],
+      ]) {
+        const tile = sizesOf(limits).tile(matrix(numRows, numCols, type));
+        const numBytes = tileBytes(tile, packingOf(type));
+        assert.ok(
+          numBytes <= limits.maxComputeWorkgroupStorageSize,
+          `${type} ${numRows}x${numCols}: ${numBytes} bytes`,
+        );
+        const numThreads = tile.teams * tile.rowThreads * tile.featureThreads;
+        assert.ok(
+          numThreads <= limits.maxComputeInvocationsPerWorkgroup,
+          `${type} ${numRows}x${numCols}: ${numThreads}`,
+        );
+      }
+    }
+  }
+  const teams = (limits: typeof LEAST, numCols: number): number => sizesOf(limits).tile(matrix(2048, numCols)).teams;
   assert.deepEqual(
-    [2048, 8192].map((features) => sizesOf(LARGE).slices(matrix(features, 4096))),
-    [4, 1],
+    [8192, 1280, 576, 256].map((numCols) => teams(LARGE, numCols)),
+    [8, 8, 4, 1],
   );
-  assert.equal(sizesOf(LEAST).slices(matrix(2048, 4096)), 1);
-  assert.equal(sizesOf(LARGE).slices(matrix(2048, 1280)), 1, 'five segments are no whole slices');
+  assert.deepEqual(
+    [8192, 576, 256].map((numCols) => teams(LEAST, numCols)),
+    [2, 2, 1],
+  );
+  assert.equal(sizesOf(LARGE).tile(matrix(8192, 2048)).buffers, 2);
+  assert.equal(sizesOf(LEAST).tile(matrix(8192, 2048)).buffers, 1);
 });

@@ -1,7 +1,9 @@
 import { SEGMENT_GROUPS } from './column-order.ts';
 import type { GpuDevice } from './gpu-device.ts';
 import type { GpuMatrix } from './gpu-weights.ts';
+import { powerOfTwo } from './power-of-two.ts';
 import { BATCH_ROWS, GROUP, SCALE_BYTES } from './row-ranges.ts';
+import type { Packing } from './weight-packing.ts';
 
 /** Columns of a segment, in all shaders. */
 const SEGMENT_COLS = 32 * SEGMENT_GROUPS;
@@ -30,23 +32,37 @@ const BATCHES = {
 /** Of a group of a row, as matmul-batch.wgsl has it: codes and scales. */
 const BATCH_GROUP_BYTES = 48;
 
+/** Of a thread of matmul-prefill.wgsl. */
+const TILE_FEATURES_EACH = 4;
 /**
- * Of many rows: features of a thread; threads of a slice that share a row, those that share a feature, and rows of a thread. With few features a GPU has
- * more to do where tiles are small: measured on an H200 with 64 rows.
+ * Of many rows: threads of a team that share a row, those that share a feature, and rows of a thread. With few features a GPU has more to do where
+ * tiles are small and many teams share one: the fastest of 27 shapes and numbers of teams on an H200 with 64 rows.
  */
-const TILE_THREADS = { featuresEach: 4, rowThreads: 8 } as const;
 const TILES = {
-  few: { ...TILE_THREADS, featureThreads: 8, rowsEach: 4 },
-  many: { ...TILE_THREADS, featureThreads: 16, rowsEach: 8 },
+  few: { rowThreads: 8, featureThreads: 8, rowsEach: 4 },
+  many: { rowThreads: 8, featureThreads: 16, rowsEach: 8 },
 } as const;
 /** With so many features there are workgroups enough, so that each can be larger: it reads less. */
 const MANY_FEATURES = 8192;
-const MOST_SLICES = 4;
-/** Of the tiles of a slice at most: five vectors, and scales with what goes with them. */
-const TILE_BYTES = { feature: 5 * 16 + 2 * 8, row: 5 * 16 + 2 * 16 } as const;
+const MOST_TEAMS = 8;
+const MOST_BUFFERS = 2;
+/** Groups of columns that a tile has. */
+const TILE_GROUPS = 2;
+/** Of arrays for what a type of weights does not have. */
+const EMPTY_ARRAYS_BYTES = 32;
+
+interface TileShape {
+  readonly rowThreads: number;
+  readonly featureThreads: number;
+  readonly rowsEach: number;
+}
 
 /** A workgroup of matmul-prefill.wgsl. */
-export type Tile = (typeof TILES)[keyof typeof TILES];
+export interface Tile extends TileShape {
+  readonly teams: number;
+  /** Tiles of a team. */
+  readonly buffers: number;
+}
 
 /** A workgroup of matmul-batch.wgsl. */
 export interface Batch {
@@ -72,16 +88,17 @@ export class MatmulSizes {
     this.#isSoftware = isSoftware;
   }
 
-  /** In how many slices rows are summed up: one where there are features enough for a GPU, else as many as a workgroup has room for. */
-  slices({ numCols, numRows }: GpuMatrix): number {
-    let slices = numRows >= MANY_FEATURES ? 1 : MOST_SLICES;
-    while (slices > 1 && (numCols % (SEGMENT_COLS * slices) > 0 || !this.#fits(slices, TILES.few))) slices /= 2;
-    return slices;
-  }
-
-  tile(matrix: GpuMatrix): Tile {
-    const isLarge = matrix.numRows >= MANY_FEATURES && this.#fits(this.slices(matrix), TILES.many);
-    return isLarge ? TILES.many : TILES.few;
+  /** Large where there are features enough; else with as many teams as there are segments, or room. */
+  tile({ numRows, numCols, packing }: GpuMatrix): Tile {
+    if (numRows >= MANY_FEATURES) {
+      for (let buffers = MOST_BUFFERS; buffers > 0; buffers--) {
+        const tile = { ...TILES.many, teams: 1, buffers };
+        if (this.#fits(tile, packing)) return tile;
+      }
+    }
+    let teams = Math.min(MOST_TEAMS, powerOfTwo(numCols / SEGMENT_COLS));
+    while (teams > 1 && !this.#fits({ ...TILES.few, teams, buffers: 1 }, packing)) teams /= 2;
+    return { ...TILES.few, teams, buffers: 1 };
   }
 
   /** Fewer threads where there is no room for the sums of so many, one of each row, feature and thread, padded, beside a group of all segments. */
@@ -106,19 +123,33 @@ export class MatmulSizes {
     return workgroup <= this.#limits.numThreads && sumBytes + normBytes <= this.#limits.numBytes;
   }
 
-  /** Whether a workgroup with so many slices has room on this device. */
-  #fits(slices: number, { featureThreads, rowsEach, rowThreads, featuresEach }: Tile): boolean {
-    const [rows, features] = [rowThreads * rowsEach, featuresEach * featureThreads];
-    const tileBytes = slices * (features * TILE_BYTES.feature + rows * TILE_BYTES.row);
-    const handedBytes = slices > 1 ? 4 * rows * features : 4;
-    const numThreads = slices * rowThreads * featureThreads;
-    return numThreads <= this.#limits.numThreads && tileBytes + handedBytes <= this.#limits.numBytes;
+  #fits(tile: Tile, packing: Packing): boolean {
+    const numThreads = tile.teams * tile.rowThreads * tile.featureThreads;
+    return numThreads <= this.#limits.numThreads && tileBytes(tile, packing) <= this.#limits.numBytes;
   }
+}
+
+/** Of a workgroup: tiles, or what teams hand on, which lies there, too; and scales. */
+export function tileBytes({ teams, buffers, ...shape }: Tile, { codeKind, scaleKind }: Packing): number {
+  const { rows, features } = sizeOfTile(shape);
+  const rowVectors = 2 * TILE_GROUPS + 1;
+  const featureVectors = (codeKind === 4 ? TILE_GROUPS : 2 * TILE_GROUPS) + 1;
+  const vectors = buffers * (features * featureVectors + rows * rowVectors);
+  const handedVectors = teams > 1 ? (rows * features) / TILE_FEATURES_EACH : 0;
+  const featureScales = scaleKind === 0 ? 1 : 2;
+  const rowScales = scaleKind === 1 ? 4 : 2;
+  const scaleBytes = 4 * buffers * TILE_GROUPS * (features * featureScales + rows * rowScales);
+  return teams * (16 * Math.max(vectors, handedVectors) + scaleBytes) + EMPTY_ARRAYS_BYTES;
+}
+
+/** Rows and features of a workgroup of many rows. */
+export function sizeOfTile({ rowThreads, featureThreads, rowsEach }: TileShape): { rows: number; features: number } {
+  return { rows: rowThreads * rowsEach, features: TILE_FEATURES_EACH * featureThreads };
 }
 
 /** Threads that share an output feature: one a segment, a power of two. */
 export function threadsPerFeature(numCols: number): number {
-  return Math.min(MAX_THREADS, 2 ** Math.ceil(Math.log2(Math.ceil(numCols / SEGMENT_COLS))));
+  return Math.min(MAX_THREADS, powerOfTwo(numCols / SEGMENT_COLS));
 }
 
 /**

@@ -15,7 +15,6 @@ const FEATURES = TEAMS * FEATURES_EACH;
 /// Of the workgroup, and how many of them a thread puts together.
 const OUTPUTS = ROWS * FEATURES;
 const OUTPUTS_EACH = (OUTPUTS + WORKGROUP - 1u) / WORKGROUP;
-const SLICE_SEGMENTS = SEGMENTS / SLICES;
 /// One more than there are threads, so that what is read at a time lies in different banks.
 const STRIDE = THREADS + 1u;
 /// Vectors of a group of each segment, of all rows: first halves, second halves, scales. A thread brings PARTS_EACH of them.
@@ -51,7 +50,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   // Workgroups of the same features come one after another, so that weights come from memory once.
   let first_row = workgroup.x * ROWS;
   let first_feature = workgroup.y * FEATURES;
-  var of_slice = array<f32, OUTPUTS_EACH>();
   var totals = array<f32, OUTPUTS_EACH>();
   for (var turn = 0u; turn < TURNS; turn++) {
     let segment = min(turn * THREADS + lane, SEGMENTS - 1u);
@@ -106,11 +104,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       for (var s = 0u; s < THREADS; s++) {
         let of_turn = turn * THREADS + s;
         if (of_turn < SEGMENTS) {
-          of_slice[k] += handed[output * STRIDE + s];
-          if ((of_turn + 1u) % SLICE_SEGMENTS == 0u) {
-            totals[k] += of_slice[k];
-            of_slice[k] = 0.0;
-          }
+          totals[k] += handed[output * STRIDE + s];
         }
       }
     }

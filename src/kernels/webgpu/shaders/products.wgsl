@@ -1,9 +1,5 @@
-// Integer products of 32 columns. A row's sum over its columns runs segment by segment, and slice by slice, each of so many segments, so that kernels
-// which cut a row among threads in this or that way give the same bits.
-//
-// const SLICES: u32: 1, or a number that segments are whole multiples of; with weights.wgsl
-
-const SLICE_GROUPS = GROUPS / SLICES;
+// Integer products of 32 columns; with weights.wgsl. A row's sum over its columns runs segment by segment, and the sums of segments are added up in order, so
+// that kernels which cut a row among threads in this or that way give the same bits.
 
 /// A product of 16 columns as a float. Its magnitude is below 2^22: added to the bits of 1.5 * 2^23 it is that number's last digits, which costs
 /// less than a conversion and is as exact.

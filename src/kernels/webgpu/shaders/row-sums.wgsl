@@ -54,16 +54,11 @@ fn add_segments(thread: u32, side: u32, feature: u32, loaded: ptr<function, Load
   }
 }
 
-/// The sum of a row's segments, in order of slices. @param first of the threads that share the feature
+/// The sum of a row's segments, in order. @param first of the threads that share the feature
 fn total_of(side: u32, row: u32, first: u32) -> f32 {
   var total = 0.0;
-  for (var slice = 0u; slice < SLICES; slice++) {
-    var sum = 0.0;
-    for (var i = 0u; i < SEGMENTS / SLICES; i++) {
-      let segment = slice * (SEGMENTS / SLICES) + i;
-      sum += sums[((side * ROWS + row) * TURNS + segment / THREADS) * WORKGROUP + first + segment % THREADS];
-    }
-    total += sum;
+  for (var segment = 0u; segment < SEGMENTS; segment++) {
+    total += sums[((side * ROWS + row) * TURNS + segment / THREADS) * WORKGROUP + first + segment % THREADS];
   }
   return total;
 }
