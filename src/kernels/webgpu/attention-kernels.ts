@@ -90,13 +90,16 @@ export class AttentionKernels {
 
   /** @param isTiled how `out` lies */
   attend(part: FormatPart, layer: number, q: GpuRange, out: OperandRanges, isTiled: boolean): void {
-    const { program, config, formats, step } = this.#parts;
+    const { gpu, program, config, formats, step } = this.#parts;
     const { outputMatrices } = formats.get(part.format);
     const tiles = formats.layer(part.format, part.arena.groups, layer);
     const arena = rangeOfLayer(part.arena, layer);
     const bindings = [step.range, arena, arena, q, tiles, this.#states];
     const numGroups = config.shape.numKvHeads * this.#headTiles;
-    program.dispatch(this.#attendKernel(part, layer), bindings, [part.numUnits, numGroups]);
+    // Many long sequences have more units than a grid has in one dimension.
+    const numRounds = Math.ceil(part.numUnits / gpu.maxWorkgroups);
+    const grid = [numGroups, Math.ceil(part.numUnits / numRounds), numRounds] as const;
+    program.dispatch(this.#attendKernel(part, layer), bindings, grid);
     const operand = [out.floats, out.codes, out.scales];
     const merge = [...operand, step.range, this.#states, outputMatrices?.[layer] ?? this.#nothing];
     program.dispatch(this.#mergeKernel(part, isTiled), merge, [part.numRows, config.numHeads]);

@@ -56,6 +56,16 @@ test(
   },
 );
 
+test('more units than a grid has in one dimension: attention equals the reference', { skip: SKIP_WEBGPU }, async () => {
+  const settings = config('q4', { numLayers: 1, numKvHeads: 1, headDim: 32 }, 2);
+  const attention = createAttentionCase(settings, 'Gaussian', [{ numSealed: 7, firstIndex: 20, numRows: 9 }]);
+  const expected = await attendAll(new ReferenceKernels(settings), attention);
+  // Of 9 rows: units over a sink page, over two or three parts of the open one, and over 7 sealed pages.
+  const kernels = await kernelsOn(await openGpu('any', { mostWorkgroups: 25 }), settings, readShaders);
+  assertClose(await attendAll(kernels, attention), expected, attention.largestValue, toleranceOf(settings), 'q4');
+  await kernels.close();
+});
+
 for (const [format, headDim] of [
   ['q4', 64],
   ['f16', 32],

@@ -26,6 +26,8 @@ const WANTED_LIMITS = [
 export interface LesserGpu {
   /** Less than what it takes in one piece. */
   readonly mostBytes?: number | undefined;
+  /** Fewer workgroups of a dispatch in one dimension. */
+  readonly mostWorkgroups?: number | undefined;
   readonly withoutSubgroups?: boolean;
   /** More than what WebGPU promises of every device. */
   readonly withLeastLimits?: boolean;
@@ -41,6 +43,8 @@ export class GpuDevice {
   readonly name: string;
   /** Most bytes that shaders see in one piece. */
   readonly maxRangeBytes: number;
+  /** Most workgroups of a dispatch in one dimension. */
+  readonly maxWorkgroups: number;
   /** Computed by the CPU. */
   readonly isSoftware: boolean;
   readonly hasSubgroups: boolean;
@@ -61,24 +65,26 @@ export class GpuDevice {
       const message = `this WebGPU lacks ${PACKED_DOTS}: update the browser or the package webgpu, or use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message);
     }
-    const { mostBytes, withoutSubgroups = false, withLeastLimits = false } = lesser;
+    const { withoutSubgroups = false, withLeastLimits = false } = lesser;
     const requiredFeatures = OPTIONAL_FEATURES.filter(
       (feature) => adapter.features.has(feature) && !(withoutSubgroups && feature === 'subgroups'),
     );
     const wanted = withLeastLimits ? [] : WANTED_LIMITS;
     const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]));
     try {
-      return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }), mostBytes);
+      return new GpuDevice(adapter, await adapter.requestDevice({ requiredFeatures, requiredLimits }), lesser);
     } catch (cause) {
       const message = `the GPU cannot be opened: ${String(cause)}; use --backend wasm`;
       throw new KvantError('BACKEND_UNAVAILABLE', message, { cause });
     }
   }
 
-  private constructor(adapter: GPUAdapter, device: GPUDevice, mostBytes = Infinity) {
+  private constructor(adapter: GPUAdapter, device: GPUDevice, lesser: LesserGpu) {
     this.device = device;
-    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
+    const { mostBytes = Infinity, mostWorkgroups = Infinity } = lesser;
     this.maxRangeBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize, mostBytes);
+    this.maxWorkgroups = Math.min(maxComputeWorkgroupsPerDimension, mostWorkgroups);
     const { vendor, architecture, device: model, description, subgroupMinSize } = adapter.info;
     this.name = [...new Set([vendor, architecture, description || model])].filter((part) => part !== '').join(' ');
     this.isSoftware = isSoftware(adapter.info);

@@ -30,7 +30,7 @@ export interface ShaderSpec {
  */
 const DISPATCHES_A_SUBMIT = 16;
 
-export type Grid = readonly [x: number, y?: number];
+export type Grid = readonly [x: number, y?: number, z?: number];
 
 /** By number; undefined: the shader has none of this number. */
 export type Bindings = readonly (GpuRange | undefined)[];
@@ -72,14 +72,14 @@ export class GpuProgram {
   }
 
   /** Records a dispatch. @param bindings of the shader, from 0 on */
-  dispatch(kernel: GpuKernel, bindings: Bindings, [x, y = 1]: Grid): void {
+  dispatch(kernel: GpuKernel, bindings: Bindings, [x, y = 1, z = 1]: Grid): void {
     this.#encoder ??= this.#gpu.device.createCommandEncoder();
     this.#pass ??= this.#encoder.beginComputePass(this.timer && { timestampWrites: this.timer.timestampWrites });
     // Neighbours often are of one kind, such as keys and values, and each call across to Dawn takes 2 us.
     if (kernel !== this.#lastKernel) this.#pass.setPipeline(kernel.pipeline);
     this.#lastKernel = kernel;
     this.#pass.setBindGroup(0, this.#bindGroup(kernel, bindings));
-    this.#pass.dispatchWorkgroups(x, y);
+    this.#pass.dispatchWorkgroups(x, y, z);
     this.#numRecorded += 1;
     if (this.#numRecorded >= DISPATCHES_A_SUBMIT && !this.timer) this.submit();
   }

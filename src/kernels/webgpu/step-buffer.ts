@@ -29,7 +29,7 @@ const OWN_UNIT_TOKENS = 16;
 export const MAX_FORMATS = 128;
 // As shaders/step.wgsl has them, in words.
 const HEADER_WORDS = 4;
-const FORMAT_WORDS = 4;
+const FORMAT_WORDS = 5;
 const ROW_WORDS = 8;
 const ROW_FIRST_PART = 4;
 const UNIT_WORDS = 4;
@@ -164,7 +164,8 @@ export class StepBuffer {
     const firstSealed = this.#numUnits;
     for (const segment of segments) this.#addSealedUnits(segment);
     for (const segment of segments) this.#addSeal(segment);
-    this.#words.set([firstRow, firstUnit, firstSealed, firstSeal], HEADER_WORDS + slot * FORMAT_WORDS);
+    const header = [firstRow, firstUnit, firstSealed, this.#numUnits, firstSeal];
+    this.#words.set(header, HEADER_WORDS + slot * FORMAT_WORDS);
     return {
       format,
       arena: this.#pages.arenaOf(segments[0].pages),

@@ -233,15 +233,23 @@ fn key_dots(packed: PackedCodes, group: u32, high: HeadBytes, low: HeadBytes) ->
 
 // Long, since what a thread keeps from one phase to the next stays in registers.
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let unit_index = first_of(FORMAT_UNITS) + workgroup.x;
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  // Those of a page's heads come one after another, as they lie.
+  let unit_index = first_of(FORMAT_UNITS) + workgroup.z * workgroups.y + workgroup.y;
+  if (unit_index >= first_of(FORMAT_END_OF_UNITS)) {
+    return;
+  }
   let unit = UNITS + unit_index * UNIT_WORDS;
   let row = step[unit + UNIT_ROW];
   let first_block = step[unit + UNIT_FIRST_BLOCK];
   let num_blocks = step[unit + UNIT_NUM_BLOCKS];
   let part = step[unit + UNIT_PART];
-  let kv_head = workgroup.y / HEAD_TILES;
-  let first_head = (workgroup.y % HEAD_TILES) * 4u;
+  let kv_head = workgroup.x / HEAD_TILES;
+  let first_head = (workgroup.x % HEAD_TILES) * 4u;
   let base_head = kv_head * HEADS_PER_KV;
   if (unit_index < first_of(FORMAT_SEALED_UNITS)) {
     attend_open(thread, row, first_block, part, kv_head, first_head);

@@ -67,21 +67,40 @@ fn sum_over(thread: u32, number: f32) -> f32 {
   return sum;
 }
 
+/// Sums and differences of `count` values, up to 16, from the first one on, so far apart.
+fn hadamard(first: u32, apart: u32, count: u32, factor: f32) {
+  var own = array<f32, 16>();
+  for (var i = 0u; i < 16u; i++) {
+    own[i] = values[first + min(i, count - 1u) * apart];
+  }
+  for (var stride = 1u; stride < 16u; stride <<= 1u) {
+    if (stride < count) {
+      for (var i = 0u; i < 16u; i++) {
+        if ((i & stride) == 0u) {
+          let sum = own[i] + own[i + stride];
+          own[i + stride] = own[i] - own[i + stride];
+          own[i] = sum;
+        }
+      }
+    }
+  }
+  for (var i = 0u; i < 16u; i++) {
+    if (i < count) {
+      values[first + i * apart] = own[i] * factor;
+    }
+  }
+}
+
 /// To be called by all threads.
 fn transform(thread: u32, head: u32) {
   if (TRANSFORM == 1u) {
-    for (var stride = 1u; stride < HEAD_DIM; stride <<= 1u) {
-      let channel = min(thread, HEAD_DIM - 1u);
-      let own = values[channel];
-      let other = values[channel ^ stride];
-      workgroupBarrier();
-      if (thread < HEAD_DIM) {
-        values[channel] = select(own + other, other - own, (channel & stride) != 0u);
-      }
-      workgroupBarrier();
+    // Within 16 neighbours, then across them: a barrier for each stride would take longer than the sums.
+    if (thread < HEAD_DIM / 16u) {
+      hadamard(16u * thread, 1u, 16u, 1.0);
     }
-    if (thread < HEAD_DIM) {
-      values[thread] *= FACTOR;
+    workgroupBarrier();
+    if (thread < 16u) {
+      hadamard(thread, 16u, HEAD_DIM / 16u, FACTOR);
     }
   }
   if (TRANSFORM == 2u) {
@@ -124,15 +143,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       sum = fma(factor, state.y, sum);
     }
     workgroupBarrier();
-    // Those that are not there have a factor of 0.
     for (var part = share; part < count && share < SHARES; part += SHARES * AT_ONCE) {
       var loaded = array<vec4<f32>, AT_ONCE>();
       for (var i = 0u; i < AT_ONCE; i++) {
-        loaded[i] = part_vector(first_part + first + min(part + i * SHARES, count - 1u), head, quad);
+        if (part + i * SHARES < count) {
+          loaded[i] = part_vector(first_part + first + part + i * SHARES, head, quad);
+        }
       }
       for (var i = 0u; i < AT_ONCE; i++) {
-        let factor = select(0.0, factors[min(part + i * SHARES, THREADS - 1u)], part + i * SHARES < count);
-        value = fma(vec4<f32>(factor), loaded[i], value);
+        if (part + i * SHARES < count) {
+          value = fma(vec4<f32>(factors[part + i * SHARES]), loaded[i], value);
+        }
       }
     }
     workgroupBarrier();

@@ -7,12 +7,13 @@
 
 // What a step has of a format, from word FORMATS + SLOT * FORMAT_WORDS on: where its part of each list starts.
 const FORMATS = 4u;
-const FORMAT_WORDS = 4u;
+const FORMAT_WORDS = 5u;
 const FORMAT_ROWS = 0u;
 // Units over sink pages and open pages, then those over sealed ones.
 const FORMAT_UNITS = 1u;
 const FORMAT_SEALED_UNITS = 2u;
-const FORMAT_SEALS = 3u;
+const FORMAT_END_OF_UNITS = 3u;
+const FORMAT_SEALS = 4u;
 
 fn first_of(list: u32) -> u32 {
   return step[FORMATS + SLOT * FORMAT_WORDS + list];
