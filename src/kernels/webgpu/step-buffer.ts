@@ -242,11 +242,15 @@ export class StepBuffer {
   }
 
   #addUnit(row: number, firstBlock: number, numBlocks: number, part: number): void {
-    this.#words.set([row, firstBlock, numBlocks, part], this.#lists.UNITS + this.#numUnits++ * UNIT_WORDS);
+    // No array for each: at long contexts a step has thousands.
+    const at = this.#lists.UNITS + this.#numUnits++ * UNIT_WORDS;
+    this.#words[at] = row;
+    this.#words[at + 1] = firstBlock;
+    this.#words[at + 2] = numBlocks;
+    this.#words[at + 3] = part;
   }
 
   #addBlock(pageWord: number, firstToken: number, numTokens: number, pageTokens: number): void {
-    // No array for each: at long contexts a step has thousands.
     const at = this.#lists.BLOCKS + this.#numBlocks++ * BLOCK_WORDS;
     this.#words[at] = pageWord;
     this.#words[at + 1] = numTokens + firstToken * 256 + pageTokens * 65536;
