@@ -219,7 +219,7 @@ describe('a browser', { skip: SKIP_CHROMIUM }, () => {
       [
         { model: 'tiny.gguf', backend: 'webgpu' },
         'BACKEND_UNAVAILABLE',
-        /only adapter, swiftshader, computes in software; or use --backend wasm/,
+        /only adapter, swiftshader, computes in software: switch hardware acceleration on in the browser, or .*; or use --backend wasm/,
       ],
       [
         { model: 'missing.gguf' },

@@ -34,7 +34,7 @@ export function hasHardwareGpu(): Promise<boolean> {
 /** @param lesser see `GpuDevice.open` @throws KvantError BACKEND_UNAVAILABLE */
 export async function openGpu(choice: AdapterChoice, lesser?: LesserGpu): Promise<GpuDevice> {
   const api = await openApi();
-  const adapter = await requestAdapter(api, choice, 'install its Vulkan driver');
+  const adapter = await requestAdapter(api, choice, "install the GPU's Vulkan driver");
   KEPT.push(adapter);
   const gpu = await GpuDevice.open(adapter, api.wgslLanguageFeatures, lesser);
   KEPT.push(gpu.device);

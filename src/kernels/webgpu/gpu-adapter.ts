@@ -15,7 +15,8 @@ export async function requestAdapter(api: GPU, choice: AdapterChoice, hint: stri
   const { info } = adapter;
   if (choice === 'hardware' && isSoftware(info)) {
     const name = info.description || info.device || info.architecture;
-    throw gpuUnavailable(`the only adapter, ${name}, computes in software`);
+    const remedy = `${hint}, or take it as it is with --backend webgpu-software`;
+    throw gpuUnavailable(`the only adapter, ${name}, computes in software: ${remedy}`);
   }
   return adapter;
 }

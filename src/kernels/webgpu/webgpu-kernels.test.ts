@@ -29,7 +29,7 @@ test(
     await kernels.close();
     if (!/swiftshader|llvmpipe/i.test(kernels.description.isa)) return t.skip('there is a real GPU');
     assert.equal(kernels.compilesOnUse, false, 'shaders that take seconds are compiled when they are needed');
-    const words = /computes in software; or use --backend wasm/;
+    const words = /computes in software: .*, or take it as it is with --backend webgpu-software; or use --backend wasm/;
     await assert.rejects(createWebgpuKernels(CONFIG), isError('BACKEND_UNAVAILABLE', words));
   },
 );
