@@ -2,10 +2,11 @@ import { KvantError } from '../../errors.ts';
 import type { RowOrder, TensorSource } from '../kernels.ts';
 import { readVector } from '../reference/weights.ts';
 import { checkRowOrder, destinationRow } from '../row-order.ts';
-import { rowBytes, WEIGHT_TYPES } from '../weight-types.ts';
+import { rowBytes } from '../weight-types.ts';
+import { slotsOf } from './column-order.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
-import { orderGroups } from './column-order.ts';
-import { packBlock, packingOf, type Packing } from './weight-packing.ts';
+import { ROW_PACKERS } from './row-packers.ts';
+import { packingOf, type Packing } from './weight-packing.ts';
 
 /** A matrix, or some of its rows, as shaders/weights.wgsl reads it. It moves when it is joined with others (joined-matrices.ts). */
 export interface GpuMatrix {
@@ -96,31 +97,23 @@ interface PackedRows {
 /** Packs rows, which start at a whole head. Lengths are whole words. */
 function packRows(source: TensorSource, order: RowOrder, bytes: Uint8Array, count: number): PackedRows {
   const { type, numCols } = source;
-  const packing = packingOf(type);
   const { codeRowBytes, scaleRowBytes } = packedRowBytes(source);
   const codes = new Uint8Array(wholeWords(count * codeRowBytes));
   const scales = new Uint8Array(wholeWords(count * scaleRowBytes));
-  const scaleView = new DataView(scales.buffer);
   const bytesPerRow = rowBytes(type, numCols);
-  const { blockElements, blockBytes } = WEIGHT_TYPES[type];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const pack = ROW_PACKERS[type];
+  const slots = slotsOf(Math.floor(numCols / 32));
+  const target = {
+    codes: new Uint32Array(codes.buffer),
+    halves: new Uint16Array(scales.buffer),
+    pairs: new Float32Array(scales.buffer),
+    slots,
+  };
   for (let row = 0; row < count; row++) {
-    const to = destinationRow(order, row);
-    if (blockElements === 1) {
-      codes.set(bytes.subarray(row * bytesPerRow, (row + 1) * bytesPerRow), to * codeRowBytes);
-      continue;
-    }
-    const blockCodeBytes = (blockElements * packing.codeBits) / 8;
-    const blockScaleBytes = (blockElements / 32) * packing.scaleBytes;
-    for (let block = 0; block < numCols / blockElements; block++) {
-      const from = row * bytesPerRow + block * blockBytes;
-      const codesAt = to * codeRowBytes + block * blockCodeBytes;
-      packBlock(type, view, from, codes, codesAt, scaleView, to * scaleRowBytes + block * blockScaleBytes);
-    }
-  }
-  if (blockElements > 1) {
-    orderGroups(codes, count, numCols / 32, 4 * packing.codeBits);
-    orderGroups(scales, count, numCols / 32, packing.scaleBytes);
+    const [from, to] = [row * bytesPerRow, destinationRow(order, row)];
+    if (pack) pack(view, from, target, to * slots.length);
+    else codes.set(bytes.subarray(from, from + bytesPerRow), to * codeRowBytes);
   }
   return { codes, scales };
 }
