@@ -2,6 +2,7 @@ import { KvantError } from '../../errors.ts';
 import { HandleTable } from '../handles.ts';
 import type { Activation, ActivationUse, Operand, RowSet } from '../kernels.ts';
 import type { GpuDevice, GpuRange } from './gpu-device.ts';
+import { powerOfTwo } from './power-of-two.ts';
 
 /** An operand's buffers: float32, int8 codes, their scales. */
 export interface OperandRanges {
@@ -83,7 +84,7 @@ export class RowRanges {
   /** Makes room for so many output rows. What they held is lost. */
   ensureOutputs(numRows: number): void {
     if (numRows <= this.#numOutputs) return;
-    this.#numOutputs = Math.min(this.#maxRows, 2 ** Math.ceil(Math.log2(numRows)));
+    this.#numOutputs = Math.min(this.#maxRows, powerOfTwo(numRows));
     for (const grow of this.#outputs) grow(this.#numOutputs);
   }
 
