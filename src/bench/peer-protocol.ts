@@ -18,6 +18,17 @@ export interface PeerSetting {
   readonly flashAttention?: boolean;
 }
 
+/** What of a row is its setting. */
+export function settingOf({ kv, threads, gpu, batchTokens, flashAttention }: PeerSetting): PeerSetting {
+  return {
+    kv,
+    threads,
+    ...(gpu && { gpu }),
+    ...(batchTokens !== undefined && { batchTokens }),
+    ...(flashAttention !== undefined && { flashAttention }),
+  };
+}
+
 /** As in `F16, 2 threads`, with what is not as the peer has it by default. */
 export function describePeerSetting({ kv, threads, gpu, batchTokens, flashAttention }: PeerSetting): string {
   const parts = [kv, `${threads} thread${threads === 1 ? '' : 's'}`];

@@ -7,7 +7,7 @@ import {
   type RateAgainst,
   type RunRates,
 } from './peer-comparison.ts';
-import type { PeerSetting } from './peer-protocol.ts';
+import { settingOf, type PeerSetting } from './peer-protocol.ts';
 
 /** Speed at one length of prompt, as `--json` prints it: best run, median, and every run, in tokens per second. */
 export interface SpeedRow {
@@ -83,10 +83,6 @@ export function againstRow(ours: SpeedRow, peers: readonly SpeedRow[]): AgainstR
     decode: ratioRow(againstFastest('decodeTps', ratesOf(ours), rates)),
     prefill: prefill.filter((row) => row !== null),
   };
-}
-
-function settingOf({ kv, threads, gpu }: SpeedRow): PeerSetting {
-  return { kv, threads, ...(gpu && { gpu }) };
 }
 
 /** With what the peer had its rate. */

@@ -1,5 +1,5 @@
 import { bestOf, medianOf } from './peer-comparison.ts';
-import type { PeerSetting } from './peer-protocol.ts';
+import { settingOf, type PeerSetting } from './peer-protocol.ts';
 import type { UsersRun, UsersTaskSize } from './users-task.ts';
 
 const MS_PER_SECOND = 1000;
@@ -69,15 +69,9 @@ export function usersRow(
 export function usersAgainstRow(ours: UsersRow, peers: readonly UsersRow[]): UsersAgainstRow | undefined {
   const fastest = [...peers].sort((a, b) => b.generated_tps - a.generated_tps).at(0);
   if (fastest === undefined) return undefined;
-  const { kv, threads, gpu, batchTokens, flashAttention, generated_tps: peerTps } = fastest;
-  const peer = {
-    kv,
-    threads,
-    ...(gpu && { gpu }),
-    ...(batchTokens !== undefined && { batchTokens }),
-    ...(flashAttention !== undefined && { flashAttention }),
-  };
-  return { kv: ours.kv, users: ours.users, peer, peer_tps: peerTps, ratio: ours.generated_tps / peerTps };
+  const { generated_tps: peerTps } = fastest;
+  const ratio = ours.generated_tps / peerTps;
+  return { kv: ours.kv, users: ours.users, peer: settingOf(fastest), peer_tps: peerTps, ratio };
 }
 
 /**

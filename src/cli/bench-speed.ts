@@ -83,8 +83,8 @@ class SpeedBench {
       this.#ours.push(new ModelContender(model));
     }
     const device = peerDevice(options.backend, this.#ours[0].model.info.backend);
-    const settings = peer ? peerSettings(options, device) : [];
-    for (const setting of settings) await this.#startPeer(setting, contextTokens);
+    const settings = peer ? peerSettings(options) : [];
+    for (const setting of settings) await this.#startPeer({ ...setting, ...device }, contextTokens);
     const numTokens = Math.min(WARM_UP.numTokens, ...lengths);
     for (const contender of this.#contenders) {
       this.#session.progress(() => `warming up ${contender.label}`);
@@ -172,9 +172,9 @@ class SpeedBench {
 }
 
 /** Every number of threads with every type: which is best depends on the length of the prompt. */
-function peerSettings({ peerKv, peerThreads }: BenchOptions, device: Pick<PeerSetting, 'gpu'>): PeerSetting[] {
+function peerSettings({ peerKv, peerThreads }: BenchOptions): PeerSetting[] {
   const numThreads = peerThreads ?? [...new Set([1, availableParallelism()])];
-  return (peerKv ?? PEER_KV).flatMap((kv) => numThreads.map((threads) => ({ kv, threads, ...device })));
+  return (peerKv ?? PEER_KV).flatMap((kv) => numThreads.map((threads) => ({ kv, threads })));
 }
 
 function endedEarly(kv: string, length: number, numNewTokens: number): string {

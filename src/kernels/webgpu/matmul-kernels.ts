@@ -149,12 +149,12 @@ export class MatmulKernels {
 
   #recordPrefill(product: GpuProduct, input: OperandRanges): void {
     const { matrix, numRows } = product;
-    const { teams, buffers, rowThreads, featureThreads, rowsEach } = this.#workgroups.tile(matrix);
+    const tile = this.#workgroups.tile(matrix);
     const constants = {
-      ...{ TEAMS: teams, BUFFERS: buffers, ROWS_EACH: rowsEach },
-      ...{ ROW_THREADS: rowThreads, FEATURE_THREADS: featureThreads },
+      ...{ TEAMS: tile.teams, BUFFERS: tile.buffers, ROWS_EACH: tile.rowsEach },
+      ...{ ROW_THREADS: tile.rowThreads, FEATURE_THREADS: tile.featureThreads },
     };
-    const { rows, features } = sizeOfTile({ rowThreads, featureThreads, rowsEach });
+    const { rows, features } = sizeOfTile(tile);
     const grid = gridOf(matrix.numRows, features, Math.ceil(numRows / rows));
     this.#recordMany('prefill', product, input, constants, grid);
   }

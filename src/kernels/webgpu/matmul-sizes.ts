@@ -130,8 +130,9 @@ export class MatmulSizes {
 }
 
 /** Of a workgroup: tiles, or what teams hand on, which lies there, too; and scales. */
-export function tileBytes({ teams, buffers, ...shape }: Tile, { codeKind, scaleKind }: Packing): number {
-  const { rows, features } = sizeOfTile(shape);
+export function tileBytes(tile: Tile, { codeKind, scaleKind }: Packing): number {
+  const { teams, buffers } = tile;
+  const { rows, features } = sizeOfTile(tile);
   const rowVectors = 2 * TILE_GROUPS + 1;
   const featureVectors = (codeKind === 4 ? TILE_GROUPS : 2 * TILE_GROUPS) + 1;
   const vectors = buffers * (features * featureVectors + rows * rowVectors);

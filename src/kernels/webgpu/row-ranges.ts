@@ -33,7 +33,7 @@ export function liesInTiles(numRows: number): boolean {
 }
 
 /** Rows that an operand has room for. */
-export function operandRows(numRows: number): number {
+function operandRows(numRows: number): number {
   const whole = liesInTiles(numRows) ? TILE_ROWS : BATCH_ROWS;
   return Math.ceil(numRows / whole) * whole;
 }

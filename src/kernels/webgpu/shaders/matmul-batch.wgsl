@@ -6,7 +6,6 @@
 
 @group(0) @binding(8) var<storage, read> num_rows: array<u32>;
 
-const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 /// Segments that a thread takes, one THREADS after another.
 const TURNS = (SEGMENTS + THREADS - 1u) / THREADS;
 /// Threads that take the same segment, each of its own features.

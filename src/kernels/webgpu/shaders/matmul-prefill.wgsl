@@ -12,7 +12,6 @@ const TEAM_THREADS = ROW_THREADS * FEATURE_THREADS;
 const WORKGROUP = TEAMS * TEAM_THREADS;
 const TILE_OUT = FEATURES_EACH * FEATURE_THREADS;
 const TILE_ROWS = ROW_THREADS * ROWS_EACH;
-const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 /// Groups of columns at a time.
 const STEP = 2u;
 /// Vectors of a row in a tile: one more than there are, so that neighbours lie in different banks.

@@ -1,5 +1,7 @@
-// Integer products of 32 columns; with weights.wgsl. A row's sum over its columns runs segment by segment, and the sums of segments are added up in order, so
+// Integer products of 32 columns; with weights.wgsl, slots.wgsl. A row's sum over its columns runs segment by segment, and the sums of segments are added up in order, so
 // that kernels which cut a row among threads in this or that way give the same bits.
+
+const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 
 /// A product of 16 columns as a float. Its magnitude is below 2^22: added to the bits of 1.5 * 2^23 it is that number's last digits, which costs
 /// less than a conversion and is as exact.

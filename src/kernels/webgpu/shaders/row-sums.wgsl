@@ -3,7 +3,6 @@
 //
 // const NUM_FEATURES, THREADS, ROWS, SIDES, WORKGROUP: u32; with weights.wgsl, products.wgsl, input-*.wgsl
 
-const SEGMENTS = (GROUPS + SEGMENT - 1u) / SEGMENT;
 /// Segments that a thread takes, one THREADS after another.
 const TURNS = (SEGMENTS + THREADS - 1u) / THREADS;
 const FEATURES = WORKGROUP / THREADS;
